@@ -1,0 +1,35 @@
+"""The package's exceptions: one root, and one class for each thing a user hands in."""
+
+from __future__ import annotations
+
+
+class VisualServoingError(ValueError):
+    """Root of the package's exceptions; the message says what was expected and what came."""
+
+
+class CalibrationError(VisualServoingError):
+    """A camera calibration that cannot describe a camera."""
+
+
+class ImageError(VisualServoingError):
+    """An image whose type, shape or size is not the one expected."""
+
+
+class PoseError(VisualServoingError):
+    """A matrix or vector that is not a pose, rotation or twist."""
+
+
+class ReferenceFolderError(VisualServoingError):
+    """A reference folder that is missing, incomplete or inconsistent."""
+
+
+class ModelError(VisualServoingError):
+    """A model file that is missing, corrupt or made for something else."""
+
+
+class DescriptionError(VisualServoingError):
+    """A robot description that lacks what is asked of it."""
+
+
+class ParameterError(VisualServoingError):
+    """A parameter outside its valid values."""

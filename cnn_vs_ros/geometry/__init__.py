@@ -1,0 +1,17 @@
+"""Poses, cameras and planes. Imports nothing of this package but its errors."""
+
+from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.geometry.camera import PinholeCamera
+from cnn_vs_ros.geometry.homography import camera_sees_plane, plane_homography, pose_from_homography, warp_plane
+from cnn_vs_ros.geometry.relative_pose import PoseStatus, RelativePose
+
+__all__ = [
+    'PinholeCamera',
+    'PoseStatus',
+    'RelativePose',
+    'camera_sees_plane',
+    'plane_homography',
+    'pose_from_homography',
+    'se3',
+    'warp_plane',
+]

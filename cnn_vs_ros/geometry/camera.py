@@ -1,0 +1,155 @@
+"""The pinhole camera, in OpenCV's pixel-centre convention (the image centre is (W-1)/2, (H-1)/2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_vs_ros.errors import CalibrationError, ImageError
+
+Array = NDArray[np.float64]
+
+_COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+
+
+@dataclass(frozen=True)
+class PinholeCamera:
+    """Intrinsics of a camera.
+
+    `width`, `height` in pixels; `fx`, `fy` focal lengths and `cx`, `cy` principal point in pixels.
+    `distortion` holds the coefficients of `distortion_model` (a sensor_msgs/CameraInfo name) or nothing.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: tuple[float, ...] = field(default=())
+    distortion_model: str = 'plumb_bob'
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise CalibrationError(
+                f'camera size should be positive but is {self.width}x{self.height}: is the camera calibrated?'
+            )
+        numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        if not np.isfinite(numbers).all() or self.fx <= 0 or self.fy <= 0:
+            raise CalibrationError(
+                'camera calibration should have finite positive focal lengths but got '
+                f'fx={self.fx}, fy={self.fy}, cx={self.cx}, cy={self.cy}: is the camera calibrated?'
+            )
+        if self.distortion_model not in _COEFFICIENTS:
+            raise CalibrationError(
+                f'distortion model should be one of {", ".join(_COEFFICIENTS)} but is {self.distortion_model!r}'
+            )
+        if self.distortion and len(self.distortion) not in _COEFFICIENTS[self.distortion_model]:
+            raise CalibrationError(
+                f'distortion model {self.distortion_model} takes '
+                f'{" or ".join(map(str, _COEFFICIENTS[self.distortion_model]))} coefficients '
+                f'but got {len(self.distortion)}'
+            )
+
+    @classmethod
+    def from_calibration(
+        cls, width: int, height: int, k: ArrayLike, d: ArrayLike = (), model: str = 'plumb_bob'
+    ) -> PinholeCamera:
+        """Camera from the fields of sensor_msgs/CameraInfo: `k` row-major (9,) or (3, 3), `d` any length.
+
+        Raises CalibrationError when the calibration is missing (k[0] is 0) or malformed.
+        """
+        matrix = np.asarray(k, dtype=np.float64)
+        if matrix.size != 9:
+            raise CalibrationError(f'camera matrix K should have 9 entries but got {matrix.size}')
+        matrix = matrix.reshape(3, 3)
+        if matrix[0, 0] == 0.0:
+            raise CalibrationError('camera matrix K should be calibrated but K[0] is 0: calibrate the camera')
+        if matrix[0, 1] != 0.0:
+            raise CalibrationError(f'camera matrix K should have no skew but K[1] is {matrix[0, 1]}')
+        coefficients = tuple(float(value) for value in np.asarray(d, dtype=np.float64).ravel())
+        if not any(coefficients) and np.isfinite(coefficients).all():
+            coefficients, model = (), 'plumb_bob'
+        return cls(
+            int(width),
+            int(height),
+            *(float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2))),
+            distortion=coefficients,
+            distortion_model=model or 'plumb_bob',
+        )
+
+    @classmethod
+    def from_field_of_view(cls, width: int, height: int, horizontal: float) -> PinholeCamera:
+        """Ideal camera with square pixels, centred, with a horizontal field of view in radians."""
+        focal = width / 2 / np.tan(horizontal / 2)
+        return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+    @cached_property
+    def matrix(self) -> Array:
+        """Camera matrix K (3, 3)."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    @cached_property
+    def inverse_matrix(self) -> Array:
+        """Inverse (3, 3) of the camera matrix."""
+        return np.linalg.inv(self.matrix)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, as OpenCV takes it."""
+        return self.width, self.height
+
+    def resized(self, width: int, height: int) -> PinholeCamera:
+        """The same camera at another resolution; pixel centres shift: c' = (c + 1/2) s - 1/2."""
+        sx, sy = width / self.width, height / self.height
+        return replace(
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5,
+            cy=(self.cy + 0.5) * sy - 0.5,
+        )
+
+    def project(self, points: ArrayLike) -> Array:
+        """Pixels (..., 2) of points (..., 3) in the optical frame; no distortion; z must be positive."""
+        points = np.asarray(points, dtype=np.float64)
+        normalised = points[..., :2] / points[..., 2:]
+        return normalised * (self.fx, self.fy) + (self.cx, self.cy)
+
+    def rays(self, pixels: ArrayLike) -> Array:
+        """Points (..., 3) at unit depth in the optical frame for undistorted pixels (..., 2)."""
+        pixels = np.asarray(pixels, dtype=np.float64)
+        normalised = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
+        return np.concatenate([normalised, np.ones((*pixels.shape[:-1], 1))], axis=-1)
+
+    @property
+    def undistorted(self) -> PinholeCamera:
+        """The ideal camera whose images `undistort` returns."""
+        return replace(self, distortion=(), distortion_model='plumb_bob')
+
+    @cached_property
+    def _undistortion_maps(self) -> tuple[np.ndarray, np.ndarray]:
+        coefficients = np.asarray(self.distortion)
+        fisheye = self.distortion_model == 'equidistant'
+        build = cv2.fisheye.initUndistortRectifyMap if fisheye else cv2.initUndistortRectifyMap
+        return build(self.matrix, coefficients, np.eye(3), self.matrix, self.size, cv2.CV_16SC2)
+
+    def undistort(self, image: np.ndarray) -> np.ndarray:
+        """The image (H, W[, C]) as the undistorted camera sees it, same K; itself if there is no distortion."""
+        self.check_image(image)
+        if not self.distortion:
+            return image
+        return cv2.remap(image, *self._undistortion_maps, cv2.INTER_LINEAR)
+
+    def check_image(self, image: np.ndarray) -> None:
+        """Raise ImageError unless `image` is this camera's size."""
+        if image.ndim not in (2, 3) or image.shape[:2] != (self.height, self.width):
+            raise ImageError(
+                f'image should be {self.width}x{self.height} as its calibration says but has shape {image.shape}'
+            )

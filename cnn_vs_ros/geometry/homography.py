@@ -1,0 +1,102 @@
+"""The homography that a plane induces between two views, and image warps through it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_vs_ros.errors import PoseError
+from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.geometry.camera import PinholeCamera
+
+Array = NDArray[np.float64]
+
+FRONTO_PARALLEL = (0.0, 0.0, 1.0)
+
+
+def plane_homography(
+    current_T_desired: Array,
+    depth: float,
+    desired_camera: PinholeCamera,
+    current_camera: PinholeCamera | None = None,
+    normal: ArrayLike = FRONTO_PARALLEL,
+) -> Array:
+    """Homography (3, 3) that takes pixels of the desired view to pixels of the current view.
+
+    The scene is the plane ``normal . X = depth`` in the desired camera frame (metres; by default
+    fronto-parallel at `depth`): ``H = K_c (R + t n^T / depth) K_d^-1`` with ``X_c = R X_d + t``.
+    """
+    if not depth > 0:
+        raise PoseError(f'depth should be positive metres but is {depth}')
+    current_camera = current_camera or desired_camera
+    rotation, translation = current_T_desired[:3, :3], current_T_desired[:3, 3]
+    euclidean = rotation + np.outer(translation, np.asarray(normal, dtype=np.float64)) / depth
+    return current_camera.matrix @ euclidean @ desired_camera.inverse_matrix
+
+
+def camera_sees_plane(
+    current_T_desired: Array,
+    depth: float,
+    current_camera: PinholeCamera,
+    normal: ArrayLike = FRONTO_PARALLEL,
+) -> np.ndarray:
+    """Boolean mask (H, W) of the current pixels whose ray meets the plane in front of the camera.
+
+    Without it a homography also draws the points behind the camera, mirrored through its centre.
+    """
+    normal_current = current_T_desired[:3, :3] @ np.asarray(normal, dtype=np.float64)
+    distance = depth + float(normal_current @ current_T_desired[:3, 3])
+    coefficients = normal_current @ current_camera.inverse_matrix
+    columns, rows = np.arange(current_camera.width), np.arange(current_camera.height)
+    along_ray = coefficients[0] * columns + (coefficients[1] * rows + coefficients[2])[:, None]
+    return along_ray * np.sign(distance) > 1e-9
+
+
+def warp_plane(
+    image: np.ndarray,
+    current_T_desired: Array,
+    depth: float,
+    camera: PinholeCamera,
+    *,
+    current_camera: PinholeCamera | None = None,
+    normal: ArrayLike = FRONTO_PARALLEL,
+    fill: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the desired view `image` (H, W[, C]) as the current camera would see it.
+
+    Returns the warped image (H', W'[, C]) and the boolean mask (H', W') of pixels that show `image`; elsewhere
+    the warped image is `fill`.
+    """
+    camera.check_image(image)
+    current_camera = current_camera or camera
+    homography = plane_homography(current_T_desired, depth, camera, current_camera, normal)
+    border = (fill,) * 3 if image.ndim == 3 else (fill,)
+    warped = cv2.warpPerspective(image, homography, current_camera.size, borderValue=border)
+    inside = cv2.warpPerspective(
+        np.ones(image.shape[:2], np.uint8), homography, current_camera.size, flags=cv2.INTER_NEAREST
+    )
+    mask = (inside > 0) & camera_sees_plane(current_T_desired, depth, current_camera, normal)
+    warped[~mask] = fill
+    return warped, mask
+
+
+def pose_from_homography(homography: Array, camera: PinholeCamera, depth: float) -> Array:
+    """``current_T_desired`` (4, 4) nearest to a homography of the fronto-parallel plane at `depth` metres.
+
+    `homography` (3, 3) takes desired to current pixels, at any scale and sign. In the columns of
+    ``K^-1 H K ~ [r1, r2, r3 + t / depth]`` the first two fix the scale and, orthonormalised, the rotation.
+    Raises PoseError for a degenerate homography.
+    """
+    euclidean = camera.inverse_matrix @ np.asarray(homography, dtype=np.float64) @ camera.matrix
+    # The plane stays in front of both cameras, so the determinant, depth_c / depth, is positive.
+    if np.linalg.det(euclidean) < 0:
+        euclidean = -euclidean
+    scale = 0.5 * (np.linalg.norm(euclidean[:, 0]) + np.linalg.norm(euclidean[:, 1]))
+    if not np.isfinite(scale) or scale < 1e-9:
+        raise PoseError('homography should be invertible but its first two columns vanish')
+    euclidean = euclidean / scale
+    columns = np.column_stack([euclidean[:, 0], euclidean[:, 1], np.cross(euclidean[:, 0], euclidean[:, 1])])
+    u, _, vt = np.linalg.svd(columns)
+    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    return se3.transform(rotation, (euclidean[:, 2] - rotation[:, 2]) * depth)
