@@ -75,9 +75,12 @@ class PinholeCamera:
         if not any(coefficients) and np.isfinite(coefficients).all():
             coefficients, model = (), 'plumb_bob'
         return cls(
-            int(width),
-            int(height),
-            *(float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2))),
+            width=int(width),
+            height=int(height),
+            fx=float(matrix[0, 0]),
+            fy=float(matrix[1, 1]),
+            cx=float(matrix[0, 2]),
+            cy=float(matrix[1, 2]),
             distortion=coefficients,
             distortion_model=model or 'plumb_bob',
         )
@@ -96,7 +99,7 @@ class PinholeCamera:
     @cached_property
     def inverse_matrix(self) -> Array:
         """Inverse (3, 3) of the camera matrix."""
-        return np.linalg.inv(self.matrix)
+        return np.asarray(np.linalg.inv(self.matrix))
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,0 +1,126 @@
+"""The pose estimator: track from frame to frame, acquire anew when lost, never guess."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_vs_ros.errors import ReferenceFolderError
+from cnn_vs_ros.estimation import confidence
+from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
+from cnn_vs_ros.estimation.model_file import load_model
+from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, Alignment, PhotometricAlignment
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.reference import Reference
+from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
+
+Array = NDArray[np.float64]
+
+# The residuals of neighbouring samples are correlated, so the normal equations alone are too sure.
+_COVARIANCE_INFLATION = 4.0
+
+
+class PoseEstimator:
+    """Estimates the relative pose of a camera from its images and one reference.
+
+    The network finds the reference in the first image, or after it was lost (*acquire*); photometric alignment
+    refines the pose and follows it from image to image (*track*). One estimator serves one stream of images.
+    """
+
+    def __init__(self, network: MatcherNetwork) -> None:
+        self._network = network
+        self._reference: Reference | None = None
+        self._aligner: PhotometricAlignment | None = None
+        self._matcher: ReferenceMatcher | None = None
+        self._track: Array | None = None
+        self._motion = np.eye(4)
+        self._last = np.eye(4)
+        self.details: dict[str, float] = {}
+
+    @classmethod
+    def load(cls, model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> PoseEstimator:
+        """Estimator with a shipped model by name, or a model file by path. Raises ModelError."""
+        return cls(MatcherNetwork(load_model(model, threads)))
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._network.name
+
+    @property
+    def reference(self) -> Reference | None:
+        """The reference servoed to, if one is set."""
+        return self._reference
+
+    def set_reference(self, reference: Reference) -> None:
+        """Take a new desired image; the next image is acquired anew."""
+        pyramid = ImagePyramid(reference.image, reference.camera)
+        self._matcher = ReferenceMatcher(self._network, pyramid, reference.camera, reference.depth)
+        self._aligner = PhotometricAlignment(pyramid, reference.depth)
+        self._reference = reference
+        self._last = np.eye(4)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the track: the next image is acquired from the image alone."""
+        self._track = None
+        self._motion = np.eye(4)
+
+    def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
+        """Relative pose of the camera that took `image` (H, W[, 3]) uint8, of the reference's size.
+
+        `motion` (4, 4) is the pose of this image's camera in the previous image's camera frame, where it is
+        known (commanded or measured); without it the camera is taken to keep its velocity. The status of the
+        result says LOST when the reference was not found. Raises ImageError for an image that cannot be the
+        reference camera's and ReferenceFolderError before a reference is set.
+        """
+        if self._reference is None or self._aligner is None or self._matcher is None:
+            raise ReferenceFolderError('a reference should be set before estimating: capture or load one')
+        pyramid = ImagePyramid(image, self._reference.camera)
+        status = PoseStatus.TRACKED
+        motion = self._motion if motion is None else se3.as_transform(motion, 'motion')
+        found = self._follow(self._aligner, pyramid, motion)
+        if found is None:
+            status = PoseStatus.ACQUIRED
+            found = self._acquire(self._matcher, self._aligner, pyramid)
+        if found is None:
+            self.reset()
+            self.details = {'confidence': 0.0}
+            return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
+        return self._report(found, status)
+
+    def _follow(self, aligner: PhotometricAlignment, pyramid: ImagePyramid, motion: Array) -> Alignment | None:
+        if self._track is None:
+            return None
+        found = aligner.align(pyramid, se3.inverse(motion) @ self._track, TRACK_STAGES)
+        return found if found is not None and confidence.is_track(found) else None
+
+    @staticmethod
+    def _acquire(
+        matcher: ReferenceMatcher, aligner: PhotometricAlignment, pyramid: ImagePyramid
+    ) -> Alignment | None:
+        best: Alignment | None = None
+        for hypothesis in matcher.hypotheses(pyramid):
+            found = aligner.align(pyramid, hypothesis.current_T_desired, ACQUIRE_STAGES)
+            if found is None or not confidence.is_match(found):
+                continue
+            if best is None or confidence.confidence(found) > confidence.confidence(best):
+                best = found
+            if confidence.confidence(best) > confidence.CERTAIN:
+                break
+        return best
+
+    def _report(self, found: Alignment, status: PoseStatus) -> RelativePose:
+        previous, self._track = self._track, found.current_T_desired
+        tracked = status is PoseStatus.TRACKED and previous is not None
+        self._motion = previous @ se3.inverse(self._track) if tracked and previous is not None else np.eye(4)
+        self._last = se3.inverse(self._track)
+        self.details = {
+            **confidence.features(found),
+            'confidence': confidence.confidence(found),
+            'iterations': float(found.iterations),
+        }
+        covariance = _COVARIANCE_INFLATION * found.covariance
+        return RelativePose(self._last, covariance, self.details['confidence'], status)

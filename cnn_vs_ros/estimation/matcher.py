@@ -1,0 +1,212 @@
+"""The coarse matcher: a network's dense descriptors find the reference in an image, whatever the motion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.errors import ModelError
+from cnn_vs_ros.estimation.model_file import ModelFile
+from cnn_vs_ros.estimation.plane_pose import PlanePose, solve_plane_pose
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.geometry import PinholeCamera, plane_homography
+
+Array = NDArray[np.float64]
+
+KIND = 'scene_agnostic_matcher'
+
+_ROTATIONS = 8
+_SCALES = (1.0, 0.6)
+_SHORTLIST = 4  # copies of the reference that get the exact matching score
+_MIN_PROBABILITY = 0.02
+_MIN_VIEW_CELLS = 15
+_INLIER_CELLS = 3 / 8
+
+
+class MatcherNetwork:
+    """The network of a `scene_agnostic_matcher` model: images to unit descriptors on a stride-8 grid."""
+
+    def __init__(self, model: ModelFile) -> None:
+        if model.kind != KIND:
+            raise ModelError(f'model {model.path} should be a {KIND} but is a {model.kind}')
+        self.name = model.name
+        self.width = int(model.number('input_width'))
+        self.stride = int(model.number('stride'))
+        self.cell_offset = model.number('cell_offset')
+        self.temperature = model.number('temperature')
+        self.dustbin = model.number('dustbin')
+        self._session = model.session
+
+    def describe(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Descriptors (B, N, C) and matchability logits (B, N) of grey float images (B, H, W), 0 to 255."""
+        images = np.ascontiguousarray(images, dtype=np.float32)[:, None]
+        descriptors, matchability = self._session.run(['descriptors', 'matchability'], {'image': images})
+        return descriptors, matchability
+
+    def camera_for(self, camera: PinholeCamera) -> PinholeCamera:
+        """`camera` at the network's size: its nominal width, both sides multiples of the stride."""
+        rows = max(1, round(self.width * camera.height / camera.width / self.stride))
+        return camera.undistorted.resized(self.width, rows * self.stride)
+
+    def cell_centres(self, height: int, width: int) -> Array:
+        """Pixel centres (N, 2) of the cells of an image, row-major."""
+        rows, columns = np.mgrid[0 : height // self.stride, 0 : width // self.stride]
+        return np.stack([columns.ravel(), rows.ravel()], axis=1) * float(self.stride) + self.cell_offset
+
+
+@dataclass(frozen=True)
+class _View:
+    """A drawn copy of the reference: its descriptors and how its pixels go back to the reference."""
+
+    descriptors: np.ndarray
+    matchability: np.ndarray
+    valid: np.ndarray
+    reference_from_view: Array
+    centres: Array
+    columns: int
+
+
+class ReferenceMatcher:
+    """Matches images against one reference, described under rotations and scales."""
+
+    def __init__(
+        self, network: MatcherNetwork, reference: ImagePyramid, camera: PinholeCamera, depth: float
+    ) -> None:
+        self._network = network
+        self._camera = network.camera_for(camera)
+        self._depth = depth
+        self._reference = self._resize(reference)
+        self._centres = network.cell_centres(self._camera.height, self._camera.width)
+        self._bank = self._describe_bank()
+        self._bank_descriptors = np.concatenate([view.descriptors for view in self._bank])
+
+    def hypotheses(self, image: ImagePyramid, count: int = 3) -> Iterator[PlanePose]:
+        """Poses that the matches support, the most promising first, each computed when it is asked for."""
+        descriptors, matchability = (output[0] for output in self._network.describe(self._resize(image)[None]))
+        similarity = (self._network.temperature * descriptors) @ self._bank_descriptors.T
+        similarity = similarity.reshape(len(descriptors), len(self._bank), -1)
+        promise = [
+            float(similarity[:, index, view.valid].max(axis=1).mean()) for index, view in enumerate(self._bank)
+        ]
+        shortlist = np.argsort(promise)[::-1][:_SHORTLIST]
+        scored = []
+        for index in shortlist:
+            probability = self._dual_softmax(similarity[:, index], matchability, self._bank[index])
+            scored.append((float(probability.max(axis=1).sum()), int(index), probability))
+        scored.sort(key=lambda entry: -entry[0])
+        for _, index, probability in scored[:count]:
+            pose = self._solve(self._bank[index], probability)
+            if pose is not None:
+                yield self._rematch(descriptors, matchability, pose)
+
+    def _resize(self, image: ImagePyramid) -> np.ndarray:
+        resized = cv2.resize(image.levels[-1].grey, self._camera.size, interpolation=cv2.INTER_AREA)
+        return resized
+
+    def _describe_bank(self) -> list[_View]:
+        side = max(self._camera.size)
+        centre = np.array([(self._camera.width - 1) / 2, (self._camera.height - 1) / 2])
+        drawn = []
+        for scale in _SCALES:
+            source = self._reference if scale > 0.9 else cv2.GaussianBlur(self._reference, (0, 0), 0.6)
+            for k in range(_ROTATIONS):
+                angle = 2 * np.pi * k / _ROTATIONS
+                linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+                view_from_reference = np.eye(3)
+                view_from_reference[:2, :2] = linear
+                view_from_reference[:2, 2] = (side - 1) / 2 - linear @ centre
+                drawn.append(self._draw(source, view_from_reference, (side, side)))
+        descriptors, matchability = self._network.describe(np.stack([image for image, _, _ in drawn]))
+        return [
+            self._view(descriptors[k], matchability[k], valid, transform, (side, side))
+            for k, (_, valid, transform) in enumerate(drawn)
+        ]
+
+    def _draw(
+        self, source: np.ndarray, view_from_reference: Array, size: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray, Array]:
+        image = cv2.warpPerspective(source, view_from_reference, size, borderValue=float(source.mean()))
+        covered = cv2.warpPerspective(np.ones_like(source), view_from_reference, size)
+        cells = (size[0] // self._network.stride, size[1] // self._network.stride)
+        valid = cv2.resize(covered, cells, interpolation=cv2.INTER_AREA).ravel() > 0.5
+        return image, valid, np.asarray(np.linalg.inv(view_from_reference))
+
+    def _view(
+        self,
+        descriptors: np.ndarray,
+        matchability: np.ndarray,
+        valid: np.ndarray,
+        reference_from_view: Array,
+        size: tuple[int, int],
+    ) -> _View:
+        centres = self._network.cell_centres(size[1], size[0])
+        columns = size[0] // self._network.stride
+        return _View(descriptors, matchability, valid, reference_from_view, centres, columns)
+
+    def _dual_softmax(self, similarity: np.ndarray, matchability: np.ndarray, view: _View) -> np.ndarray:
+        """Match probabilities (cells, view cells): product of both directions' softmax, each with a dustbin."""
+        similarity = np.where(view.valid, similarity, np.float32(-1e4))
+        by_cell = _softmax_with_dustbin(similarity, self._network.dustbin - matchability)
+        by_view = _softmax_with_dustbin(similarity.T, self._network.dustbin - view.matchability).T
+        return by_cell * by_view
+
+    def _solve(self, view: _View, probability: np.ndarray, start: Array | None = None) -> PlanePose | None:
+        points, weights = _soft_matches(probability, view, self._network.stride)
+        homogeneous = np.column_stack([points, np.ones(len(points))]) @ view.reference_from_view.T
+        with np.errstate(divide='ignore', invalid='ignore'):
+            desired = homogeneous[:, :2] / homogeneous[:, 2:]
+        good = (weights > _MIN_PROBABILITY) & np.isfinite(desired).all(axis=1)
+        return solve_plane_pose(
+            desired[good],
+            self._centres[good],
+            weights[good],
+            self._camera,
+            self._depth,
+            inlier_pixels=_INLIER_CELLS * self._network.stride,
+            start=start,
+        )
+
+    def _rematch(self, descriptors: np.ndarray, matchability: np.ndarray, pose: PlanePose) -> PlanePose:
+        """Match once more against the reference as the pose says it looks now; keep the better supported."""
+        homography = plane_homography(pose.current_T_desired, self._depth, self._camera)
+        image, valid, back = self._draw(self._reference, homography, self._camera.size)
+        if valid.sum() < _MIN_VIEW_CELLS:
+            return pose
+        outputs = self._network.describe(image[None])
+        view = self._view(outputs[0][0], outputs[1][0], valid, back, self._camera.size)
+        similarity = (self._network.temperature * descriptors) @ view.descriptors.T
+        probability = self._dual_softmax(similarity, matchability, view)
+        better = self._solve(view, probability, start=pose.current_T_desired)
+        return pose if better is None or better.support < 0.7 * pose.support else better
+
+
+def _softmax_with_dustbin(similarity: np.ndarray, dustbin: np.ndarray) -> np.ndarray:
+    """Row softmax of `similarity` (N, M) with one more logit `dustbin` (N,), whose column is dropped."""
+    largest = np.maximum(similarity.max(axis=1), dustbin)[:, None]
+    exponential = np.exp(similarity - largest)
+    return exponential / (exponential.sum(axis=1, keepdims=True) + np.exp(dustbin[:, None] - largest))
+
+
+def _soft_matches(probability: np.ndarray, view: _View, stride: int) -> tuple[Array, Array]:
+    """Best view pixel (N, 2) of each cell, refined over its 3x3 neighbours, and its probability (N,)."""
+    cells = np.arange(len(probability))
+    best = probability.argmax(axis=1)
+    weights = probability[cells, best].astype(np.float64)
+    padded = np.pad(probability.reshape(len(probability), -1, view.columns), ((0, 0), (1, 1), (1, 1)))
+    row, column = best // view.columns, best % view.columns
+    offsets = np.arange(3)
+    window = np.sqrt(
+        padded[
+            cells[:, None, None],
+            row[:, None, None] + offsets[None, :, None],
+            column[:, None, None] + offsets[None, None, :],
+        ]
+    )
+    total = window.sum(axis=(1, 2)) + 1e-12
+    shift_x = (window.sum(axis=1) @ (-1.0, 0.0, 1.0)) / total
+    shift_y = (window.sum(axis=2) @ (-1.0, 0.0, 1.0)) / total
+    return view.centres[best] + stride * np.stack([shift_x, shift_y], axis=1), weights

@@ -1,0 +1,97 @@
+"""Model files: one ``.onnx`` with its metadata inside. They are data; nothing in them is executed as code."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from cnn_vs_ros.errors import ModelError
+from cnn_vs_ros.resources import resource_path
+
+FORMAT_VERSION = 1
+
+_MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A loaded model: its `name`, `path`, onnxruntime `session` and `metadata` (text by key)."""
+
+    name: str
+    path: Path
+    session: onnxruntime.InferenceSession
+    metadata: dict[str, str] = field(repr=False)
+
+    @property
+    def kind(self) -> str:
+        """What the model is, e.g. ``scene_agnostic_matcher``."""
+        return self.metadata['kind']
+
+    def number(self, key: str) -> float:
+        """Metadata entry `key` as a number. Raises ModelError when it is missing or not one."""
+        try:
+            return float(self.metadata[key])
+        except KeyError as error:
+            raise ModelError(f'model {self.path} should state {key!r} in its metadata but does not') from error
+        except ValueError as error:
+            raise ModelError(
+                f'model {self.path}: metadata {key!r} should be a number but is {self.metadata[key]!r}'
+            ) from error
+
+    def structure(self, key: str) -> Any:
+        """Metadata entry `key` parsed as JSON; empty when it is missing or malformed."""
+        try:
+            return json.loads(self.metadata.get(key, '{}'))
+        except json.JSONDecodeError:
+            return {}
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.stem for path in resource_path('weights').glob('*.onnx'))
+
+
+def load_model(name_or_path: str | os.PathLike[str], threads: int = 1) -> ModelFile:
+    """Load a shipped model by name or a model file by path.
+
+    `threads` is the number of cores that inference may use. Raises ModelError, in one sentence, when the file is
+    missing, is not an ONNX model or carries no metadata of this package.
+    """
+    path = _find(name_or_path)
+    if path.stat().st_size > _MAX_BYTES:
+        raise ModelError(f'model {path} should be smaller than 1 GiB but has {path.stat().st_size} bytes')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise ModelError(f'model {path} should be an ONNX file but cannot be read; is it corrupt?') from error
+    metadata = dict(session.get_modelmeta().custom_metadata_map)
+    if metadata.get('format_version') != str(FORMAT_VERSION) or 'kind' not in metadata:
+        raise ModelError(
+            f"model {path} should carry this package's metadata (kind, format_version {FORMAT_VERSION}) "
+            f'but carries {sorted(metadata) or "none"}'
+        )
+    return ModelFile(path.stem, path, session, metadata)
+
+
+def _find(name_or_path: str | os.PathLike[str]) -> Path:
+    path = Path(name_or_path)
+    if path.suffix == '.onnx' or path.parent != Path('.'):
+        if path.is_file():
+            return path
+        raise ModelError(f'model file {path} does not exist')
+    shipped = resource_path('weights') / f'{path.name}.onnx'
+    if shipped.is_file():
+        return shipped
+    raise ModelError(
+        f'model should be one of {", ".join(shipped_models()) or "(none shipped)"} '
+        f'or a path to an .onnx file but is {str(name_or_path)!r}'
+    )

@@ -1,0 +1,253 @@
+"""Photometric alignment of a plane: direct visual servoing (paper, eq. 3) used as an estimator.
+
+Finds the camera pose at which the current image, sampled where the plane's points project, looks like the
+reference; robust to what covers the plane and to light. Sampling is sparse: the strongest gradient of each
+block of the reference, so the cost does not depend on the image size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.estimation.pyramid import ImagePyramid, PyramidLevel
+from cnn_vs_ros.geometry import se3
+
+Array = NDArray[np.float64]
+
+# About this many samples at each level, coarse to fine; the pose's noise falls with their square root.
+_SAMPLES = (4800, 4800, 10000)
+_MARGIN = 2  # pixels near the border have no full gradient
+_TUKEY = 4.0
+_SCALE_FLOOR = 0.05
+_LOOSE = 0.6  # share of the root-mean-square residual below which a scale may not fall while far away
+_MAX_STEP = (0.12, 0.12)  # translation as a share of the depth, rotation in radians
+_MIN_VISIBLE = 0.06
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A number of iterations at a pyramid level, with loose or tight outlier rejection."""
+
+    level: int
+    iterations: int
+    tight: bool = False
+
+
+ACQUIRE_STAGES = (Stage(0, 8), Stage(1, 6), Stage(2, 3), Stage(2, 3, tight=True))
+TRACK_STAGES = (Stage(0, 2), Stage(1, 3), Stage(2, 2), Stage(2, 2, tight=True))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Result of an alignment.
+
+    `current_T_desired` (4, 4); `correlation` and `correlation_unweighted` are the zero-normalised
+    cross-correlation over the visible samples with and without the robust weights; `visible` is the share of
+    the reference's samples inside the current image and `unoccluded` the mean weight of those;
+    `information` (6, 6) is the normal matrix and `residual_scale` the residual's robust deviation.
+    """
+
+    current_T_desired: Array
+    correlation: float
+    correlation_unweighted: float
+    visible: float
+    unoccluded: float
+    information: Array
+    residual_scale: float
+    iterations: int
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance (6, 6) of a small motion of the current camera in its own frame (m^2, rad^2)."""
+        regular = self.information + 1e-9 * np.trace(self.information) * np.eye(6)
+        return self.residual_scale**2 * np.linalg.inv(regular)
+
+
+class _Samples:
+    """The reference's samples at one level: rays at the plane (3, N), values (N,), gradients (2, N)."""
+
+    def __init__(self, level: PyramidLevel, depth: float, count: int) -> None:
+        camera = level.camera
+        channels = level.channels
+        rows, columns = _strongest_per_block(channels, count)
+        self.count = len(rows)
+        self.value = channels[rows, columns, 0]
+        # Gradients with respect to normalised image coordinates.
+        self.gradient_x = channels[rows, columns, 1] * np.float32(camera.fx)
+        self.gradient_y = channels[rows, columns, 2] * np.float32(camera.fy)
+        pixels = np.stack([columns, rows], axis=-1)
+        self.points = np.ascontiguousarray((camera.rays(pixels) * depth).T, dtype=np.float32)
+
+
+def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    height, width = channels.shape[:2]
+    inner_height, inner_width = height - 2 * _MARGIN, width - 2 * _MARGIN
+    block = max(1, round(np.sqrt(inner_height * inner_width / count)))
+    blocks_high, blocks_wide = inner_height // block, inner_width // block
+    strength = channels[..., 1] ** 2 + channels[..., 2] ** 2
+    strength = strength[_MARGIN : _MARGIN + blocks_high * block, _MARGIN : _MARGIN + blocks_wide * block]
+    blocks = strength.reshape(blocks_high, block, blocks_wide, block).transpose(0, 2, 1, 3)
+    best = blocks.reshape(blocks_high, blocks_wide, block * block).argmax(axis=2)
+    rows = np.arange(blocks_high)[:, None] * block + best // block + _MARGIN
+    columns = np.arange(blocks_wide)[None, :] * block + best % block + _MARGIN
+    return rows.ravel(), columns.ravel()
+
+
+class PhotometricAlignment:
+    """Aligns images with one reference whose scene is the fronto-parallel plane at `depth` metres."""
+
+    def __init__(self, reference: ImagePyramid, depth: float) -> None:
+        self.depth = depth
+        self._samples = [
+            _Samples(level, depth, count) for level, count in zip(reference.levels, _SAMPLES, strict=True)
+        ]
+
+    def align(
+        self, image: ImagePyramid, start: Array, stages: Sequence[Stage] = ACQUIRE_STAGES
+    ) -> Alignment | None:
+        """Refine ``current_T_desired`` (4, 4) from `start`; None when too little of the reference is in view."""
+        pose = start.copy()
+        iterations = 0
+        system: _System | None = None
+        for stage in stages:
+            samples, level = self._samples[stage.level], image.levels[stage.level]
+            for _ in range(stage.iterations):
+                system = _linearise(samples, level, pose, self.depth, tight=stage.tight)
+                if system is None:
+                    return None
+                step = system.step(self.depth)
+                pose = se3.exp(step) @ pose
+                iterations += 1
+                if np.abs(step[:3]).max() * level.camera.fx < 4e-3 * self.depth and (
+                    np.abs(step[3:]).max() * level.camera.fx < 4e-3
+                ):
+                    break
+        last = stages[-1]
+        system = _linearise(
+            self._samples[last.level], image.levels[last.level], pose, self.depth, tight=last.tight
+        )
+        if system is None or not np.isfinite(pose).all():
+            return None
+        correlation, unweighted = system.correlations()
+        return Alignment(
+            current_T_desired=pose,
+            correlation=correlation,
+            correlation_unweighted=unweighted,
+            visible=system.visible,
+            unoccluded=float(system.weights.mean()),
+            information=system.information,
+            residual_scale=system.scale,
+            iterations=iterations,
+        )
+
+
+@dataclass
+class _System:
+    """The weighted least-squares problem at one pose."""
+
+    information: Array
+    gradient: Array
+    weights: np.ndarray
+    scale: float
+    visible: float
+    current: np.ndarray
+    desired: np.ndarray
+
+    def step(self, depth: float) -> Array:
+        damping = np.diag(1e-3 * np.diag(self.information)) + 1e-9 * np.eye(6)
+        step = -np.linalg.solve(self.information + damping, self.gradient)
+        translation, angle = float(np.linalg.norm(step[:3])) / depth, float(np.linalg.norm(step[3:]))
+        return np.asarray(step / max(translation / _MAX_STEP[0], angle / _MAX_STEP[1], 1.0))
+
+    def correlations(self) -> tuple[float, float]:
+        return (
+            _correlation(self.current, self.desired, self.weights),
+            _correlation(self.current, self.desired, np.ones_like(self.weights)),
+        )
+
+
+def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
+    total = float(weights.sum()) + 1e-9
+    a = a - float(weights @ a) / total
+    b = b - float(weights @ b) / total
+    power = float(weights @ (a * a)) * float(weights @ (b * b))
+    return float(weights @ (a * b)) / float(np.sqrt(power) + 1e-9)
+
+
+def _linearise(
+    samples: _Samples, level: PyramidLevel, pose: Array, depth: float, *, tight: bool
+) -> _System | None:
+    """Residuals, robust weights and normal equations for a left perturbation ``exp(xi) current_T_desired``.
+
+    The gradient is the mean of the current image's and the reference's (efficient second-order
+    minimisation), which widens the basin of convergence.
+    """
+    camera = level.camera
+    rotation = pose[:3, :3].astype(np.float32)
+    points = rotation @ samples.points + pose[:3, 3].astype(np.float32)[:, None]
+    in_front = points[2] > 1e-3
+    inverse_depth = 1.0 / np.maximum(points[2], 1e-3)
+    x, y = points[0] * inverse_depth, points[1] * inverse_depth
+    column, row = (
+        x * np.float32(camera.fx) + np.float32(camera.cx),
+        y * np.float32(camera.fy) + np.float32(camera.cy),
+    )
+    visible = in_front & (column >= 1) & (row >= 1) & (column <= camera.width - 2) & (row <= camera.height - 2)
+    index = np.flatnonzero(visible)
+    if len(index) < _MIN_VISIBLE * samples.count:
+        return None
+    x, y, inverse_depth = x[index], y[index], inverse_depth[index]
+    sampled = cv2.remap(level.channels, column[None, index], row[None, index], cv2.INTER_LINEAR)[0]
+    desired = samples.value[index]
+    residual = sampled[:, 0] - desired
+
+    # The reference's gradient carried into the current image by the inverse of the warp's derivative.
+    scale = np.float32(depth) * inverse_depth
+    a11, a12 = (rotation[0, 0] - x * rotation[2, 0]) * scale, (rotation[0, 1] - x * rotation[2, 1]) * scale
+    a21, a22 = (rotation[1, 0] - y * rotation[2, 0]) * scale, (rotation[1, 1] - y * rotation[2, 1]) * scale
+    determinant = a11 * a22 - a12 * a21
+    inverse_determinant = 1.0 / np.where(np.abs(determinant) < 1e-3, np.float32(1e-3), determinant)
+    desired_x, desired_y = samples.gradient_x[index], samples.gradient_y[index]
+    gradient_x = 0.5 * (
+        sampled[:, 1] * np.float32(camera.fx) + (desired_x * a22 - desired_y * a21) * inverse_determinant
+    )
+    gradient_y = 0.5 * (
+        sampled[:, 2] * np.float32(camera.fy) + (desired_y * a11 - desired_x * a12) * inverse_determinant
+    )
+    radial = gradient_x * x + gradient_y * y
+    jacobian = np.stack(
+        [
+            gradient_x * inverse_depth,
+            gradient_y * inverse_depth,
+            -radial * inverse_depth,
+            -gradient_y - radial * y,
+            gradient_x + radial * x,
+            gradient_y * x - gradient_x * y,
+        ]
+    )
+    weights, deviation = _tukey_weights(residual, tight=tight)
+    weighted = jacobian * weights
+    return _System(
+        information=(weighted @ jacobian.T).astype(np.float64),
+        gradient=(weighted @ residual).astype(np.float64),
+        weights=weights,
+        scale=deviation,
+        visible=len(index) / samples.count,
+        current=sampled[:, 0],
+        desired=desired,
+    )
+
+
+def _tukey_weights(residual: np.ndarray, *, tight: bool) -> tuple[np.ndarray, float]:
+    deviation = 1.4826 * float(np.median(np.abs(residual)))
+    scale = max(deviation, _SCALE_FLOOR)
+    if not tight:
+        # A scale from the median alone rejects what is still misaligned, and the alignment stops there.
+        scale = max(scale, _LOOSE * float(np.sqrt(np.mean(residual * residual))))
+    ratio = np.square(residual / np.float32(_TUKEY * scale))
+    return np.square(np.maximum(1.0 - ratio, 0.0)), max(deviation, 1e-3)
