@@ -54,7 +54,14 @@ def rotation_exp(theta_u: ArrayLike) -> Array:
 
 def rotation_log(rotation: ArrayLike) -> Array:
     """Axis-angle vector theta u (3,) of a rotation (3, 3), with theta in [0, pi] radians."""
-    return cv2.Rodrigues(np.asarray(rotation, dtype=np.float64))[0].ravel()
+    matrix = np.asarray(rotation, dtype=np.float64)
+    # sin(theta) u; OpenCV's conversion rounds angles under 1e-5 to zero, so it serves only near half a turn.
+    sine = 0.5 * np.array([matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0], matrix[1, 0] - matrix[0, 1]])
+    length = float(np.linalg.norm(sine))
+    cosine = 0.5 * (float(np.trace(matrix)) - 1.0)
+    if cosine < 0.0 and length < 1e-3:
+        return cv2.Rodrigues(matrix)[0].ravel()
+    return sine if length < 1e-12 else sine * (np.arctan2(length, cosine) / length)
 
 
 def transform(rotation: ArrayLike, translation: ArrayLike) -> Array:
