@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+
+from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, PhotometricAlignment, Stage
+from cnn_vs_ros.estimation.pyramid import ImagePyramid, normalise_locally
+from cnn_vs_ros.geometry import se3
+from test.scenes import CAMERA, DEPTH, drawn_texture, view
+
+OFFSET = se3.from_pose_vector([0.012, -0.008, 0.01, 0.05, -0.04, 0.15])
+
+
+@pytest.fixture(scope='module')
+def texture():
+    return drawn_texture()
+
+
+@pytest.fixture(scope='module')
+def aligner(texture):
+    return PhotometricAlignment(ImagePyramid(view(texture, np.eye(4), seed=1), CAMERA), DEPTH)
+
+
+def camera_error(alignment, desired_T_current):
+    return se3.pose_error(se3.inverse(desired_T_current) @ se3.inverse(alignment.current_T_desired))
+
+
+def near(desired_T_current, size=1.0):
+    push = size * np.array([0.002, -0.002, 0.002, 0.008, 0.008, -0.008])
+    return se3.exp(push) @ se3.inverse(desired_T_current)
+
+
+def test_finds_the_pose_to_a_fraction_of_a_millimetre(texture, aligner):
+    image = ImagePyramid(view(texture, OFFSET, seed=2), CAMERA)
+    found = aligner.align(image, near(OFFSET))
+    translation, rotation = camera_error(found, OFFSET)
+    assert translation < 8e-4
+    assert rotation < np.deg2rad(0.2)
+    assert found.correlation > 0.97
+
+
+def test_at_the_goal_it_is_ten_times_finer(texture, aligner):
+    image = ImagePyramid(view(texture, np.eye(4), seed=3), CAMERA)
+    translation, rotation = camera_error(aligner.align(image, near(np.eye(4), 0.3)), np.eye(4))
+    assert translation < 5e-5
+    assert rotation < np.deg2rad(0.01)
+
+
+def test_light_does_not_move_the_pose(texture, aligner):
+    clean = view(texture, OFFSET)
+    columns, rows = np.meshgrid(np.arange(640), np.arange(480))
+    lamp = 0.45 + 0.7 * np.exp(-((columns - 500) ** 2 + (rows - 100) ** 2) / (2 * 200.0**2))
+    lit = np.clip(clean * lamp + 10, 0, 255).astype(np.uint8)
+    found = aligner.align(ImagePyramid(lit, CAMERA), near(OFFSET))
+    assert camera_error(found, OFFSET)[0] < 1e-3
+
+
+def test_what_covers_the_scene_is_rejected(texture, aligner):
+    image = view(texture, OFFSET, seed=4)
+    image[120:330, 60:330] = drawn_texture(seed=9)[:210, :270]  # 18 % of the image
+    found = aligner.align(ImagePyramid(image, CAMERA), near(OFFSET))
+    assert camera_error(found, OFFSET)[0] < 2e-3
+    assert found.correlation > 0.9 > found.correlation_unweighted
+
+
+def test_another_scene_does_not_correlate(aligner):
+    other = ImagePyramid(view(drawn_texture(seed=5), OFFSET, seed=6), CAMERA)
+    found = aligner.align(other, near(OFFSET))
+    assert found is None or found.correlation_unweighted < 0.4
+
+
+def test_too_little_overlap_is_no_result(texture, aligner):
+    away = se3.from_pose_vector([0.3, 0, 0, 0, 0, 0])
+    image = ImagePyramid(view(texture, away), CAMERA)
+    assert aligner.align(image, se3.inverse(away), TRACK_STAGES) is None
+
+
+def test_a_black_image_yields_no_confidence(aligner):
+    black = ImagePyramid(np.zeros((480, 640), np.uint8), CAMERA)
+    found = aligner.align(black, np.eye(4), TRACK_STAGES)
+    assert found is None or abs(found.correlation) < 0.5
+
+
+def test_one_step_brings_the_projections_nearer(texture, aligner):
+    image = ImagePyramid(view(texture, OFFSET), CAMERA)
+    corners = CAMERA.rays(np.array([[20, 20], [620, 20], [620, 460], [20, 460]])) * DEPTH
+
+    def misses(current_T_desired):
+        true = se3.inverse(OFFSET)
+        shown, right = (corners @ pose[:3, :3].T + pose[:3, 3] for pose in (current_T_desired, true))
+        return np.linalg.norm(CAMERA.project(shown) - CAMERA.project(right), axis=1).mean()
+
+    start = near(OFFSET, 0.5)
+    found = aligner.align(image, start, (Stage(1, 1),))
+    assert misses(found.current_T_desired) < 0.6 * misses(start)
+
+
+def test_translation_scales_with_the_depth_told(texture):
+    reference = ImagePyramid(view(texture, np.eye(4)), CAMERA)
+    image = ImagePyramid(view(texture, OFFSET), CAMERA)
+    true = PhotometricAlignment(reference, DEPTH).align(image, near(OFFSET), ACQUIRE_STAGES)
+    start = near(OFFSET)
+    start[:3, 3] *= 2
+    doubled = PhotometricAlignment(reference, 2 * DEPTH).align(image, start, ACQUIRE_STAGES)
+    np.testing.assert_allclose(doubled.current_T_desired[:3, 3], 2 * true.current_T_desired[:3, 3], atol=5e-4)
+    np.testing.assert_allclose(doubled.current_T_desired[:3, :3], true.current_T_desired[:3, :3], atol=2e-3)
+
+
+def test_covariance_tells_the_spread_of_the_error(texture, aligner):
+    """Over noise, the scatter of the pose is of the size that the normal equations say."""
+    errors, predicted = [], []
+    for seed in range(12):
+        found = aligner.align(ImagePyramid(view(texture, OFFSET, seed=seed), CAMERA), near(OFFSET, 0.2))
+        errors.append(se3.log(found.current_T_desired @ OFFSET))
+        predicted.append(np.sqrt(np.diag(found.covariance)))
+    ratio = np.std(errors, axis=0) / np.mean(predicted, axis=0)
+    assert (ratio > 0.1).all()
+    assert (ratio < 3.0).all()
+
+
+def test_local_normalisation_removes_an_affine_change_of_light():
+    rng = np.random.default_rng(0)
+    image = rng.uniform(60, 180, (240, 320)).astype(np.float32)
+    np.testing.assert_allclose(normalise_locally(image), normalise_locally(1.3 * image - 20), atol=0.02)

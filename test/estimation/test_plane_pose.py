@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from cnn_vs_ros.estimation.plane_pose import solve_plane_pose
+from cnn_vs_ros.geometry import se3
+from test.scenes import CAMERA, DEPTH
+
+SMALL = CAMERA.resized(160, 120)
+
+
+def correspondences(current_T_desired, count=120, noise=0.0, outliers=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    desired = rng.uniform((0, 0), (159, 119), size=(count, 2))
+    points = SMALL.rays(desired) * DEPTH
+    current = SMALL.project(points @ current_T_desired[:3, :3].T + current_T_desired[:3, 3])
+    current += rng.normal(scale=noise, size=current.shape)
+    wrong = rng.random(count) < outliers
+    current[wrong] = rng.uniform((0, 0), (159, 119), size=(wrong.sum(), 2))
+    return desired, current, np.ones(count)
+
+
+def solve(*matches):
+    return solve_plane_pose(*matches, SMALL, DEPTH, inlier_pixels=3.0)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_exact_points_give_the_exact_pose(seed):
+    spread = [0.05, 0.05, 0.03, 0.35, 0.35, 1.5]
+    pose = se3.from_pose_vector(np.random.default_rng(seed).normal(size=6) * spread)
+    found = solve(*correspondences(pose, seed=seed))
+    np.testing.assert_allclose(found.current_T_desired, pose, atol=1e-5)
+    assert found.support == pytest.approx(120)
+
+
+def test_a_third_of_wrong_matches_does_no_harm():
+    pose = se3.from_pose_vector([0.03, -0.02, 0.02, 0.2, -0.3, 1.0])
+    found = solve(*correspondences(pose, noise=0.5, outliers=0.35))
+    translation, rotation = se3.pose_error(se3.inverse(pose) @ found.current_T_desired)
+    assert translation < 0.004
+    assert rotation < np.deg2rad(1.0)
+    assert 60 < found.support < 90
+
+
+def test_no_pose_is_made_of_too_few_points():
+    assert solve(*correspondences(np.eye(4), count=7)) is None
+
+
+def test_the_same_matches_give_the_same_pose():
+    matches = correspondences(se3.from_pose_vector([0.03, 0, 0.02, 0.2, 0, 1.0]), noise=1.0, outliers=0.5)
+    np.testing.assert_array_equal(solve(*matches).current_T_desired, solve(*matches).current_T_desired)

@@ -1,0 +1,97 @@
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from cnn_vs_ros.errors import CalibrationError, ImageError, ReferenceFolderError
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.geometry import PinholeCamera
+
+CAMERA = PinholeCamera(64, 48, 60.0, 61.0, 31.0, 23.0, (0.1, -0.05, 0.001, 0.002, 0.0), 'plumb_bob')
+
+
+@pytest.fixture
+def reference():
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    return Reference(image, CAMERA, 0.25)
+
+
+def test_what_is_saved_is_what_is_loaded(reference, tmp_path):
+    reference.save(tmp_path / 'goal')
+    loaded = Reference.load(tmp_path / 'goal')
+    np.testing.assert_array_equal(loaded.image, reference.image)
+    assert (loaded.camera, loaded.depth, loaded.sha256) == (CAMERA, 0.25, reference.sha256)
+
+
+def test_the_folder_holds_plain_files(reference, tmp_path):
+    reference.save(tmp_path / 'goal')
+    assert sorted(path.name for path in (tmp_path / 'goal').iterdir()) == ['image.png', 'reference.yaml']
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'goal/image.png')), reference.image)
+    assert yaml.safe_load((tmp_path / 'goal/reference.yaml').read_text())['depth'] == 0.25
+
+
+def test_saving_again_replaces_the_reference_and_leaves_nothing_else(reference, tmp_path):
+    reference.save(tmp_path / 'goal')
+    Reference(255 - reference.image, CAMERA, 0.5).save(tmp_path / 'goal')
+    assert Reference.load(tmp_path / 'goal').depth == 0.5
+    assert [path.name for path in tmp_path.iterdir()] == ['goal']
+
+
+def test_a_folder_with_other_files_is_never_replaced(reference, tmp_path):
+    (tmp_path / 'letters').mkdir()
+    (tmp_path / 'letters/dear.txt').write_text('keep me')
+    with pytest.raises(ReferenceFolderError, match='holds other files'):
+        reference.save(tmp_path / 'letters')
+    assert (tmp_path / 'letters/dear.txt').read_text() == 'keep me'
+
+
+def test_a_failed_write_leaves_the_old_reference(reference, tmp_path, monkeypatch):
+    reference.save(tmp_path / 'goal')
+    monkeypatch.setattr(cv2, 'imwrite', lambda *_: False)
+    with pytest.raises(ReferenceFolderError, match='cannot write'):
+        Reference(255 - reference.image, CAMERA, 0.5).save(tmp_path / 'goal')
+    assert Reference.load(tmp_path / 'goal').depth == 0.25
+    assert [path.name for path in tmp_path.iterdir()] == ['goal']
+
+
+def _edit(folder, **changes):
+    path = folder / 'reference.yaml'
+    values = yaml.safe_load(path.read_text())
+    for key, value in changes.items():
+        values.pop(key) if value is None else values.update({key: value})
+    path.write_text(yaml.safe_dump(values))
+
+
+@pytest.mark.parametrize(
+    ('damage', 'message'),
+    [
+        (lambda f: (f / 'image.png').unlink(), 'should hold image.png'),
+        (lambda f: (f / 'image.png').write_bytes(b'not a png'), 'cannot be decoded'),
+        (lambda f: (f / 'reference.yaml').write_text('{'), 'cannot be parsed'),
+        (lambda f: (f / 'reference.yaml').write_text('a: ' + 'x' * 70000), 'short YAML'),
+        (lambda f: _edit(f, format_version=7), 'format_version 1'),
+        (lambda f: _edit(f, depth=None), "lacks the entry 'depth'"),
+        (lambda f: _edit(f, depth=-1.0), 'positive metres'),
+        (lambda f: _edit(f, camera_matrix=[0.0] * 9), r'K\[0\] is 0'),
+        (lambda f: _edit(f, image_width=65), '65x48'),
+        (lambda f: _edit(f, image_width='wide'), 'malformed'),
+        (lambda f: cv2.imwrite(str(f / 'image.png'), np.zeros((48, 64, 3), np.uint8)), 'is not the image'),
+    ],
+)
+def test_a_damaged_folder_is_told_in_a_sentence(reference, tmp_path, damage, message):
+    reference.save(tmp_path / 'goal')
+    damage(tmp_path / 'goal')
+    with pytest.raises(ReferenceFolderError, match=message):
+        Reference.load(tmp_path / 'goal')
+
+
+def test_what_cannot_be_a_reference_is_refused():
+    image = np.zeros((48, 64), np.uint8)
+    with pytest.raises(ImageError, match='uint8'):
+        Reference(image.astype(np.float32), CAMERA, 0.25)
+    with pytest.raises(ImageError, match='64x48'):
+        Reference(image[:40], CAMERA, 0.25)
+    with pytest.raises(ReferenceFolderError, match='depth'):
+        Reference(image, CAMERA, float('nan'))
+    with pytest.raises(CalibrationError):
+        Reference(image, PinholeCamera(64, 48, 0.0, 0.0, 0.0, 0.0), 0.25)
