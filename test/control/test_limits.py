@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnn_vs_ros.control import TwistLimiter
+from cnn_vs_ros.errors import ParameterError, PoseError
+
+LIMITS = (0.2, 1.0, 0.5, 4.0)
+DT = 0.02
+
+
+def direction(twist: np.ndarray) -> np.ndarray:
+    return twist / np.linalg.norm(twist)
+
+
+def norms(twist: np.ndarray) -> np.ndarray:
+    return np.array([np.linalg.norm(twist[:3]), np.linalg.norm(twist[3:])])
+
+
+def test_a_twist_within_the_limits_passes_unchanged():
+    twist = np.array([0.1, -0.05, 0.02, 0.3, -0.2, 0.1])
+    np.testing.assert_array_equal(TwistLimiter(0.2, 1.0).limit(twist, DT), twist)
+
+
+@pytest.mark.parametrize(
+    'twist', [[3.0, 1.0, -2.0, 0.1, 0.2, 0.0], [0.01, 0.0, 0.02, 5.0, -9.0, 1.0], [4.0, 4.0, 4.0, 40.0, 0.0, 0.0]]
+)
+def test_a_speed_limit_scales_the_whole_twist_until_one_half_is_at_its_limit(twist):
+    limited = TwistLimiter(0.2, 1.0).limit(twist, DT)
+    np.testing.assert_allclose(direction(limited), direction(np.array(twist)))
+    assert (norms(limited) / (0.2, 1.0)).max() == pytest.approx(1.0)
+
+
+def test_from_rest_the_direction_is_kept_and_the_acceleration_bounded():
+    twist = np.array([0.1, -0.1, 0.05, 0.3, 0.2, -0.6])
+    limiter = TwistLimiter(*LIMITS)
+    previous = np.zeros(6)
+    while not np.allclose(previous, twist):
+        current = limiter.limit(twist, DT)
+        np.testing.assert_allclose(direction(current), direction(twist))
+        accelerations = norms(current - previous) / DT / LIMITS[2:]
+        assert accelerations.max() <= 1 + 1e-9
+        if not np.allclose(current, twist):
+            assert accelerations.max() == pytest.approx(1.0)
+        previous = current
+
+
+def test_a_stop_keeps_the_direction_down_to_exact_zeros():
+    twist = np.array([0.1, 0.05, 0.0, -0.5, 0.2, 0.3])
+    limiter = TwistLimiter(*LIMITS)
+    for _ in range(50):
+        moving = limiter.limit(twist, DT)
+    speeds = []
+    while moving.any():
+        np.testing.assert_allclose(direction(moving), direction(twist))
+        speeds.append(np.linalg.norm(moving))
+        moving = limiter.limit(np.zeros(6), DT)
+    assert (np.diff(speeds) < 0).all()
+    longest = max(norms(twist) / LIMITS[2:]) / DT
+    assert len(speeds) == pytest.approx(longest, abs=1.01)
+
+
+def test_random_demands_never_break_a_limit():
+    generator = np.random.default_rng(3)
+    limiter = TwistLimiter(*LIMITS)
+    previous = np.zeros(6)
+    for demand in generator.normal(0, (1, 1, 1, 5, 5, 5), (500, 6)):
+        current = limiter.limit(demand, DT)
+        assert (norms(current) <= np.array(LIMITS[:2]) * (1 + 1e-9)).all()
+        assert (norms(current - previous) <= np.array(LIMITS[2:]) * DT * (1 + 1e-9)).all()
+        previous = current
+
+
+def test_no_time_no_change():
+    limiter = TwistLimiter(*LIMITS)
+    np.testing.assert_array_equal(limiter.limit(np.ones(6), 0.0), np.zeros(6))
+
+
+def test_reset_takes_the_camera_to_stand_still():
+    limiter = TwistLimiter(0.2, 1.0)
+    limiter.limit(np.ones(6), DT)
+    limiter.reset()
+    np.testing.assert_array_equal(limiter.twist, np.zeros(6))
+
+
+def test_a_twist_that_is_not_finite_is_refused_and_forgotten():
+    limiter = TwistLimiter(0.2, 1.0)
+    before = limiter.limit([0.1, 0, 0, 0, 0, 0], DT)
+    with pytest.raises(PoseError, match='finite'):
+        limiter.limit([np.nan, 0, 0, 0, 0, 0], DT)
+    np.testing.assert_array_equal(limiter.twist, before)
+
+
+@pytest.mark.parametrize('limits', [(0.0, 1.0), (0.1, -1.0), (np.nan, 1.0), (0.1, 1.0, 0.0, 1.0)])
+def test_limits_must_be_positive(limits):
+    with pytest.raises(ParameterError, match='positive'):
+        TwistLimiter(*limits)

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnn_vs_ros.control import Convergence, MotionHistory, PbvsLaw, Retreat, Servo, ServoStatus, TwistLimiter
+from cnn_vs_ros.errors import PoseError
+from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
+
+PERIOD = 0.02
+START = se3.from_pose_vector([0.03, -0.02, 0.05, 0.1, -0.2, 0.4])
+LOST = RelativePose(np.eye(4), status=PoseStatus.LOST)
+
+
+def make(gain=2.0, **options) -> Servo:
+    limiter = TwistLimiter(0.2, 1.0, 1.0, 5.0)
+    return Servo(PbvsLaw(gain), limiter, Convergence(5e-5, 3.5e-4, 0.5), **options)
+
+
+def clock(seconds: float, start: float = 0.0):
+    return (start + index * PERIOD for index in range(1, round(seconds / PERIOD) + 1))
+
+
+def moving(servo: Servo, seconds: float = 0.3) -> float:
+    """Start `servo`, feed it the same pose for a while and return the time."""
+    servo.start(0.0)
+    for now in clock(seconds):
+        servo.add_estimate(RelativePose(START), now, now)
+        twist = servo.update(now)
+    assert np.linalg.norm(twist) > 0.1
+    return now
+
+
+def assert_smooth_stop(servo: Servo, start: float, status: ServoStatus, feed=lambda now: None) -> None:
+    previous = servo.limiter.twist
+    for now in clock(0.5, start):
+        feed(now)
+        twist = servo.update(now)
+        assert np.linalg.norm((twist - previous)[:3]) <= 1.0 * PERIOD * (1 + 1e-3)
+        assert np.linalg.norm((twist - previous)[3:]) <= 5.0 * PERIOD * (1 + 1e-3)
+        previous = twist
+    assert servo.status is status
+    assert not twist.any()
+
+
+def drive(servo: Servo, pose: np.ndarray, seconds: float, delay: float = 0.0) -> list[np.ndarray]:
+    """A camera that follows the servo exactly, seen at 50 Hz by an estimator that takes `delay` seconds."""
+    servo.start(0.0)
+    poses, pending = [pose], []
+    for now in clock(seconds):
+        pending.append((now, pose))
+        while pending and pending[0][0] + delay <= now + 1e-9:
+            stamp, seen = pending.pop(0)
+            servo.add_estimate(RelativePose(seen), stamp, now)
+        pose = pose @ se3.exp(servo.update(now) * PERIOD)
+        poses.append(pose)
+    return poses
+
+
+def test_nothing_moves_before_start():
+    servo = make()
+    for now in clock(0.3):
+        servo.add_estimate(RelativePose(START), now, now)
+        assert not servo.update(now).any()
+    assert servo.status is ServoStatus.IDLE
+
+
+def test_servoes_to_the_goal_and_says_so_and_keeps_still():
+    servo = make()
+    poses = drive(servo, START, 8.0)
+    assert servo.status is ServoStatus.CONVERGED
+    translation, rotation = se3.pose_error(poses[-1])
+    assert translation < 5e-5
+    assert rotation < 3.5e-4
+    servo.add_estimate(RelativePose(START), 8.02, 8.02)
+    assert not servo.update(8.02).any()
+    assert servo.status is ServoStatus.CONVERGED
+
+
+def test_keep_servoing_follows_the_goal_when_it_moves():
+    servo = make(keep_servoing=True)
+    drive(servo, START, 8.0)
+    servo.add_estimate(RelativePose(START), 8.02, 8.02)
+    assert servo.update(8.02).any()
+    assert servo.status is ServoStatus.SERVOING
+
+
+def test_start_leaves_the_converged_state():
+    servo = make()
+    drive(servo, START, 8.0)
+    servo.start(8.0)
+    servo.add_estimate(RelativePose(START), 8.02, 8.02)
+    assert servo.update(8.04).any()
+    assert servo.status is ServoStatus.SERVOING
+
+
+def test_an_image_taken_before_start_does_not_count():
+    servo = make()
+    servo.start(10.0)
+    servo.add_estimate(RelativePose(START), 9.99, 10.02)
+    assert not servo.update(10.02).any()
+    assert servo.status is ServoStatus.STALE
+
+
+def test_stops_smoothly_when_no_estimate_comes_any_more():
+    servo = make(pose_timeout=0.2)
+    start = moving(servo)
+    for now in clock(0.2, start):
+        assert servo.status is ServoStatus.SERVOING
+        servo.update(now - 1e-6)
+    assert_smooth_stop(servo, now, ServoStatus.STALE)
+
+
+def test_a_pause_of_the_caller_is_not_made_up_for_by_a_jump():
+    servo = make(longest_step=PERIOD)
+    now = moving(servo)
+    assert_smooth_stop(servo, now + 5.0, ServoStatus.STALE)
+
+
+def test_estimates_of_old_images_are_stale_however_often_they_come():
+    servo = make(pose_timeout=0.2)
+    now = moving(servo)
+    assert_smooth_stop(
+        servo, now, ServoStatus.STALE, lambda time: servo.add_estimate(RelativePose(START), time - 0.25, time)
+    )
+
+
+def test_resumes_after_staleness():
+    servo = make()
+    now = moving(servo) + 1.0
+    servo.update(now)
+    assert servo.status is ServoStatus.STALE
+    servo.add_estimate(RelativePose(START), now, now)
+    servo.update(now + PERIOD)
+    assert servo.status is ServoStatus.SERVOING
+
+
+def test_stops_smoothly_when_lost():
+    servo = make()
+    now = moving(servo)
+    assert_smooth_stop(servo, now, ServoStatus.LOST, lambda time: servo.add_estimate(LOST, time, time))
+
+
+def test_an_estimate_below_the_minimum_confidence_counts_as_lost():
+    servo = make(minimum_confidence=0.5)
+    now = moving(servo)
+    doubtful = RelativePose(START, confidence=0.4)
+    assert_smooth_stop(servo, now, ServoStatus.LOST, lambda time: servo.add_estimate(doubtful, time, time))
+
+
+def test_stops_smoothly_on_request():
+    servo = make()
+    now = moving(servo)
+    servo.stop()
+    feed = lambda time: servo.add_estimate(RelativePose(START), time, time)  # noqa: E731
+    assert_smooth_stop(servo, now, ServoStatus.STOPPED, feed)
+
+
+def test_a_pose_that_is_not_finite_stops_the_camera():
+    servo = make()
+    now = moving(servo)
+    broken = START.copy()
+    broken[0, 3] = np.nan
+
+    def feed(time: float) -> None:
+        with pytest.raises(PoseError, match='finite'):
+            servo.add_estimate(RelativePose(broken), time, time)
+
+    assert_smooth_stop(servo, now, ServoStatus.STALE, feed)
+
+
+def test_a_stamp_in_the_future_is_refused_and_does_not_shadow_later_images():
+    servo = make()
+    now = moving(servo)
+    with pytest.raises(PoseError, match='future'):
+        servo.add_estimate(RelativePose(START), now + 100.0, now)
+    servo.update(now + PERIOD)
+    assert servo.status is ServoStatus.STALE
+    servo.add_estimate(RelativePose(START), now + 2 * PERIOD, now + 2 * PERIOD)
+    servo.update(now + 2 * PERIOD)
+    assert servo.status is ServoStatus.SERVOING
+
+
+def test_an_older_image_does_not_replace_a_newer_one():
+    servo = make()
+    servo.start(0.0)
+    servo.add_estimate(RelativePose(np.eye(4)), 0.1, 0.1)
+    servo.add_estimate(RelativePose(START), 0.06, 0.12)
+    assert not servo.update(0.12).any()
+
+
+def test_a_clock_set_back_stops_and_then_starts_over():
+    servo = make()
+    moving(servo)
+    servo.update(-50.0)
+    assert servo.status is ServoStatus.STALE
+    servo.add_estimate(RelativePose(START), -49.9, -49.9)
+    servo.update(-49.9)
+    assert servo.status is ServoStatus.SERVOING
+
+
+def test_retreats_while_lost_by_the_distance_and_servoes_when_found():
+    servo = make(retreat=Retreat(0.05, 0.04, 1.0))
+    servo.start(0.0)
+    travelled = np.zeros(6)
+    for now in clock(3.0):
+        servo.add_estimate(LOST, now, now)
+        travelled += servo.update(now) * PERIOD
+    np.testing.assert_allclose(travelled, [0, 0, -0.04, 0, 0, 0], atol=5e-4)
+    assert servo.status is ServoStatus.LOST
+    assert not np.abs(servo.update(now)).max() > 1e-6
+    servo.add_estimate(RelativePose(START), now + PERIOD, now + PERIOD)
+    servo.update(now + PERIOD)
+    assert servo.status is ServoStatus.SERVOING
+    assert servo.retreat.remaining == 0.04
+
+
+def test_does_not_retreat_when_estimates_only_stop_coming():
+    servo = make(retreat=Retreat(0.05, 0.04))
+    start = moving(servo)
+    for now in clock(0.2, start):
+        servo.update(now)
+    assert_smooth_stop(servo, now, ServoStatus.STALE)
+
+
+def test_with_a_history_a_late_estimate_drives_as_a_punctual_one():
+    # A gain times delay of 1.2 oscillates badly on late poses; with the motion since, it is as without delay.
+    punctual = drive(make(gain=4.0), START, 4.0)
+    late = drive(make(gain=4.0, history=MotionHistory(), pose_timeout=0.5), START, 4.3, delay=0.3)
+    assert se3.pose_error(late[-1])[0] == pytest.approx(se3.pose_error(punctual[-1])[0], abs=2e-5)
+    uncompensated = drive(make(gain=4.0, pose_timeout=0.5), START, 4.3, delay=0.3)
+    assert se3.pose_error(uncompensated[-1])[0] > 1e-3
+
+
+def test_halt_takes_the_camera_to_stand_still():
+    servo = make(history=MotionHistory())
+    now = moving(servo)
+    servo.halt()
+    np.testing.assert_array_equal(servo.limiter.twist, np.zeros(6))
+    np.testing.assert_array_equal(servo.history.motion(0.0, now), np.eye(4))
