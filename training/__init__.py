@@ -1,0 +1,4 @@
+"""Offline training: corpus, drawn textures, views, networks, pre-training and export.
+
+Nothing of the runtime imports this package; it is the only part of the project that needs torch.
+"""

@@ -1,0 +1,35 @@
+"""Command line of the training package: `python -m training VERB`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cnn_vs_ros.errors import VisualServoingError
+from training.commands import corpus, export, pretrain
+
+# A verb is a module of training.commands with SUMMARY, add_arguments and run; register it here.
+COMMANDS = {'corpus': corpus, 'pretrain': pretrain, 'export': export}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse `argv`, run the verb and return the exit status (0 done, 2 bad request, 130 interrupted)."""
+    parser = argparse.ArgumentParser(prog='python -m training', description=__doc__)
+    verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
+    for name, command in COMMANDS.items():
+        verb = verbs.add_parser(name, help=command.SUMMARY, description=command.__doc__)
+        command.add_arguments(verb)
+        verb.set_defaults(run=command.run)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except VisualServoingError as error:
+        print(f'python -m training {arguments.verb}: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

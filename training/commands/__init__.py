@@ -1,0 +1,1 @@
+"""Verbs of `python -m training`, one a file: `SUMMARY`, `add_arguments(parser)` and `run(arguments)`."""

@@ -1,0 +1,48 @@
+"""Turn image folders into a corpus of grey tiles."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SUMMARY = 'turn image folders into a corpus of grey tiles'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the verb."""
+    parser.add_argument('--output', type=Path, required=True, help='folder to write the corpus to')
+    parser.add_argument(
+        '--source',
+        type=Path,
+        action='append',
+        required=True,
+        help='folder of images or unpacked Debian package (repeatable)',
+    )
+    parser.add_argument(
+        '--held-out',
+        type=Path,
+        action='append',
+        default=[],
+        help='folder of images whose near-duplicates are left out (repeatable)',
+    )
+    parser.add_argument(
+        '--exclude', action='append', default=[], help='leave out paths that contain this (repeatable)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the tile positions (default 0)')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build the corpus and print its size per source."""
+    from training import corpus
+
+    built = corpus.build(
+        arguments.source,
+        arguments.output,
+        held_out=arguments.held_out,
+        exclude=arguments.exclude,
+        seed=arguments.seed,
+    )
+    for source, counts in built.summary().items():
+        print(f'{source}: ' + ', '.join(f'{count} {split}' for split, count in sorted(counts.items())))
+    print(f'corpus: {len(built.tiles)} tiles in {arguments.output}')
+    return 0

@@ -1,0 +1,26 @@
+"""Export the moving average of a checkpoint as an .onnx model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SUMMARY = 'export a checkpoint as an .onnx model'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the verb."""
+    parser.add_argument('--checkpoint', type=Path, required=True, help="checkpoint written by 'pretrain'")
+    parser.add_argument('--output', type=Path, required=True, help='model file to write (.onnx)')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, check against onnxruntime, and print the size."""
+    from training.errors import TrainingError
+    from training.export import export_matcher
+
+    if arguments.output.suffix != '.onnx':
+        raise TrainingError(f'expected an output that ends in .onnx, but got {arguments.output}')
+    export_matcher(arguments.checkpoint, arguments.output)
+    print(f'export: {arguments.output} ({arguments.output.stat().st_size / 1e6:.2f} MB)')
+    return 0

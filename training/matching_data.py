@@ -1,0 +1,71 @@
+"""Batches for the coarse matcher, each a pure function of a seed and its index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from training import targets, textures, views
+from training.corpus import Corpus
+from training.errors import TrainingError
+
+
+class MatchingGroups(Dataset):
+    """Groups of views of one texture: images (V, H, W) uint8 and labels (2, P, N, 3) float32.
+
+    Group `index` is the same whatever process draws it and in whatever order, so a run that was interrupted and
+    one that was not read the same data.
+    """
+
+    def __init__(
+        self, corpus: Path, split: str, sampling: views.ViewSampling, *, seed: int, drawn_share: float, length: int
+    ) -> None:
+        loaded = Corpus.load(corpus)
+        self._tiles = loaded.tiles
+        self._indices = loaded.indices(split)
+        if not len(self._indices):
+            raise TrainingError(f'expected tiles of the {split} split in {corpus}, but it has none')
+        self._sampling = sampling
+        self._seed = seed
+        self._drawn_share = drawn_share
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw group `index`."""
+        cv2.setNumThreads(0)
+        rng = np.random.default_rng([self._seed, index])
+
+        def tile_of() -> np.ndarray:
+            return np.asarray(self._tiles[rng.choice(self._indices)])
+
+        if rng.random() < self._drawn_share:
+            texture = textures.draw(rng, self._tiles.shape[1], tile_of)
+        else:
+            texture = tile_of()
+        group = views.sample_group(texture, self._sampling, rng, tile_of)
+        return group.images, targets.group_targets(group.homographies, group.visible)
+
+
+def batches(groups: MatchingGroups, *, batch_groups: int, first_batch: int, workers: int) -> DataLoader:
+    """Return a loader of batches (G, V, H, W) uint8 and (G, 2, P, N, 3), from batch `first_batch` on, in order."""
+    return DataLoader(
+        groups,
+        batch_size=batch_groups,
+        sampler=range(first_batch * batch_groups, len(groups)),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        collate_fn=_collate,
+        drop_last=True,
+    )
+
+
+def _collate(samples: list[tuple[np.ndarray, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = zip(*samples, strict=True)
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))

@@ -1,0 +1,112 @@
+"""The scene-agnostic coarse matcher: dense unit descriptors and a matchability logit on a stride-8 grid.
+
+Cell centres: each stride-2 convolution has an EVEN kernel (4) and padding 1, whose output j is centred between
+input pixels 2j and 2j + 1. Three of them put cell i at pixel 8i + 3.5 exactly, symmetric about the image centre
+in OpenCV's pixel-centre convention; an odd kernel can only give 8i or 8i + 4 with a crop.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STRIDE = 8
+CELL_OFFSET = 3.5
+DESCRIPTOR_SIZE = 64
+WINDOW = 17  # side of the local contrast normalisation, px
+
+
+class ConvolutionBlock(nn.Sequential):
+    """Convolution, batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(
+                inputs,
+                outputs,
+                kernel,
+                stride,
+                padding=1 if stride > 1 else dilation,
+                dilation=dilation,
+                bias=False,
+            ),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions of the same dilation around a skip connection."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.first = ConvolutionBlock(channels, channels, dilation=dilation)
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features (B, C, h, w) of the same shape."""
+        return functional.relu(features + self.second(self.first(features)))
+
+
+class Matcher(nn.Module):
+    """Describe grey images for matching.
+
+    `log_temperature` and `dustbin` are learned with the rest and belong to the matching rule (see
+    `training.matching_loss`): S = temperature * d_a . d_b, and the logit of 'no match' for cell a is
+    dustbin - matchability_a.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            ConvolutionBlock(2, 16, kernel=4, stride=2),
+            ConvolutionBlock(16, 32, kernel=4, stride=2),
+            ConvolutionBlock(32, 32),
+            ConvolutionBlock(32, 64, kernel=4, stride=2),
+            ResidualBlock(64, 1),
+            ResidualBlock(64, 2),
+            ResidualBlock(64, 3),
+            ResidualBlock(64, 1),
+        )
+        self.head = nn.Conv2d(64, DESCRIPTOR_SIZE + 1, 1)
+        self.log_temperature = nn.Parameter(torch.tensor(2.5))
+        self.dustbin = nn.Parameter(torch.tensor(4.0))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Describe images.
+
+        Args:
+            image: (B, 1, H, W) float32 grey levels 0..255; H and W multiples of 8.
+
+        Returns:
+            descriptors (B, H/8*W/8, 64) of unit norm, row by row, and matchability (B, H/8*W/8), a logit.
+        """
+        features = self.head(self.stem(normalise(image))).flatten(2).transpose(1, 2)
+        return functional.normalize(features[..., :DESCRIPTOR_SIZE], dim=-1), features[..., DESCRIPTOR_SIZE]
+
+
+def normalise(image: Tensor) -> Tensor:
+    """Return two channels (B, 2, H, W) of a grey image (B, 1, H, W) in 0..255.
+
+    The first is the z-score over the image, the second the z-score over a 17x17 window (over its part inside the
+    image), each with a floor on the deviation so that noise on a plain surface is not blown up.
+    """
+    scaled = image * (1.0 / 255.0)
+    centred = scaled - scaled.mean(dim=(2, 3), keepdim=True)
+    deviation = (centred * centred).mean(dim=(2, 3), keepdim=True).sqrt()
+    local_mean = _window_mean(centred)
+    local_variance = (_window_mean(centred * centred) - local_mean * local_mean).clamp(min=0.0)
+    return torch.cat(
+        [centred / (deviation + 0.03), (centred - local_mean) / (local_variance.sqrt() + 0.02)], dim=1
+    )
+
+
+def _window_mean(image: Tensor) -> Tensor:
+    """Return the mean over a 17x17 window; two one-dimensional passes, equal to the square window."""
+    half = WINDOW // 2
+    rows = functional.avg_pool2d(image, (WINDOW, 1), 1, (half, 0), count_include_pad=False)
+    return functional.avg_pool2d(rows, (1, WINDOW), 1, (0, half), count_include_pad=False)
