@@ -16,9 +16,12 @@ from training import lighting, occlusion, sensor
 class ViewSampling:
     """How views are drawn; lengths are in units of the plane's depth.
 
+    The first view of a group plays the reference, nearly facing the plane; the others the current camera.
     `offset` and `tilt` are the standard deviations of the benchmark's hardest batch, (4, 4, 2 cm) at 25 cm and
-    20 degrees; each view takes them times a random share up to `largest_share`. The roll is uniform: the runtime
-    describes its reference under 8 rotations, of which the nearest is within 22.5 degrees.
+    20 degrees; a current view takes them times a random share up to `largest_share`. The roll is uniform: the
+    runtime describes its reference under 8 rotations, of which the nearest is within 22.5 degrees, so two views
+    that differ by twice `roll` cover it. It draws those copies of the reference, turned and at 1 or 0.6 of their
+    size, on a plain canvas: so does a share `framed` of the first views.
     """
 
     width: int = 160
@@ -27,10 +30,12 @@ class ViewSampling:
     offset: tuple[float, float, float] = (0.16, 0.16, 0.08)
     tilt: float = np.deg2rad(20.0)
     largest_tilt: float = np.deg2rad(40.0)
-    roll: float = np.deg2rad(28.0)
+    roll: float = np.deg2rad(15.0)
     zoom: tuple[float, float] = (0.78, 1.35)
-    largest_share: float = 1.05
+    reference_share: float = 0.15
+    largest_share: float = 1.15
     recentred: float = 0.6
+    framed: float = 0.5
     perturbed: bool = True
 
 
@@ -49,14 +54,14 @@ class ViewGroup:
     visible: np.ndarray
 
 
-def sample_pose(sampling: ViewSampling, rng: np.random.Generator) -> np.ndarray:
+def sample_pose(sampling: ViewSampling, rng: np.random.Generator, *, is_reference: bool) -> np.ndarray:
     """Draw c_T_r (4, 4), the pose of the frame r that faces the plane at depth 1, in a camera frame c."""
-    share = rng.uniform(0.1, sampling.largest_share)
+    share = rng.uniform(0, sampling.reference_share) if is_reference else rng.uniform(0.1, sampling.largest_share)
     tilt = np.clip(rng.normal(0, sampling.tilt * share, 2), -sampling.largest_tilt, sampling.largest_tilt)
     rotation = geometry.se3.rotation_exp(np.array([0, 0, rng.uniform(-sampling.roll, sampling.roll)]))
     rotation = rotation @ geometry.se3.rotation_exp(np.array([*tilt, 0.0]))
     translation = rng.normal(0, 1, 3) * np.asarray(sampling.offset) * share
-    if rng.random() < 0.5:
+    if not is_reference and rng.random() < 0.5:
         translation[2] += np.exp(rng.uniform(*np.log(sampling.zoom))) - 1
     aim = rotation[:, 2] + translation  # the plane's central point, seen from the camera
     if rng.random() < sampling.recentred:
@@ -89,8 +94,9 @@ def sample_group(
     texel_to_reference = _texel_to_reference(texture.shape[0], size, sampling)
     frame = (sampling.width, sampling.height)
     images, homographies, visible = [], [], []
-    for _ in range(sampling.views):
-        homography = geometry.plane_homography(sample_pose(sampling, rng), 1.0, camera) @ texel_to_reference
+    for index in range(sampling.views):
+        pose = sample_pose(sampling, rng, is_reference=index == 0)
+        homography = geometry.plane_homography(pose, 1.0, camera) @ texel_to_reference
         view = cv2.warpPerspective(
             texture, homography, frame, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=background
         ).astype(np.float32)
@@ -99,8 +105,11 @@ def sample_group(
             inside = np.ones(texture.shape, np.uint8)
             shown = cv2.warpPerspective(inside, homography, frame, flags=cv2.INTER_NEAREST) > 0
         noise = float(rng.uniform(0, 3))
-        if sampling.perturbed:
+        if sampling.perturbed and (index > 0 or rng.random() < 0.6):
             view, hidden, noise = perturb(view, rng, tile_of)
+            shown &= ~hidden
+        if index == 0 and rng.random() < sampling.framed:
+            view, hidden = frame_copy(view, rng)
             shown &= ~hidden
         images.append(sensor.expose(view, rng, noise))
         homographies.append(homography)
@@ -124,6 +133,17 @@ def perturb(
     if rng.random() < 0.3:
         view = sensor.apply_gamma(view, rng)
     return view, hidden, float(rng.uniform(0, 5))
+
+
+def frame_copy(view: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return a view (H, W) with all but a turned, scaled rectangle painted in its mean, and the painted pixels."""
+    height, width = view.shape
+    scale = rng.uniform(0.55, 1.0)
+    rectangle = ((width / 2, height / 2), (scale * width, scale * height), float(rng.uniform(0, 360)))
+    mask = np.zeros(view.shape, np.uint8)
+    cv2.fillPoly(mask, [np.rint(cv2.boxPoints(rectangle)).astype(np.int32)], 1)
+    hidden = mask == 0
+    return np.where(hidden, view[~hidden].mean(), view).astype(np.float32), hidden
 
 
 def _camera(sampling: ViewSampling, focal: float) -> geometry.PinholeCamera:
