@@ -1,0 +1,33 @@
+"""The methods that the benchmark compares: a registry of small classes with one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from training.benchmark.methods.base import Method
+from training.benchmark.methods.features import FeatureServoing
+from training.benchmark.methods.learned import CoarseServoing, EstimatorServoing
+from training.benchmark.methods.particle_filter import ParticleFilterServoing
+from training.benchmark.methods.photometric import PhotometricServoing
+from training.errors import TrainingError
+
+METHODS: dict[str, Callable[[], Method]] = {
+    'dvs_ssd': PhotometricServoing,
+    'dvs_particle_filter': ParticleFilterServoing,
+    'sift': partial(FeatureServoing, 'sift'),
+    'orb': partial(FeatureServoing, 'orb'),
+    'scene_agnostic_coarse': CoarseServoing,
+    'scene_agnostic': EstimatorServoing,
+    'scene_agnostic_retreat': partial(EstimatorServoing, retreat=True),
+}
+
+
+def make_method(name: str) -> Method:
+    """Return a new method by its registered name. Raises TrainingError, with the valid names, for another."""
+    if name not in METHODS:
+        raise TrainingError(f'method should be one of {", ".join(METHODS)} but is {name!r}')
+    return METHODS[name]()
+
+
+__all__ = ['METHODS', 'Method', 'make_method']

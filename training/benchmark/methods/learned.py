@@ -1,0 +1,72 @@
+"""The package's own estimator, whole and without its photometric part."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
+from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
+from training.benchmark.methods.base import Method, Step, towards
+
+_RETREAT_STEP = np.array([0.0, 0.0, -0.025, 0.0, 0.0, 0.0])
+_RETREAT_STEPS = 6
+
+
+class EstimatorServoing(Method):
+    """PBVS on the pose estimator; with `retreat`, backs off 15 cm at most to find a lost reference."""
+
+    def __init__(self, model: str = 'scene_agnostic', retreat: bool = False) -> None:
+        self._estimator = PoseEstimator.load(model)
+        self._sha256 = ''
+        self._retreat = retreat
+        self._retreated = 0
+
+    def start(self, reference: Reference, seed: int) -> None:
+        """Forget the last run."""
+        if reference.sha256 != self._sha256:
+            self._estimator.set_reference(reference)
+            self._sha256 = reference.sha256
+        self._estimator.reset()
+        self._retreated = 0
+
+    def step(self, image: np.ndarray) -> Step:
+        """Follow the estimate, retreat or stay."""
+        pose = self._estimator.estimate(image)
+        if not pose.is_lost:
+            self._retreated = 0
+            tracked = pose.status is PoseStatus.TRACKED
+            return Step(towards(pose), tracked, pose.confidence, pose.transform)
+        if self._retreat and self._retreated < _RETREAT_STEPS:
+            self._retreated += 1
+            return Step(_RETREAT_STEP)
+        return Step(None)
+
+
+class CoarseServoing(Method):
+    """PBVS on the matcher network alone: what the CNN sees, without photometric refinement."""
+
+    def __init__(self, model: str = 'scene_agnostic') -> None:
+        self._network = MatcherNetwork(load_model(model))
+        self._matcher: ReferenceMatcher | None = None
+        self._reference: Reference | None = None
+
+    def start(self, reference: Reference, seed: int) -> None:
+        """Describe the reference."""
+        if self._reference is reference:
+            return
+        pyramid = ImagePyramid(reference.image, reference.camera)
+        self._matcher = ReferenceMatcher(self._network, pyramid, reference.camera, reference.depth)
+        self._reference = reference
+
+    def step(self, image: np.ndarray) -> Step:
+        """Match anew at each image and take the best supported pose."""
+        assert self._matcher is not None
+        assert self._reference is not None
+        found = list(self._matcher.hypotheses(ImagePyramid(image, self._reference.camera)))
+        if not found:
+            return Step(None)
+        best = max(found, key=lambda hypothesis: hypothesis.support)
+        pose = RelativePose(se3.inverse(best.current_T_desired))
+        return Step(towards(pose), pose=pose.transform)

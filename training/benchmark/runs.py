@@ -1,0 +1,223 @@
+"""One servo run of one method, and many of them side by side, resumable."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.geometry import se3
+from training.benchmark.conditions import condition
+from training.benchmark.methods import Method, make_method
+from training.benchmark.methods.base import Step
+from training.benchmark.scenes import scene
+from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
+from training.errors import TrainingError
+
+Array = NDArray[np.float64]
+
+BATCHES = 10
+MAX_STEPS = 400
+SUCCESS = (1e-3, float(np.deg2rad(0.2)))  # m, rad (design of the benchmark: 1 mm and 0.2 degrees)
+HARDEST = np.array([0.04, 0.04, 0.02, *np.deg2rad([20.0, 20.0, 50.0])])  # offsets of batch 9 (paper, section V-A)
+
+_STILL = (5e-6, 2e-5)  # a step shorter than this does not move the camera
+_STILL_STEPS = 5
+_HOLD_STEPS = 20  # steps at the goal over which the error is sampled
+_LOST_STEPS = 30
+_GONE = 0.6  # m; a camera this far off never comes back
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What identifies a run; the start and the disturbances follow from it and the seed."""
+
+    method: str
+    scene: str
+    condition: str
+    batch: int
+    run: int
+    seed: int
+
+
+@dataclass
+class RunRecord:
+    """What came of a run. Errors in mm and degrees, times in ms."""
+
+    key: RunKey
+    converged: bool
+    error_mm: float
+    error_deg: float
+    steps: int
+    start_mm: float
+    start_deg: float
+    hold_mm: list[float] = field(default_factory=list)
+    tracked_ms: float | None = None
+    acquisition_ms: float | None = None
+    confident_frames: int = 0
+    confidently_wrong: int = 0
+
+
+def draw_start(batch: int, run: int, seed: int) -> Array:
+    """``desired_T_current`` (4, 4) of a run; the same for every method, scene and condition."""
+    rng = np.random.default_rng((seed, batch, run))
+    return se3.from_pose_vector(batch / (BATCHES - 1) * HARDEST * rng.standard_normal(6))
+
+
+@cache
+def _method(name: str) -> Method:
+    return make_method(name)
+
+
+@cache
+def _reference(scene_name: str, seed: int) -> Reference:
+    picture = Sensor(seed).expose(scene(scene_name).image(np.eye(4)))
+    return Reference(picture, CAMERA, DEPTH)
+
+
+@cache
+def _occluder() -> np.ndarray:
+    return scene('prints').texture
+
+
+def execute(key: RunKey) -> RunRecord:
+    """Carry out one run."""
+    cv2.setNumThreads(1)
+    run_seed = hash_of(key.seed, key.batch, key.run)
+    method = _method(key.method)
+    method.start(_reference(key.scene, key.seed), run_seed)
+    disturb = condition(key.condition)(run_seed, _occluder())
+    return _Loop(method, scene(key.scene), disturb, Sensor(run_seed + 1)).run(key)
+
+
+def hash_of(*numbers: int) -> int:
+    """Return a seed that mixes small numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)
+
+
+class _Loop:
+    """The closed loop of one run."""
+
+    def __init__(self, method: Method, world: PlanarWorld, disturb: Any, sensor: Sensor) -> None:
+        self._method, self._world, self._disturb, self._sensor = method, world, disturb, sensor
+        self._times: dict[bool, list[float]] = {True: [], False: []}
+        self._confident = self._wrong = 0
+
+    def run(self, key: RunKey) -> RunRecord:
+        pose = draw_start(key.batch, key.run, key.seed)
+        start = se3.pose_error(pose)
+        still = lost = held = steps = 0
+        hold: list[float] = []
+        for steps in range(1, MAX_STEPS + 1):
+            answer = self._answer(pose, steps)
+            if answer.motion is None:
+                lost += 1
+                if lost >= (3 if key.condition == 'nominal' else _LOST_STEPS):
+                    break
+                continue
+            lost = 0
+            pose = pose @ se3.exp(answer.motion)
+            error = se3.pose_error(pose)
+            if not np.isfinite(error).all() or error[0] > _GONE:
+                break
+            moved = np.linalg.norm(answer.motion[:3]), np.linalg.norm(answer.motion[3:])
+            still = still + 1 if moved[0] < _STILL[0] and moved[1] < _STILL[1] else 0
+            if held or still >= _STILL_STEPS or (error[0] < SUCCESS[0] / 20 and error[1] < SUCCESS[1] / 20):
+                held += 1
+                hold.append(round(1e3 * error[0], 5))
+                if held >= _HOLD_STEPS:
+                    break
+        error = se3.pose_error(pose)
+        return RunRecord(
+            key=key,
+            converged=error[0] < SUCCESS[0] and error[1] < SUCCESS[1],
+            error_mm=1e3 * error[0],
+            error_deg=float(np.rad2deg(error[1])),
+            steps=steps,
+            start_mm=1e3 * start[0],
+            start_deg=float(np.rad2deg(start[1])),
+            hold_mm=hold,
+            tracked_ms=_median(self._times[True]),
+            acquisition_ms=_median(self._times[False]),
+            confident_frames=self._confident,
+            confidently_wrong=self._wrong,
+        )
+
+    def _answer(self, pose: Array, step: int) -> Step:
+        view = self._disturb(self._world.image(se3.inverse(pose)), step)
+        picture = self._sensor.expose(view)
+        begun = time.perf_counter()
+        answer = self._method.step(picture)
+        self._times[answer.tracked].append(1e3 * (time.perf_counter() - begun))
+        if answer.pose is not None and answer.confidence is not None and answer.confidence > 0.9:
+            miss = se3.pose_error(se3.inverse(pose) @ answer.pose)
+            self._confident += 1
+            self._wrong += miss[0] > SUCCESS[0] or miss[1] > SUCCESS[1]
+        return answer
+
+
+def _median(values: list[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+class RunFile:
+    """`runs.jsonl`: a line a run; what is there is not run again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / 'runs.jsonl'
+
+    def read(self) -> Iterator[RunRecord]:
+        """Records written so far; a last line cut short by an interruption is dropped."""
+        if not self.path.is_file():
+            return
+        for line in self.path.read_text().splitlines():
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            yield RunRecord(**{**values, 'key': RunKey(**values['key'])})
+
+    def append(self, record: RunRecord) -> None:
+        """Write one record, whole, at the end."""
+        with self.path.open('a') as file:
+            file.write(json.dumps(asdict(record)) + '\n')
+
+    def mend(self) -> None:
+        """End a line that an interruption cut short, so that the next one starts on its own."""
+        if self.path.is_file():
+            text = self.path.read_bytes()
+            if text and not text.endswith(b'\n'):
+                self.path.write_bytes(text[: text.rfind(b'\n') + 1])
+
+
+def execute_all(keys: Sequence[RunKey], folder: Path, workers: int) -> list[RunRecord]:
+    """Carry out all runs that `folder` does not hold yet, with a progress bar; return the records of all `keys`.
+
+    May be interrupted at any time and called again. Raises TrainingError when `workers` is not positive.
+    """
+    if workers < 1:
+        raise TrainingError(f'workers should be at least 1 but is {workers}')
+    folder.mkdir(parents=True, exist_ok=True)
+    file = RunFile(folder)
+    file.mend()
+    done = {record.key: record for record in file.read()}
+    missing = [key for key in keys if key not in done]
+    bar = tqdm(total=len(keys), initial=len(keys) - len(missing), unit='run', smoothing=0.05, mininterval=1.0)
+    with bar, multiprocessing.get_context('spawn').Pool(workers) as pool:
+        for record in pool.imap_unordered(execute, missing):
+            file.append(record)
+            done[record.key] = record
+            bar.set_postfix_str(f'{record.key.method} {record.key.scene} {record.key.condition}')
+            bar.update()
+    return [done[key] for key in keys]

@@ -1,0 +1,139 @@
+"""Tables, figures and the JSON summary of a benchmark."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.benchmark.runs import BATCHES, RunRecord
+
+Groups = dict[tuple[str, str], list[RunRecord]]
+
+
+def summarise(records: Iterable[RunRecord]) -> dict[str, Any]:
+    """``{method: {condition: figures}}``; rates from 0 to 1, null where there is no run or no time."""
+    groups: Groups = defaultdict(list)
+    for record in records:
+        groups[record.key.method, record.key.condition].append(record)
+    summary: dict[str, Any] = defaultdict(dict)
+    for (method, condition), group in groups.items():
+        summary[method][condition] = _figures(group)
+    return dict(summary)
+
+
+def _figures(group: Sequence[RunRecord]) -> dict[str, Any]:
+    right = [record for record in group if record.converged]
+    hold = [value for record in right for value in record.hold_mm]
+    confident = sum(record.confident_frames for record in group)
+    return {
+        'runs': len(group),
+        'converged': len(right) / len(group),
+        'per_batch': [_rate([r for r in group if r.key.batch == batch]) for batch in range(BATCHES)],
+        'per_scene': {
+            name: _rate([r for r in group if r.key.scene == name]) for name in sorted({r.key.scene for r in group})
+        },
+        'median_error_mm': _quantile([record.error_mm for record in right], 0.5),
+        'median_error_deg': _quantile([record.error_deg for record in right], 0.5),
+        'held_error_mm_p95': _quantile(hold, 0.95),
+        'median_steps': _quantile([float(record.steps) for record in right], 0.5),
+        'tracked_frame_ms': _quantile([r.tracked_ms for r in group if r.tracked_ms is not None], 0.5),
+        'acquisition_ms': _quantile([r.acquisition_ms for r in group if r.acquisition_ms is not None], 0.5),
+        'confident_frames': confident,
+        'confidently_wrong': sum(r.confidently_wrong for r in group) / confident if confident else None,
+    }
+
+
+def _rate(group: Sequence[RunRecord]) -> float | None:
+    return sum(record.converged for record in group) / len(group) if group else None
+
+
+def _quantile(values: Sequence[float], share: float) -> float | None:
+    return float(np.quantile(values, share)) if values else None
+
+
+def table(summary: dict[str, Any]) -> str:
+    """Markdown table of a summary, one row for each method and condition."""
+    lines = [
+        '| method | condition | runs | converged | batch 9 | final error (median) '
+        '| held, p95 | tracked frame | acquisition |',
+        '|---|---|---|---|---|---|---|---|---|',
+    ]
+    for method, conditions in summary.items():
+        for condition, figures in conditions.items():
+            lines.append(f'| {method} | {condition} | {" | ".join(_cells(figures))} |')
+    return '\n'.join(lines) + '\n'
+
+
+def _cells(figures: dict[str, Any]) -> list[str]:
+    return [
+        str(figures['runs']),
+        _percent(figures['converged']),
+        _percent(figures['per_batch'][-1]),
+        f'{_number(figures["median_error_mm"], "mm", 3)}, {_number(figures["median_error_deg"], "deg", 4)}',
+        _number(figures['held_error_mm_p95'], 'mm', 3),
+        _number(figures['tracked_frame_ms'], 'ms', 1),
+        _number(figures['acquisition_ms'], 'ms', 1),
+    ]
+
+
+def scene_table(summary: dict[str, Any]) -> str:
+    """Markdown table of convergence for each scene."""
+    scenes = sorted({name for c in summary.values() for f in c.values() for name in f['per_scene']})
+    lines = ['| method | condition | ' + ' | '.join(scenes) + ' |', '|---' * (len(scenes) + 2) + '|']
+    for method, conditions in summary.items():
+        for condition, figures in conditions.items():
+            rates = [_percent(figures['per_scene'].get(name)) for name in scenes]
+            lines.append(f'| {method} | {condition} | ' + ' | '.join(rates) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def _percent(rate: float | None) -> str:
+    return '-' if rate is None else f'{100 * rate:.1f} %'
+
+
+def _number(value: float | None, unit: str, digits: int) -> str:
+    return '-' if value is None else f'{value:.{digits}f} {unit}'
+
+
+def plot(summary: dict[str, Any], path: Path) -> None:
+    """Draw convergence against batch for each method, a panel a condition (as the paper's figure 5)."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    conditions = sorted({name for figures in summary.values() for name in figures}, key=_condition_order)
+    figure, axes = pyplot.subplots(
+        1, len(conditions), figsize=(5.2 * len(conditions), 4.2), squeeze=False, sharey=True, layout='constrained'
+    )
+    for axis, condition in zip(axes[0], conditions, strict=True):
+        for index, (method, figures) in enumerate(summary.items()):
+            if condition not in figures:
+                continue
+            rates = figures[condition]['per_batch']
+            points = [(batch, 100 * rate) for batch, rate in enumerate(rates) if rate is not None]
+            axis.plot(*zip(*points, strict=True), marker='+xo*sd^v'[index % 8], label=method, linewidth=1.2)
+        axis.set(title=condition, xlabel='batch (start offset grows)', ylim=(-3, 103), xlim=(-0.3, BATCHES - 0.7))
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel('runs converged (%)')
+    axes[0][0].legend(loc='lower left', fontsize=8)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def _condition_order(name: str) -> tuple[int, str]:
+    return (0 if name == 'nominal' else 1, name)
+
+
+def write(records: Sequence[RunRecord], folder: Path) -> dict[str, Any]:
+    """Write `summary.json`, `table.md` and `convergence.png` to `folder`; return the summary."""
+    summary = summarise(records)
+    (folder / 'summary.json').write_text(json.dumps(summary, indent=1) + '\n')
+    (folder / 'table.md').write_text(table(summary) + '\n' + scene_table(summary))
+    plot(summary, folder / 'convergence.png')
+    return summary

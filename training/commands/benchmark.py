@@ -1,0 +1,82 @@
+"""Compare visual servoing methods: the paper's 10 batches of starts, on held-out scenes, under disturbances."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from training.errors import TrainingError
+
+SUMMARY = "compare methods by closed-loop convergence (the paper's figure 5)"
+
+QUICK = {'methods': 'dvs_ssd,sift,scene_agnostic', 'scenes': 'prints,wood', 'batches': '3,9', 'runs': 5}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    from training.benchmark.conditions import CONDITIONS
+    from training.benchmark.methods import METHODS
+    from training.benchmark.scenes import TEXTURES
+
+    parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}')
+    parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(TEXTURES)}')
+    parser.add_argument('--batches', help='comma-separated batch numbers; default 0 to 9')
+    parser.add_argument('--runs', type=int, help="runs of each batch; default 80, the paper's")
+    parser.add_argument(
+        '--condition', default='nominal', help=f'comma-separated; default nominal; of {", ".join(CONDITIONS)}'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of starts, noise and disturbances')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes; default one a core')
+    parser.add_argument(
+        '--output', type=Path, default=Path('runs/benchmark'), help='folder; runs found there are kept'
+    )
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='a meaningful subset: ' + ', '.join(f'{k} {v}' for k, v in QUICK.items()),
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the benchmark and print its table."""
+    from training.benchmark import conditions, methods, scenes, summary
+    from training.benchmark.runs import BATCHES, RunKey, execute_all
+
+    # Worker processes inherit it: one core a method, as the figures say.
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+    if arguments.quick:
+        for name, value in QUICK.items():
+            if getattr(arguments, name) is None:
+                setattr(arguments, name, value)
+    runs = 80 if arguments.runs is None else arguments.runs
+    if runs < 1:
+        raise TrainingError(f'runs should be at least 1 but is {runs}')
+    names = _chosen(arguments.methods, methods.METHODS, 'method')
+    places = _chosen(arguments.scenes, scenes.TEXTURES, 'scene')
+    disturbances = _chosen(arguments.condition, conditions.CONDITIONS, 'condition')
+    batches = [int(b) for b in _chosen(arguments.batches, {str(b): None for b in range(BATCHES)}, 'batch')]
+    keys = [
+        RunKey(method, scene, condition, batch, run, arguments.seed)
+        for condition in disturbances
+        for run in range(runs)
+        for batch in batches
+        for scene in places
+        for method in names
+    ]
+    records = execute_all(keys, arguments.output, arguments.workers)
+    result = summary.write(records, arguments.output)
+    print(summary.table(result))
+    print(summary.scene_table(result))
+    print(f'{len(records)} runs; table.md, convergence.png, summary.json and runs.jsonl are in {arguments.output}')
+    return 0
+
+
+def _chosen(text: str | None, valid: dict, what: str) -> list[str]:
+    if text is None:
+        return list(valid)
+    names = [name.strip() for name in text.split(',') if name.strip()]
+    wrong = [name for name in names if name not in valid]
+    if wrong or not names:
+        raise TrainingError(f'{what} should be among {", ".join(valid)} but is {", ".join(wrong) or "empty"}')
+    return names
