@@ -33,3 +33,7 @@ class DescriptionError(VisualServoingError):
 
 class ParameterError(VisualServoingError):
     """A parameter outside its valid values."""
+
+
+class ResourceError(VisualServoingError):
+    """A shipped data file that is not where an installation has it."""

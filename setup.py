@@ -1,0 +1,32 @@
+"""Entry points and data files of the ament_python package; the metadata and dependencies are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'cnn_vs_ros'
+EXECUTABLES = ['simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'experiment']
+
+
+def shared_files():
+    """Return the data files, a (destination, files) pair for each folder of launch/, config/ and resource/."""
+    files = [path for top in ('launch', 'config', 'resource') for path in Path(top).rglob('*') if path.is_file()]
+    files = [path for path in files if path.suffix != '.pyc' and path.name != PACKAGE]
+    folders = sorted({path.parent for path in files})
+    return [
+        (f'share/{PACKAGE}/{folder.as_posix()}', sorted(str(path) for path in files if path.parent == folder))
+        for folder in folders
+    ]
+
+
+setup(
+    python_requires='>=3.11',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        *shared_files(),
+    ],
+    entry_points={'console_scripts': [f'{name} = {PACKAGE}.nodes.{name}:main' for name in EXECUTABLES]},
+    zip_safe=False,
+)
