@@ -1,0 +1,89 @@
+"""The robot description: one xacro file that MuJoCo, Pinocchio, RViz and Gazebo all read."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import xacro
+
+from cnn_vs_ros.errors import DescriptionError
+from cnn_vs_ros.resources import resource_path
+
+ARM = 'description/arm.urdf.xacro'
+
+
+@dataclass(frozen=True)
+class JointLimits:
+    """Limits of one joint: positions in radians, speed in radians a second, effort in newton metres."""
+
+    name: str
+    lower: float
+    upper: float
+    velocity: float
+    effort: float
+
+
+def load_robot_description(path: str | Path | None = None, **xacro_args: object) -> str:
+    """Return the URDF of a xacro file (by default this package's arm), expanded with the given arguments.
+
+    The arm takes `camera_xyz` and `camera_rpy` (pose of camera_link on the tool flange, metres and radians, three
+    numbers in a string) and `ros2_control`.
+
+    Raises:
+        DescriptionError: the file is missing, is not valid xacro or has no such argument.
+    """
+    path = Path(path) if path is not None else resource_path(ARM)
+    if not path.is_file():
+        raise DescriptionError(f'robot description should be a xacro file but there is none at {path}')
+    mappings = {name: str(value) for name, value in xacro_args.items()}
+    declared = _declared_arguments(path)
+    unknown = sorted(set(mappings) - declared)
+    if unknown:
+        raise DescriptionError(
+            f'{path.name} takes the xacro arguments {", ".join(sorted(declared)) or "none"} '
+            f'but got {", ".join(unknown)}'
+        )
+    try:
+        return xacro.process_file(str(path), mappings=mappings).toprettyxml(indent='  ')
+    except Exception as error:  # xacro raises many kinds, some of them bare
+        raise DescriptionError(f'robot description {path.name} should be valid xacro but: {error}') from error
+
+
+def joint_limits(urdf: str) -> list[JointLimits]:
+    """Limits of the revolute joints of a URDF, in the order they are written.
+
+    Raises:
+        DescriptionError: the text is no URDF or a revolute joint has no limits.
+    """
+    limits = []
+    for joint in _robot_element(urdf).iterfind('joint'):
+        if joint.get('type') != 'revolute':
+            continue
+        limit = joint.find('limit')
+        if limit is None:
+            raise DescriptionError(f'revolute joint {joint.get("name")!r} should have a limit but has none')
+        values = {name: float(limit.get(name, 0.0)) for name in ('lower', 'upper', 'velocity', 'effort')}
+        limits.append(JointLimits(joint.get('name', ''), **values))
+    return limits
+
+
+def _robot_element(urdf: str) -> ElementTree.Element:
+    try:
+        robot = ElementTree.fromstring(urdf)
+    except ElementTree.ParseError as error:
+        raise DescriptionError(f'robot description should be URDF but is not even XML: {error}') from error
+    if robot.tag != 'robot':
+        raise DescriptionError(f'robot description should have a <robot> element but has <{robot.tag}>')
+    return robot
+
+
+def _declared_arguments(path: Path) -> set[str]:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise DescriptionError(
+            f'robot description {path.name} should be xacro but is not even XML: {error}'
+        ) from error
+    return {name for arg in root.iter('{http://www.ros.org/wiki/xacro}arg') if (name := arg.get('name'))}

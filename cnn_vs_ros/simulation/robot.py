@@ -1,0 +1,179 @@
+"""The simulated robot: a velocity-controlled arm with a camera at its wrist, over a scene."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.simulation.description import load_robot_description
+from cnn_vs_ros.simulation.errors import SimulationError
+from cnn_vs_ros.simulation.model import CAMERA, TIMESTEP, build_world, world_T_picture
+from cnn_vs_ros.simulation.noise import NoiseBank
+from cnn_vs_ros.simulation.offscreen import OffscreenRenderer, mujoco
+from cnn_vs_ros.simulation.perturbations import MovingLights, MovingOccluders
+from cnn_vs_ros.simulation.scenes import find_scene
+
+Array = NDArray[np.float64]
+
+
+class SimulatedRobot:
+    """MuJoCo arm, wrist camera and scene, stepped by whoever holds it.
+
+    Args:
+        scene: name of a scene (see `scenes.SCENES`).
+        urdf: robot description; by default this package's arm.
+        noise: standard deviation of the image noise in grey levels; 0 for none.
+        seed: of the noise and of the perturbations.
+        camera: intrinsics of the wrist camera.
+
+    The first image makes the OpenGL context: the thread that renders first is the only one that may render.
+
+    Raises:
+        SimulationError: unknown scene; on the first image, no off-screen rendering on this machine.
+        DescriptionError: a robot description that cannot be simulated.
+    """
+
+    def __init__(
+        self,
+        scene: str = 'photo',
+        *,
+        urdf: str | None = None,
+        noise: float = 2.0,
+        seed: int = 0,
+        camera: PinholeCamera = CAMERA,
+    ) -> None:
+        self.scene = find_scene(scene)
+        self.urdf = urdf if urdf is not None else load_robot_description()
+        self.camera = camera
+        self._world = build_world(self.urdf, self.scene, camera)
+        self._model = self._world.model
+        self._data = mujoco.MjData(self._model)
+        self._renderer: OffscreenRenderer | None = None
+        self._noise = NoiseBank(camera.width, camera.height, noise, seed) if noise > 0 else None
+        self._lights = MovingLights(seed, world_T_picture[:3, 3])
+        self._occluders = MovingOccluders(seed, (camera.width / 2 / camera.fx, camera.height / 2 / camera.fy))
+        self._room_brightness = self._model.light_diffuse[self._world.room_light].copy()
+        joints = [self._model.joint(limit.name) for limit in self._world.joints]
+        self._positions = np.array([joint.qposadr[0] for joint in joints])
+        self._velocities = np.array([joint.dofadr[0] for joint in joints])
+        self._steps = 0
+        self.set_perturbations(False)
+        self.set_joint_positions(np.zeros(len(joints)))
+
+    @property
+    def joint_names(self) -> list[str]:
+        """Names of the n joints, in the order of every joint vector here."""
+        return [limit.name for limit in self._world.joints]
+
+    @property
+    def joint_positions(self) -> Array:
+        """Positions (n,), radians."""
+        return self._data.qpos[self._positions].copy()
+
+    @property
+    def joint_velocities(self) -> Array:
+        """Velocities (n,), radians a second."""
+        return self._data.qvel[self._velocities].copy()
+
+    @property
+    def time(self) -> float:
+        """Simulated seconds since the robot was made."""
+        return self._steps * TIMESTEP
+
+    @property
+    def world_T_camera(self) -> Array:
+        """Pose (4, 4) of the camera's optical frame in the world frame, which is base_link's."""
+        body = self._world.optical_frame
+        return se3.transform(self._data.xmat[body].reshape(3, 3), self._data.xpos[body])
+
+    def set_joint_positions(self, positions: ArrayLike) -> None:
+        """Put the arm at joint positions (n,) at once, at rest and with no velocity commanded.
+
+        Raises:
+            SimulationError: wrong length, not finite, or outside the joints' limits.
+        """
+        positions = self._joint_vector(positions, 'joint positions')
+        for limit, position in zip(self._world.joints, positions, strict=True):
+            if not limit.lower <= position <= limit.upper:
+                raise SimulationError(
+                    f'{limit.name} should be in {limit.lower:.3f}..{limit.upper:.3f} rad but is {position:.3f}'
+                )
+        self._data.qpos[self._positions] = positions
+        self._data.qvel[:] = 0.0
+        self._data.act[:] = positions
+        self._data.ctrl[:] = 0.0
+        mujoco.mj_forward(self._model, self._data)
+
+    def command_velocity(self, velocities: ArrayLike) -> None:
+        """Command joint velocities (n,), radians a second, held until the next command; clipped at the limits.
+
+        Raises:
+            SimulationError: wrong length or not finite.
+        """
+        self._data.ctrl[:] = self._joint_vector(velocities, 'joint velocities')
+
+    def step(self, seconds: float = TIMESTEP) -> None:
+        """Simulate for `seconds`, rounded to whole steps of 2 ms (at least one)."""
+        count = max(1, round(seconds / TIMESTEP))
+        mujoco.mj_step(self._model, self._data, count)
+        self._steps += count
+        # Positions of bodies and cameras otherwise lag the joints by a step.
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+
+    def set_perturbations(self, lights: bool = True, occluders: bool | None = None) -> None:
+        """Switch moving lights and moving occluders (by default as the lights) on or off."""
+        self._lights_on, self._occluders_on = lights, lights if occluders is None else occluders
+        model, world = self._model, self._world
+        model.light_active[world.spotlights] = self._lights_on
+        # The room dims, so that its light and the spotlights together do not wash out the scene.
+        model.light_diffuse[world.room_light] = self._room_brightness * (0.3 if self._lights_on else 1.0)
+        model.geom_rgba[world.occluder_geoms, 3] = 1.0 if self._occluders_on else 0.0
+
+    @property
+    def perturbed(self) -> bool:
+        """Whether any perturbation is switched on."""
+        return self._lights_on or self._occluders_on
+
+    def render(self) -> np.ndarray:
+        """Image (height, width, 3), BGR uint8, of the wrist camera now."""
+        image = self._draw(self._world.wrist_camera, self.camera.width, self.camera.height)
+        return self._noise.add(image) if self._noise is not None else image
+
+    def render_overview(self, width: int = 960, height: int = 720) -> np.ndarray:
+        """Image (height, width, 3), BGR uint8, of the whole scene from the side, at most 1280x960; no noise."""
+        return self._draw(self._world.overview_camera, width, height)
+
+    def close(self) -> None:
+        """Free the renderer; the robot can still be stepped."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _draw(self, camera: int, width: int, height: int) -> np.ndarray:
+        if self._renderer is None:
+            self._renderer = OffscreenRenderer(self._model)
+        self._place_perturbations()
+        return self._renderer.render(self._data, camera, width, height)
+
+    def _place_perturbations(self) -> None:
+        model, data, world = self._model, self._data, self._world
+        if self._lights_on:
+            for index, light in zip(world.spotlights, self._lights.at(self.time), strict=True):
+                model.light_diffuse[index] = light.colour
+                data.light_xpos[index], data.light_xdir[index] = light.position, light.direction
+        if self._occluders_on:
+            world_T_camera = self.world_T_camera
+            for geom, camera_T_occluder in zip(world.occluder_geoms, self._occluders.at(self.time), strict=True):
+                pose = world_T_camera @ camera_T_occluder
+                data.geom_xpos[geom], data.geom_xmat[geom] = pose[:3, 3], pose[:3, :3].ravel()
+
+    def _joint_vector(self, values: ArrayLike, name: str) -> Array:
+        vector = np.asarray(values, dtype=np.float64)
+        count = len(self._world.joints)
+        if vector.shape != (count,):
+            raise SimulationError(f'{name} should be a vector of shape ({count},) but got shape {vector.shape}')
+        if not np.isfinite(vector).all():
+            raise SimulationError(f'{name} should be finite but got {vector.tolist()}')
+        return vector
