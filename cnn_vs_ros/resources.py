@@ -13,8 +13,8 @@ PACKAGE = 'cnn_vs_ros'
 def share_directory() -> Path:
     """Return the directory that holds package.xml, config/, launch/ and resource/.
 
-    A source checkout comes first (an editable or symlinked installation then never reads stale copies), next `share/`
-    of the prefix this package is installed under, last the ament index.
+    A source checkout comes first (an editable or symlinked installation then never reads stale copies), next
+    `share/` of the prefix this package is installed under, last the ament index.
 
     Raises:
         ResourceError: the package's data is in none of these places.
@@ -28,8 +28,8 @@ def share_directory() -> Path:
         if (candidate / 'package.xml').is_file() and (candidate / 'resource').is_dir():
             return candidate
     raise ResourceError(
-        f"expected the data of {PACKAGE} in a source checkout, in an installation's share/{PACKAGE} or in the ament "
-        f'index, but found it in none of them (the code runs from {package}); install the package again'
+        f"expected the data of {PACKAGE} in a source checkout, in an installation's share/{PACKAGE} or in the "
+        f'ament index, but found it in none of them (the code runs from {package}); install the package again'
     )
 
 
@@ -55,6 +55,6 @@ def _existing(folder: str, relative: str) -> Path:
     path = share_directory() / folder / relative
     if not path.exists():
         siblings = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
-        there = f'that folder has {", ".join(siblings)}' if siblings else 'that folder is missing or empty'
-        raise ResourceError(f'expected {folder}/{relative} among the data of {PACKAGE}, but there is none; {there}')
+        there = f'the folder has {", ".join(siblings)}' if siblings else 'the folder is missing or empty'
+        raise ResourceError(f'expected {folder}/{relative} among the data of {PACKAGE}, found none; {there}')
     return path
