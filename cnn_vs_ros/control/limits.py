@@ -73,3 +73,7 @@ class TwistLimiter:
     def reset(self) -> None:
         """Take the camera to stand still: the next twist starts from zero."""
         self._twist = np.zeros(6)
+
+    def resume(self, twist: ArrayLike) -> None:
+        """Take the camera to move with `twist` (6,)."""
+        self._twist = se3.as_vector(twist, 6, 'twist')

@@ -98,6 +98,20 @@ class Servo:
         """What the task has been doing since the last `update`, `start` or `stop`."""
         return self._status
 
+    def retune(self, other: Servo) -> None:
+        """Take the settings of `other`, which is not used any more, and go on from the present state."""
+        other.limiter.resume(self.limiter.twist)
+        other.convergence.reset()
+        if other.history is not None and self.history is not None:
+            other.history = self.history
+        if other.retreat is not None and self.retreat is not None:
+            other.retreat.resume(self.retreat)
+        for name in (
+            'law', 'limiter', 'convergence', 'history', 'retreat',
+            'pose_timeout', 'minimum_confidence', 'keep_servoing', 'longest_step',
+        ):  # fmt: skip
+            setattr(self, name, getattr(other, name))
+
     def start(self, now: float) -> None:
         """Begin, or begin anew, with images taken after `now`."""
         self._running = True

@@ -1,0 +1,157 @@
+"""Differential inverse kinematics: from a twist of the camera to joint velocities, by Pinocchio."""
+
+from __future__ import annotations
+
+import numpy as np
+import pinocchio
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_vs_ros.errors import DescriptionError, ParameterError
+from cnn_vs_ros.geometry import se3
+
+Array = NDArray[np.float64]
+
+
+class DifferentialIk:
+    """Kinematics of the chain of joints from a robot's root link to one of its frames.
+
+    Away from singularities the joint velocities reproduce the twist exactly. Where a singular value s of the Jacobian
+    (in m and rad) falls under `singular_value_threshold`, its direction alone is damped, ``s / (s^2 + d^2)`` with
+    ``d^2 = damping^2 (1 - (s / threshold)^2)`` (Maciejewski and Klein 1988, with the filtering of Chiaverini 1997),
+    so that velocities stay bounded and the other directions stay exact. The whole vector is then scaled down, which
+    keeps the direction of the motion, so that no joint exceeds its velocity limit, nor runs towards a position limit
+    faster than in proportion to what is left of `position_margin`.
+
+    Args:
+        urdf_xml: robot description; joints off the chain (a gripper's) are ignored.
+        tip_frame: any link of it.
+        damping: largest damping factor.
+        singular_value_threshold: singular value under which damping starts.
+        position_margin: distance in radians (metres for a sliding joint) to a position limit at which slowing starts.
+        max_joint_velocity: further limit on every joint's speed, radians a second.
+
+    Raises:
+        DescriptionError: no valid URDF, no such frame, no joint that moves it, or a joint without velocity limit.
+        ParameterError: a damping, threshold, margin or speed that is not positive.
+    """
+
+    def __init__(
+        self,
+        urdf_xml: str,
+        tip_frame: str = 'camera_optical_frame',
+        *,
+        damping: float = 0.05,
+        singular_value_threshold: float = 0.08,
+        position_margin: float = 0.15,
+        max_joint_velocity: float = np.inf,
+    ) -> None:
+        parameters = {
+            'damping': damping,
+            'singular_value_threshold': singular_value_threshold,
+            'position_margin': position_margin,
+            'max_joint_velocity': max_joint_velocity,
+        }
+        for name, value in parameters.items():
+            if not value > 0:
+                raise ParameterError(f'{name} should be positive but is {value}')
+        self.tip_frame = tip_frame
+        self._model = _chain(urdf_xml, tip_frame)
+        self._data = self._model.createData()
+        self._tip = self._model.getFrameId(tip_frame)
+        self._damping, self._threshold, self._margin = damping, singular_value_threshold, position_margin
+        joints = list(self._model.joints)[1:]
+        self.joint_names: list[str] = list(self._model.names)[1:]
+        # Pinocchio holds an unbounded rotation as (cos, sin).
+        self._circular = np.array([joint.nq == 2 for joint in joints])
+        self._q_index = np.array([joint.idx_q for joint in joints])
+        self.lower, self.upper = self._position_limits()
+        self.velocity_limits = np.minimum(self._velocity_limits(), max_joint_velocity)
+
+    def pose(self, q: ArrayLike) -> Array:
+        """Pose base_T_tip (4, 4) at joint positions `q` (n,); base is the root link of the description."""
+        pinocchio.framesForwardKinematics(self._model, self._data, self._configuration(q))
+        return np.array(self._data.oMf[self._tip].homogeneous)
+
+    def jacobian(self, q: ArrayLike) -> Array:
+        """Jacobian (6, n): joint velocities to the twist [v; omega] of the tip, expressed in the tip frame."""
+        configuration = self._configuration(q)
+        return pinocchio.computeFrameJacobian(
+            self._model, self._data, configuration, self._tip, pinocchio.ReferenceFrame.LOCAL
+        )
+
+    def joint_velocities(self, q: ArrayLike, twist: ArrayLike) -> Array:
+        """Joint velocities (n,) that give the tip the `twist` (6,) [v; omega], expressed in the tip frame.
+
+        Damped near singularities and scaled as a whole at velocity limits and towards position limits.
+
+        Raises:
+            PoseError: `q` or `twist` has the wrong shape or is not finite.
+        """
+        twist = se3.as_vector(twist, 6, 'twist')
+        q = self._checked(q)
+        velocities = self._damped_inverse(self.jacobian(q)) @ twist
+        return velocities * self._scale(q, velocities)
+
+    def smallest_singular_value(self, q: ArrayLike) -> float:
+        """How far `q` (n,) is from a singularity: the Jacobian's smallest singular value, in m and rad."""
+        return float(np.linalg.svd(self.jacobian(q), compute_uv=False)[-1])
+
+    def within_limits(self, q: ArrayLike) -> bool:
+        """Whether joint positions (n,) are within their limits."""
+        q = self._checked(q)
+        return bool(((self.lower <= q) & (q <= self.upper)).all())
+
+    def _damped_inverse(self, jacobian: Array) -> Array:
+        u, s, vt = np.linalg.svd(jacobian, full_matrices=False)
+        squared_damping = self._damping**2 * np.clip(1.0 - (s / self._threshold) ** 2, 0.0, 1.0)
+        return (vt.T * (s / (s**2 + squared_damping))) @ u.T
+
+    def _scale(self, q: Array, velocities: Array) -> float:
+        left = np.where(velocities > 0, self.upper - q, q - self.lower)
+        allowed = self.velocity_limits * np.clip(left / self._margin, 0.0, 1.0)
+        speeds = np.abs(velocities)
+        moving = speeds > 1e-12
+        return float(min(1.0, (allowed[moving] / speeds[moving]).min(initial=np.inf)))
+
+    def _checked(self, q: ArrayLike) -> Array:
+        return se3.as_vector(q, len(self.joint_names), 'joint positions')
+
+    def _configuration(self, q: ArrayLike) -> Array:
+        q = self._checked(q)
+        configuration = np.empty(self._model.nq)
+        configuration[self._q_index] = np.where(self._circular, np.cos(q), q)
+        configuration[self._q_index[self._circular] + 1] = np.sin(q[self._circular])
+        return configuration
+
+    def _position_limits(self) -> tuple[Array, Array]:
+        lower = np.where(self._circular, -np.inf, self._model.lowerPositionLimit[self._q_index])
+        upper = np.where(self._circular, np.inf, self._model.upperPositionLimit[self._q_index])
+        return lower, upper
+
+    def _velocity_limits(self) -> Array:
+        limits = np.array(self._model.upperVelocityLimit)
+        for name, limit in zip(self.joint_names, limits, strict=True):
+            if not limit > 0:
+                raise DescriptionError(f'joint {name!r} should have a positive velocity limit but has {limit}')
+        return limits
+
+
+def _chain(urdf_xml: str, tip_frame: str) -> pinocchio.Model:
+    """Model of the joints between the root link and `tip_frame`; the other joints are fixed at zero."""
+    try:
+        model = pinocchio.buildModelFromXML(urdf_xml)
+    except (ValueError, RuntimeError) as error:
+        raise DescriptionError(f'robot description should be a valid URDF but: {error}') from error
+    if not model.existBodyName(tip_frame):
+        bodies = [frame.name for frame in model.frames if frame.type == pinocchio.FrameType.BODY]
+        raise DescriptionError(f'tip frame should be one of {", ".join(bodies)} but is {tip_frame!r}')
+    chain = set(model.supports[model.frames[model.getFrameId(tip_frame)].parentJoint])
+    others = [index for index in range(1, model.njoints) if index not in chain]
+    if others:
+        model = pinocchio.buildReducedModel(model, others, pinocchio.neutral(model))
+    if model.njoints == 1:
+        raise DescriptionError(f'some joint should move the tip frame {tip_frame!r} but none does')
+    for name, joint in zip(list(model.names)[1:], list(model.joints)[1:], strict=True):
+        if joint.nv != 1:
+            raise DescriptionError(f'joint {name!r} should turn or slide about one axis but has {joint.nv}')
+    return model

@@ -1,0 +1,159 @@
+"""Node: twist of the camera in, joint velocities out. Its contract is in docs/nodes.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from geometry_msgs.msg import TwistStamped
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+
+from cnn_vs_ros.control import DifferentialIk
+from cnn_vs_ros.errors import DescriptionError, VisualServoingError
+from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
+
+Array = NDArray[np.float64]
+
+_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class DifferentialIkNode(Node):
+    """Adapter from twist and joint_states to forward_velocity_controller/commands."""
+
+    def __init__(self) -> None:
+        super().__init__('differential_ik')
+        self._tip_frame = declare(
+            self, 'tip_frame', 'camera_optical_frame', 'Frame that the twists are of, in the URDF.', read_only=True
+        )
+        description = declare(
+            self, 'robot_description', '', 'URDF; empty: from the topic robot_description.', read_only=True
+        )
+        self._joints = declare(
+            self,
+            'joints',
+            Parameter.Type.STRING_ARRAY,
+            'Joints in the order of the commands; not set: as in the URDF.',
+            read_only=True,
+        )
+        self._twist_timeout = declare(
+            self,
+            'twist_timeout',
+            0.1,
+            'Zeros are sent this long after a twist, s.',
+            bounds=(0.01, 10.0),
+            read_only=True,
+        )
+        self._state_timeout = declare(
+            self,
+            'joint_state_timeout',
+            0.2,
+            'As long a joint state is used, s.',
+            bounds=(0.01, 10.0),
+            read_only=True,
+        )
+        rate = declare(self, 'rate', 100.0, 'Rate of the watch for stale twists, Hz.', bounds=(10.0, 1000.0))
+        self._ik: DifferentialIk | None = None
+        self._order: list[int] = []
+        self._positions: Array | None = None
+        self._state_arrival = self._twist_arrival = -np.inf
+        self._publisher = self.create_publisher(Float64MultiArray, 'forward_velocity_controller/commands', 1)
+        if description:
+            self._take_description(description)
+        else:
+            self.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
+        self.create_subscription(JointState, 'joint_states', self._on_joint_state, _NEWEST)
+        self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
+        self.create_timer(1.0 / rate, self._on_timer)
+
+    def shut_down(self) -> None:
+        """Send zeros and see them delivered."""
+        self._send_zeros()
+        wait_until_delivered(self._publisher)
+
+    def _on_description(self, message: String) -> None:
+        try:
+            self._take_description(message.data)
+        except VisualServoingError as error:
+            self.get_logger().error(f'robot_description refused: {error}')
+
+    def _take_description(self, urdf: str) -> None:
+        ik = DifferentialIk(urdf, self._tip_frame)
+        names = list(ik.joint_names)
+        joints = self._joints or names
+        if sorted(joints) != sorted(names):
+            raise DescriptionError(
+                f'parameter joints should be the joints of {self._tip_frame}, {", ".join(names)}, in any order '
+                f'but is {", ".join(joints)}'
+            )
+        self._ik, self._order, self._positions = ik, [names.index(joint) for joint in joints], None
+        self.get_logger().info(f'driving {self._tip_frame} by {", ".join(joints)}')
+
+    def _on_joint_state(self, message: JointState) -> None:
+        if self._ik is None:
+            return
+        try:
+            positions = dict(zip(message.name, message.position, strict=False))
+            missing = [name for name in self._ik.joint_names if name not in positions]
+            if missing:
+                raise DescriptionError(f'joint_states should hold {", ".join(missing)} but does not')
+            ordered = [positions[name] for name in self._ik.joint_names]
+            self._positions = se3.as_vector(ordered, len(ordered), 'joint positions')
+            self._state_arrival = self._now()
+        except VisualServoingError as error:
+            self._positions = None
+            self.get_logger().warning(str(error), throttle_duration_sec=5.0)
+
+    def _on_twist(self, message: TwistStamped) -> None:
+        self._twist_arrival = self._now()
+        try:
+            velocities = self._joint_velocities(message)
+        except VisualServoingError as error:
+            self.get_logger().warning(f'zeros are sent: {error}', throttle_duration_sec=5.0)
+            self._send_zeros()
+            return
+        self._send(velocities)
+
+    def _joint_velocities(self, message: TwistStamped) -> Array:
+        if self._ik is None:
+            raise DescriptionError('a robot_description should have come but has not')
+        if self._positions is None or self._now() - self._state_arrival > self._state_timeout:
+            raise DescriptionError(f'joint_states should come every {self._state_timeout} s but do not')
+        if message.header.frame_id != self._tip_frame:
+            raise DescriptionError(f'twist should be in {self._tip_frame} but is in {message.header.frame_id!r}')
+        twist = messages.twist_from_message(message.twist)
+        velocities = self._ik.joint_velocities(self._positions, twist)
+        return se3.as_vector(velocities, len(self._order), 'joint velocities')
+
+    def _on_timer(self) -> None:
+        # Before the first twist nothing is sent: the controller may still be someone else's.
+        if np.isfinite(self._twist_arrival) and self._now() - self._twist_arrival > self._twist_timeout:
+            self._send_zeros()
+
+    def _send_zeros(self) -> None:
+        if self._ik is not None:
+            self._send(np.zeros(len(self._order)))
+
+    def _send(self, velocities: Array) -> None:
+        self._publisher.publish(Float64MultiArray(data=[float(velocities[index]) for index in self._order]))
+
+    def _now(self) -> float:
+        return 1e-9 * self.get_clock().now().nanoseconds
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    return run_node(DifferentialIkNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Between ROS messages and the core's types."""
+
+from __future__ import annotations
+
+import array
+from typing import Any
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import KeyValue
+from geometry_msgs.msg import Pose, PoseWithCovariance, Twist
+from numpy.typing import ArrayLike, NDArray
+from sensor_msgs.msg import CameraInfo, Image
+
+from cnn_vs_ros.errors import ImageError, PoseError
+from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, RelativePose, se3
+
+Array = NDArray[np.float64]
+
+NO_REFERENCE = 'no_reference'
+"""The word of pose_status while there is no reference to estimate against."""
+
+_CHANNELS = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
+_TO_BGR = {'rgb8': cv2.COLOR_RGB2BGR, 'bgra8': cv2.COLOR_BGRA2BGR, 'rgba8': cv2.COLOR_RGBA2BGR}
+
+
+def seconds(stamp: Time) -> float:
+    """Seconds of a builtin_interfaces/Time."""
+    return stamp.sec + 1e-9 * stamp.nanosec
+
+
+def image_from_message(message: Image) -> np.ndarray:
+    """Image uint8 (H, W, 3) BGR or (H, W) grey of a sensor_msgs/Image; shares its memory where it can.
+
+    Raises ImageError for an encoding other than bgr8, rgb8, bgra8, rgba8 and mono8, or data of the wrong length.
+    """
+    channels = _CHANNELS.get(message.encoding)
+    if channels is None:
+        raise ImageError(f'image encoding should be one of {", ".join(_CHANNELS)} but is {message.encoding!r}')
+    row = message.width * channels
+    data = np.frombuffer(message.data, np.uint8)
+    if message.step < row or data.size != message.step * message.height or data.size == 0:
+        raise ImageError(
+            f'image {message.width}x{message.height} {message.encoding} should have rows of at least {row} bytes '
+            f'but its step is {message.step} and its data {data.size} bytes'
+        )
+    image = data.reshape(message.height, message.step)[:, :row]
+    if channels == 1:
+        return image
+    image = image.reshape(message.height, message.width, channels)
+    conversion = _TO_BGR.get(message.encoding)
+    return image if conversion is None else cv2.cvtColor(image, conversion)
+
+
+def image_to_message(image: np.ndarray, stamp: Time, frame_id: str) -> Image:
+    """Message sensor_msgs/Image, bgr8 or mono8, of an image uint8 (H, W, 3) BGR or (H, W) grey."""
+    message = Image()
+    message.header.stamp = stamp
+    message.header.frame_id = frame_id
+    message.height, message.width = image.shape[:2]
+    message.encoding = 'mono8' if image.ndim == 2 else 'bgr8'
+    message.step = image[0].nbytes
+    data = array.array('B')
+    data.frombytes(np.ascontiguousarray(image).data)
+    message.data = data
+    return message
+
+
+def camera_from_message(message: CameraInfo) -> PinholeCamera:
+    """Camera of a sensor_msgs/CameraInfo (its K and D). Raises CalibrationError, also when uncalibrated."""
+    return PinholeCamera.from_calibration(
+        message.width, message.height, message.k, message.d, message.distortion_model
+    )
+
+
+def camera_to_message(camera: PinholeCamera, stamp: Time, frame_id: str) -> CameraInfo:
+    """Message sensor_msgs/CameraInfo of a monocular camera: R is the identity and P = [K 0]."""
+    message = CameraInfo()
+    message.header.stamp = stamp
+    message.header.frame_id = frame_id
+    message.width, message.height = camera.size
+    message.distortion_model = camera.distortion_model
+    message.d = list(camera.distortion) or [0.0] * 5
+    message.k = camera.matrix.ravel()
+    message.r = np.eye(3).ravel()
+    message.p = np.hstack([camera.matrix, np.zeros((3, 1))]).ravel()
+    return message
+
+
+def pose_to_message(a_T_b: Array) -> Pose:
+    """Message geometry_msgs/Pose of frame b in frame a, from a pose (4, 4)."""
+    message = Pose()
+    position, orientation = message.position, message.orientation
+    position.x, position.y, position.z = (float(value) for value in a_T_b[:3, 3])
+    quaternion = se3.quaternion_xyzw(a_T_b[:3, :3])
+    orientation.x, orientation.y, orientation.z, orientation.w = (float(value) for value in quaternion)
+    return message
+
+
+def pose_from_message(message: Pose) -> Array:
+    """Pose (4, 4) of frame b in frame a. Raises PoseError when it is not finite or its quaternion is zero."""
+    position, orientation = message.position, message.orientation
+    rotation = se3.rotation_from_quaternion_xyzw((orientation.x, orientation.y, orientation.z, orientation.w))
+    return se3.transform(rotation, se3.as_vector((position.x, position.y, position.z), 3, 'position'))
+
+
+def relative_pose_to_message(pose: RelativePose) -> PoseWithCovariance:
+    """Message of the current camera in the desired camera frame.
+
+    As ROS reads covariances, that of the message is of the position and of the rotation about the fixed axes
+    of the header's frame, the desired camera; that of `pose` is about the axes of the current camera.
+    """
+    message = PoseWithCovariance(pose=pose_to_message(pose.transform))
+    message.covariance = _turned(pose.covariance, pose.transform[:3, :3]).ravel()
+    return message
+
+
+def relative_pose_from_message(message: PoseWithCovariance, confidence: float, status: PoseStatus) -> RelativePose:
+    """Inverse of `relative_pose_to_message`. Raises PoseError for a pose that is not finite."""
+    transform = pose_from_message(message.pose)
+    covariance = np.asarray(message.covariance, dtype=np.float64).reshape(6, 6)
+    return RelativePose(transform, _turned(covariance, transform[:3, :3].T), confidence, status)
+
+
+def _turned(covariance: Array, rotation: Array) -> Array:
+    turn = np.kron(np.eye(2), rotation)
+    return turn @ covariance @ turn.T
+
+
+def twist_to_message(twist: ArrayLike) -> Twist:
+    """Message geometry_msgs/Twist of ``[v; omega]`` (6,)."""
+    message = Twist()
+    values = [float(value) for value in np.asarray(twist)]
+    message.linear.x, message.linear.y, message.linear.z = values[:3]
+    message.angular.x, message.angular.y, message.angular.z = values[3:]
+    return message
+
+
+def twist_from_message(message: Twist) -> Array:
+    """Twist ``[v; omega]`` (6,). Raises PoseError when it is not finite."""
+    linear, angular = message.linear, message.angular
+    return se3.as_vector((linear.x, linear.y, linear.z, angular.x, angular.y, angular.z), 6, 'twist')
+
+
+def pose_status_of(word: str) -> PoseStatus | None:
+    """Status of a pose_status message by its word; None for no_reference. Raises PoseError for another word."""
+    if word == NO_REFERENCE:
+        return None
+    try:
+        return PoseStatus(word)
+    except ValueError as error:
+        words = ', '.join((NO_REFERENCE, *(status.value for status in PoseStatus)))
+        raise PoseError(f'pose status should be one of {words} but is {word!r}') from error
+
+
+def key_values(values: dict[str, Any]) -> list[KeyValue]:
+    """List of diagnostic_msgs/KeyValue; floats in six significant digits."""
+    texts = ((key, f'{value:.6g}' if isinstance(value, float) else str(value)) for key, value in values.items())
+    return [KeyValue(key=key, value=text) for key, text in texts]

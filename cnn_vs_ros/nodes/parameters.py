@@ -1,0 +1,75 @@
+"""Declaring the parameters of a node: a default, a description, a range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    ParameterAlreadyDeclaredException,
+)
+from rclpy.node import Node
+
+from cnn_vs_ros.errors import ParameterError
+
+
+def declare(
+    node: Node,
+    name: str,
+    default: Any,
+    description: str,
+    *,
+    bounds: tuple[float, float] | None = None,
+    choices: Sequence[str] | None = None,
+    read_only: bool = False,
+) -> Any:
+    """Declare a parameter and return its value.
+
+    `bounds` are the least and the greatest value of a number, both allowed; `choices` the words that are
+    allowed. A value outside them is refused, now with a ParameterError and later by the set_parameters service.
+    """
+    descriptor = ParameterDescriptor(name=name, description=description, read_only=read_only)
+    if bounds is not None and isinstance(default, float):
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(bounds[0]), to_value=float(bounds[1]))
+        ]
+    elif bounds is not None:
+        descriptor.integer_range = [IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]), step=1)]
+    if choices is not None:
+        descriptor.additional_constraints = f'one of {", ".join(choices)}'
+    try:
+        value = node.declare_parameter(name, default, descriptor).value
+    except ParameterAlreadyDeclaredException:
+        return node.get_parameter(name).value
+    except InvalidParameterTypeException as error:
+        raise ParameterError(
+            f'parameter {name} should be of the type of {default!r} but is not: {error}'
+        ) from error
+    except InvalidParameterValueException as error:
+        raise ParameterError(f'parameter {name} should {_allowed(bounds)} but is not: {error}') from error
+    if choices is not None:
+        if value not in choices:
+            raise ParameterError(_refusal(name, choices, value))
+        node.add_on_set_parameters_callback(_restriction(name, tuple(choices)))
+    return value
+
+
+def _allowed(bounds: tuple[float, float] | None) -> str:
+    return 'be valid' if bounds is None else f'lie between {bounds[0]:g} and {bounds[1]:g}'
+
+
+def _refusal(name: str, choices: Sequence[str], value: Any) -> str:
+    return f'parameter {name} should be one of {", ".join(choices)} but is {value!r}'
+
+
+def _restriction(name: str, choices: tuple[str, ...]) -> Any:
+    def check(parameters: list) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == name and parameter.value not in choices:
+                return SetParametersResult(successful=False, reason=_refusal(name, choices, parameter.value))
+        return SetParametersResult(successful=True)
+
+    return check

@@ -1,0 +1,209 @@
+"""Node: relative pose in, twist of the camera out at a fixed rate. Its contract is in docs/nodes.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped, TwistStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from cnn_vs_ros.control import ServoStatus
+from cnn_vs_ros.errors import PoseError, VisualServoingError
+from cnn_vs_ros.geometry import PoseStatus, RelativePose
+from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.managed_node import ManagedNode
+from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
+from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, make_servo
+from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
+
+_Said = tuple[PoseStatus, float]
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class PbvsControllerNode(ManagedNode):
+    """Adapter from relative_pose and pose_status to twist and servo_status."""
+
+    def __init__(self) -> None:
+        super().__init__('pbvs_controller')
+        declare(
+            self, 'twist_frame', 'camera_optical_frame', 'Frame of the twist: the optical frame of the camera.'
+        )
+        declare_servo_parameters(self)
+        self._servo = make_servo(self)
+
+        self.add_post_set_parameters_callback(self._retune)
+
+    # Transitions
+
+    def configure(self) -> None:
+        """Make the servo task of the parameters."""
+        self._servo = make_servo(self)
+        self._announced: ServoStatus | None = None
+        self._matcher: StampMatcher[_Said, PoseWithCovariance] = StampMatcher()
+        self._twist_publisher = self.create_lifecycle_publisher(TwistStamped, 'twist', 1)
+        self._status_publisher = self.create_lifecycle_publisher(String, 'servo_status', _LATCHED)
+        self._start_service = self.create_service(Trigger, '~/start', self._on_start)
+        self._stop_service = self.create_service(Trigger, '~/stop', self._on_stop)
+
+    def activate(self) -> None:
+        """Begin to send twists; zeros, until the start service is called."""
+        self._twist_frame = self.get_parameter('twist_frame').value
+        self._pose_subscription = self.create_subscription(
+            PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10
+        )
+        self._said_subscription = self.create_subscription(
+            DiagnosticArray, 'pose_status', self._on_pose_status, 10
+        )
+        self._twist_timer = self.create_timer(1.0 / self.get_parameter('rate').value, self._on_timer)
+        self._announce()
+
+    def deactivate(self) -> None:
+        """Send zeros and see them delivered."""
+        self.destroy_timer(self._twist_timer)
+        self.destroy_subscription(self._pose_subscription)
+        self.destroy_subscription(self._said_subscription)
+        self._matcher.clear()
+        self._servo.stop()
+        self._servo.halt()
+        self._send(np.zeros(6))
+        self._announce()
+        wait_until_delivered(self._twist_publisher)
+
+    def cleanup(self) -> None:
+        """Drop the servo task, the publishers and the services."""
+        self.destroy_lifecycle_publisher(self._twist_publisher)
+        self.destroy_lifecycle_publisher(self._status_publisher)
+        self.destroy_service(self._start_service)
+        self.destroy_service(self._stop_service)
+
+    def _retune(self, _: object) -> None:
+        self._servo.retune(make_servo(self))
+
+    # Estimates
+
+    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
+        pair = self._matcher.add_second(_key(message), message.pose)
+        if pair is not None:
+            self._take_pose(*pair, messages.seconds(message.header.stamp))
+
+    def _on_pose_status(self, message: DiagnosticArray) -> None:
+        stamp = messages.seconds(message.header.stamp)
+        try:
+            status, confidence = _said(message)
+        except PoseError as error:
+            self._reject(error)
+            return
+        if status is None:  # there is nothing to servo to, nor to look for
+            self._servo.reject_estimate()
+        elif status is PoseStatus.LOST:
+            self._add(RelativePose(np.eye(4), confidence=0.0, status=status), stamp)
+        else:
+            pair = self._matcher.add_first(_key(message), (status, confidence))
+            if pair is not None:
+                self._take_pose(*pair, stamp)
+
+    def _take_pose(self, said: _Said, message: PoseWithCovariance, stamp: float) -> None:
+        status, confidence = said
+        try:
+            pose = messages.relative_pose_from_message(message, confidence, status)
+        except PoseError as error:
+            self._reject(error)
+            return
+        self._add(pose, stamp)
+
+    def _add(self, pose: RelativePose, stamp: float) -> None:
+        try:
+            self._servo.add_estimate(pose, stamp, self._now())
+        except PoseError as error:
+            self._reject(error)
+
+    def _reject(self, error: PoseError) -> None:
+        self._servo.reject_estimate()
+        self.get_logger().warning(f'estimate refused: {error}', throttle_duration_sec=5.0)
+
+    # Twists
+
+    def _on_timer(self) -> None:
+        try:
+            twist = self._servo.update(self._now())
+        except VisualServoingError as error:
+            self.get_logger().error(f'no twist, zeros instead: {error}', throttle_duration_sec=5.0)
+            self._servo.reject_estimate()
+            self._servo.halt()
+            twist = np.zeros(6)
+        self._send(twist)
+        self._announce()
+
+    def _send(self, twist: np.ndarray) -> None:
+        message = TwistStamped(twist=messages.twist_to_message(twist))
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.frame_id = self._twist_frame
+        self._twist_publisher.publish(message)
+
+    def _announce(self) -> None:
+        status = self._servo.status
+        if status is self._announced:
+            return
+        self._announced = status
+        self._status_publisher.publish(String(data=status.value))
+        self.get_logger().info(status.value)
+
+    def _now(self) -> float:
+        return 1e-9 * self.get_clock().now().nanoseconds
+
+    # Services
+
+    def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if not self.active:
+            response.message = 'pbvs_controller should be active to start but is not'
+            return response
+        self._servo.start(self._now())
+        self._announce()
+        response.success, response.message = True, 'servoing to the reference'
+        return response
+
+    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self.active:
+            self._servo.stop()
+            self._announce()
+        response.success, response.message = True, 'stopping' if self.active else 'not active, nothing to stop'
+        return response
+
+
+def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float]:
+    """Status (None: no reference) and confidence of a pose_status. Raises PoseError when it is malformed."""
+    if len(message.status) != 1:
+        raise PoseError(f'pose_status should hold one status but holds {len(message.status)}')
+    status = message.status[0]
+    values = {item.key: item.value for item in status.values}
+    try:
+        confidence = float(values['confidence'])
+    except (KeyError, ValueError) as error:
+        raise PoseError(f'pose_status should hold a number as confidence but holds {values}') from error
+    return messages.pose_status_of(status.message), confidence
+
+
+def make_node() -> PbvsControllerNode:
+    """Return the node, brought up if autostart is set."""
+    node = PbvsControllerNode()
+    node.start_up()
+    return node
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    return run_node(make_node, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

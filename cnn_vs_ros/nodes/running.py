@@ -1,0 +1,110 @@
+"""Running a node as a process that ends properly: on SIGINT, on SIGTERM, and when it cannot start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from cnn_vs_ros.errors import VisualServoingError
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@runtime_checkable
+class ShutsDown(Protocol):
+    """A node with something left to send before its process ends."""
+
+    def shut_down(self) -> None:
+        """Leave the robot standing still; the node can still publish."""
+
+
+@contextmanager
+def stop_signals(on_stop: Callable[[], None]) -> Iterator[None]:
+    """Call `on_stop` once, from another thread, at the first SIGINT or SIGTERM. Main thread only.
+
+    rclpy's own handlers shut the context down at once, and then nothing can be published any more; a plain
+    Python handler has to wait until the executor's wait in C returns. The wakeup descriptor does neither.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    previous = {number: signal.signal(number, lambda *_: None) for number in STOP_SIGNALS}
+    previous_descriptor = signal.set_wakeup_fd(writer)
+
+    def watch() -> None:
+        while True:
+            received = os.read(reader, 1)
+            if not received or received[0] == 0:
+                return
+            if received[0] in STOP_SIGNALS:
+                on_stop()
+                return
+
+    thread = threading.Thread(target=watch, name='stop_signals', daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous_descriptor)
+        os.write(writer, b'\0')
+        thread.join()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        os.close(reader)
+        os.close(writer)
+
+
+def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+    """Run the node that `make_node` returns until SIGINT, SIGTERM or its own end, and return the exit status.
+
+    A node ends by itself by having a Future `done`, whose result is the exit status. Its `shut_down`, if it has
+    one, is called at the end in every case, while it can still publish. A VisualServoingError at the start or
+    in a callback ends the process with its sentence and status 1.
+    """
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    signalled: Future = Future()
+    node = None
+    executor = SingleThreadedExecutor()
+    with stop_signals(lambda: signalled.set_result(0)):
+        try:
+            node = make_node()
+            done: Future = getattr(node, 'done', None) or Future()
+            signalled.add_done_callback(lambda future: done.done() or done.set_result(future.result()))
+            executor.add_node(node)
+            executor.spin_until_future_complete(done)
+            return int(done.result()) if done.done() else 0
+        except VisualServoingError as error:
+            logger = node.get_logger() if node is not None else rclpy.logging.get_logger('cnn_vs_ros')
+            logger.fatal(str(error))
+            return 1
+        except ExternalShutdownException:
+            return 0
+        finally:
+            _end(node, executor)
+
+
+def _end(node: Node | None, executor: SingleThreadedExecutor) -> None:
+    try:
+        if isinstance(node, ShutsDown) and rclpy.ok():
+            node.shut_down()
+    finally:
+        executor.shutdown()
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def wait_until_delivered(publisher: Publisher, timeout: float = 0.5) -> bool:
+    """Wait until all present subscribers have what was published, at most `timeout` seconds; say whether."""
+    return publisher.wait_for_all_acked(Duration(seconds=timeout))

@@ -1,0 +1,85 @@
+"""The parameters of pbvs_controller, and the servo task they make."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from cnn_vs_ros.control import (
+    AdaptiveGain,
+    Convergence,
+    LostBehaviour,
+    MotionHistory,
+    PbvsLaw,
+    Retreat,
+    Servo,
+    TwistLimiter,
+)
+from cnn_vs_ros.nodes.parameters import declare
+
+# name: default, bounds, description
+_NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
+    'rate': (50.0, (1.0, 1000.0), 'Rate of the twist, Hz.'),
+    'gain.at_zero': (2.0, (0.01, 20.0), 'Gain at the goal, 1/s; the delay of the loop bounds it.'),
+    'gain.at_infinity': (1.0, (0.01, 20.0), 'Gain far from the goal, 1/s.'),
+    'gain.slope_at_zero': (
+        10.0,
+        (0.0, 1000.0),
+        'How fast the gain falls away from the goal, 1/s per unit of error.',
+    ),
+    'gain.length': (0.25, (0.001, 100.0), 'Metres that weigh as one radian in the error: the depth of the scene.'),
+    'limits.linear_velocity': (0.25, (1e-4, 10.0), 'Greatest speed of the camera, m/s.'),
+    'limits.angular_velocity': (1.0, (1e-4, 10.0), 'Greatest angular speed of the camera, rad/s.'),
+    'limits.linear_acceleration': (1.0, (1e-3, 100.0), 'Greatest acceleration of the camera, m/s^2.'),
+    'limits.angular_acceleration': (4.0, (1e-3, 100.0), 'Greatest angular acceleration of the camera, rad/s^2.'),
+    'pose_timeout': (0.2, (0.01, 10.0), 'An estimate is stale this long after its image or its arrival, s.'),
+    'minimum_confidence': (0.0, (0.0, 1.0), 'An estimate with less confidence counts as lost.'),
+    'convergence.translation': (5e-5, (1e-7, 1.0), 'Greatest mean distance to the goal when converged, m.'),
+    'convergence.rotation': (3.5e-4, (1e-7, 1.0), 'Greatest mean angle to the goal when converged, rad.'),
+    'convergence.hold_time': (0.5, (0.0, 60.0), 'How long the goal must be held, s.'),
+    'retreat.speed': (0.05, (1e-3, 1.0), 'Speed of the retreat, m/s.'),
+    'retreat.distance': (0.15, (0.0, 2.0), 'Length of the retreat in one episode of loss, m.'),
+}
+
+
+def declare_servo_parameters(node: Node) -> None:
+    """Declare all of them."""
+    for name, (default, bounds, description) in _NUMBERS.items():
+        declare(node, name, default, description, bounds=bounds)
+    behaviours = [behaviour.value for behaviour in LostBehaviour]
+    declare(
+        node,
+        'lost_behaviour',
+        LostBehaviour.STOP.value,
+        'When the estimator is lost: stop, or retreat (back along the optical axis, then stop).',
+        choices=behaviours,
+    )
+    declare(node, 'latency_compensation', True, 'Add the motion sent since an image was taken to its pose.')
+    declare(node, 'keep_servoing', False, 'Go on servoing after convergence instead of keeping still.')
+
+
+def make_servo(node: Node) -> Servo:
+    """Servo task of the present values. Raises ParameterError for values that do not make one."""
+    number = {name: node.get_parameter(name).value for name in _NUMBERS}
+    retreats = LostBehaviour(node.get_parameter('lost_behaviour').value) is LostBehaviour.RETREAT
+    acceleration = number['limits.linear_acceleration']
+    gain = AdaptiveGain(number['gain.at_zero'], number['gain.at_infinity'], number['gain.slope_at_zero'])
+    return Servo(
+        PbvsLaw(gain, number['gain.length']),
+        TwistLimiter(
+            number['limits.linear_velocity'],
+            number['limits.angular_velocity'],
+            acceleration,
+            number['limits.angular_acceleration'],
+        ),
+        Convergence(
+            number['convergence.translation'], number['convergence.rotation'], number['convergence.hold_time']
+        ),
+        pose_timeout=number['pose_timeout'],
+        minimum_confidence=number['minimum_confidence'],
+        history=MotionHistory(2 * number['pose_timeout'])
+        if node.get_parameter('latency_compensation').value
+        else None,
+        retreat=Retreat(number['retreat.speed'], number['retreat.distance'], acceleration) if retreats else None,
+        keep_servoing=node.get_parameter('keep_servoing').value,
+        longest_step=2.0 / number['rate'],
+    )
