@@ -67,7 +67,7 @@ def matching_outcome(
 def _direction(
     similarity: Tensor, dustbin: Tensor, targets: Tensor, columns: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return log likelihoods of truth and dustbin, whether the best match is right, and visible, each (G, P, N)."""
+    """Return (G, P, N) log likelihoods of truth and dustbin, whether the best match is right, and visible."""
     x, y, visible = targets.unbind(-1)
     rows = similarity.shape[-1] // columns
     normaliser = torch.logaddexp(torch.logsumexp(similarity, dim=-1), dustbin)

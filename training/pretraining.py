@@ -41,11 +41,12 @@ class PretrainingOptions:
     dustbin_weight: float = 0.4
     drawn_share: float = 0.45
     validate_every: int = 250
+    validation_groups: int = 32
     threads: int = 1
     workers: int = 1
 
     def __post_init__(self) -> None:
-        for name in ('steps', 'batch_groups', 'warmup', 'validate_every', 'threads'):
+        for name in ('steps', 'batch_groups', 'warmup', 'validate_every', 'validation_groups', 'threads'):
             if getattr(self, name) < 1:
                 raise TrainingError(f'expected {name} of at least 1, but got {getattr(self, name)}')
         if not 0 <= self.cooldown <= self.steps:
@@ -149,7 +150,9 @@ class Pretraining:
 
     def _report(self, output: Path, recent: list[tuple[float, float, float]], seconds: float, bar: Any) -> None:
         """Validate, and append a line to the log."""
-        self.metrics = validation.validate(self.average, self.corpus, self.sampling)
+        self.metrics = validation.validate(
+            self.average, self.corpus, self.sampling, groups=self.options.validation_groups
+        )
         means = torch.tensor(recent).mean(dim=0).tolist()
         row = {
             'step': self.step,

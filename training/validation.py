@@ -38,7 +38,8 @@ def validate(
         )
         correct = visible = 0.0
         with torch.inference_mode():
-            for images, labels in matching_data.batches(data, batch_groups=batch_groups, first_batch=0, workers=0):
+            loader = matching_data.batches(data, batch_groups=min(batch_groups, groups), first_batch=0, workers=0)
+            for images, labels in loader:
                 outcome = evaluate_batch(model, images, labels)
                 correct += float(outcome.correct)
                 visible += float(outcome.visible)

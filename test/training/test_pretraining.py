@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('safetensors')
+pytest.importorskip('tqdm')
+
+import torch
+
+from training import matching_data
+from training.errors import TrainingError
+from training.pretraining import CHECKPOINT, Pretraining, PretrainingOptions, evaluate_batch
+from training.views import ViewSampling
+
+SMALL = ViewSampling(width=64, height=48, views=2)
+OPTIONS = PretrainingOptions(
+    steps=4, batch_groups=2, warmup=2, cooldown=0, validate_every=2, validation_groups=2, workers=0
+)
+
+
+def test_a_resumed_run_equals_one_that_was_not_interrupted(drawn_corpus: Path, tmp_path: Path) -> None:
+    whole = Pretraining(drawn_corpus, OPTIONS, SMALL)
+    whole.run(tmp_path / 'whole', progress=False)
+
+    Pretraining(drawn_corpus, replace(OPTIONS, steps=2), SMALL).run(tmp_path / 'parts', progress=False)
+    resumed = Pretraining(drawn_corpus, replace(OPTIONS, seed=OPTIONS.seed), SMALL)
+    resumed.restore(tmp_path / 'parts' / CHECKPOINT)
+    assert resumed.step == 2
+    resumed.run(tmp_path / 'parts', progress=False)
+
+    assert resumed.step == whole.step == 4
+    for part in ('model', 'average'):
+        expected, actual = getattr(whole, part).state_dict(), getattr(resumed, part).state_dict()
+        for name, value in expected.items():
+            assert torch.equal(actual[name], value), f'{part}.{name}'
+    assert resumed.metrics == whole.metrics
+
+
+def test_an_interrupt_leaves_a_checkpoint_to_resume_from(
+    drawn_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Pretraining(drawn_corpus, OPTIONS, SMALL)
+    take_step = training.train_step
+
+    def interrupted(images: torch.Tensor, labels: torch.Tensor) -> object:
+        if training.step == 1:
+            raise KeyboardInterrupt
+        return take_step(images, labels)
+
+    monkeypatch.setattr(training, 'train_step', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        training.run(tmp_path, progress=False)
+    resumed = Pretraining(drawn_corpus, OPTIONS, SMALL)
+    resumed.restore(tmp_path / CHECKPOINT)
+    assert resumed.step == 1
+
+
+def test_the_log_has_a_line_a_validation(drawn_corpus: Path, tmp_path: Path) -> None:
+    training = Pretraining(drawn_corpus, OPTIONS, SMALL)
+    training.run(tmp_path, progress=False)
+    with (tmp_path / 'log.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row['step'] for row in rows] == ['2', '4']
+    assert float(rows[-1]['nominal']) == training.metrics['nominal']
+    assert 0 <= training.metrics['perturbed'] <= 1
+
+
+def test_data_do_not_depend_on_the_process_that_draws_them(drawn_corpus: Path) -> None:
+    def batches(workers: int, first: int) -> list[torch.Tensor]:
+        groups = matching_data.MatchingGroups(drawn_corpus, 'train', SMALL, seed=3, drawn_share=0.5, length=6)
+        return [
+            part
+            for batch in matching_data.batches(groups, batch_groups=2, first_batch=first, workers=workers)
+            for part in batch
+        ]
+
+    here, elsewhere, later = batches(0, 0), batches(1, 0), batches(0, 2)
+    assert len(here) == len(elsewhere) == 6
+    assert all(torch.equal(a, b) for a, b in zip(here, elsewhere, strict=True))
+    assert torch.equal(later[0], here[4])
+    assert torch.equal(later[1], here[5])
+
+
+def test_training_on_one_batch_learns_it(drawn_corpus: Path) -> None:
+    options = replace(OPTIONS, steps=40, warmup=5)
+    training = Pretraining(drawn_corpus, options, replace(SMALL, perturbed=False, framed=0.0))
+    groups = matching_data.MatchingGroups(
+        drawn_corpus, 'train', training.sampling, seed=0, drawn_share=0.0, length=2
+    )
+    (images, labels) = next(iter(matching_data.batches(groups, batch_groups=2, first_batch=0, workers=0)))
+    first = training.train_step(images, labels).match.item()
+    for _ in range(39):
+        last = training.train_step(images, labels).match.item()
+    assert last < 0.5 * first
+    assert evaluate_batch(training.average, images, labels).match.item() < first
+
+
+def test_the_learning_rate_warms_up_stays_and_cools_down() -> None:
+    options = PretrainingOptions(steps=1000, warmup=100, cooldown=200, learning_rate=1.0)
+    rates = [options.rate(step) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.01)
+    assert set(rates[99:801]) == {1.0}
+    assert rates[900] == pytest.approx(0.5)
+    assert 0 < rates[999] < 0.01
+
+
+@pytest.mark.parametrize('change', [{'steps': 0}, {'cooldown': 5000}, {'batch_groups': 0}])
+def test_impossible_options_are_refused(change: dict[str, int]) -> None:
+    with pytest.raises(TrainingError, match='expected'):
+        PretrainingOptions(**change)
+
+
+def test_restore_refuses_another_file(drawn_corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / 'other.safetensors').write_bytes(b'nothing of the kind')
+    with pytest.raises(TrainingError, match='expected a checkpoint'):
+        Pretraining(drawn_corpus, OPTIONS, SMALL).restore(tmp_path / 'other.safetensors')
