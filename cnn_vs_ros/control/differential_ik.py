@@ -15,19 +15,20 @@ Array = NDArray[np.float64]
 class DifferentialIk:
     """Kinematics of the chain of joints from a robot's root link to one of its frames.
 
-    Away from singularities the joint velocities reproduce the twist exactly. Where a singular value s of the Jacobian
-    (in m and rad) falls under `singular_value_threshold`, its direction alone is damped, ``s / (s^2 + d^2)`` with
-    ``d^2 = damping^2 (1 - (s / threshold)^2)`` (Maciejewski and Klein 1988, with the filtering of Chiaverini 1997),
-    so that velocities stay bounded and the other directions stay exact. The whole vector is then scaled down, which
-    keeps the direction of the motion, so that no joint exceeds its velocity limit, nor runs towards a position limit
-    faster than in proportion to what is left of `position_margin`.
+    Away from singularities the joint velocities reproduce the twist exactly. Where a singular value s of the
+    Jacobian (in m and rad) falls under `singular_value_threshold`, its direction alone is damped,
+    ``s / (s^2 + d^2)`` with ``d^2 = damping^2 (1 - (s / threshold)^2)`` (damping by Maciejewski and Klein 1988, one
+    direction at a time by Chiaverini 1997), so that velocities stay bounded and the other directions stay exact.
+    The whole vector is then scaled down, which keeps the direction of the motion, so that no joint exceeds its
+    velocity limit, nor runs towards a position limit faster than in proportion to what is left of
+    `position_margin`.
 
     Args:
         urdf_xml: robot description; joints off the chain (a gripper's) are ignored.
         tip_frame: any link of it.
         damping: largest damping factor.
         singular_value_threshold: singular value under which damping starts.
-        position_margin: distance in radians (metres for a sliding joint) to a position limit at which slowing starts.
+        position_margin: distance to a position limit at which slowing starts, radians (sliding joints: metres).
         max_joint_velocity: further limit on every joint's speed, radians a second.
 
     Raises:
@@ -129,7 +130,7 @@ class DifferentialIk:
         return lower, upper
 
     def _velocity_limits(self) -> Array:
-        limits = np.array(self._model.upperVelocityLimit)
+        limits = np.array(self._model.velocityLimit)
         for name, limit in zip(self.joint_names, limits, strict=True):
             if not limit > 0:
                 raise DescriptionError(f'joint {name!r} should have a positive velocity limit but has {limit}')

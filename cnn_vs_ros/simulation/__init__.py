@@ -4,5 +4,6 @@ from cnn_vs_ros.simulation.description import load_robot_description
 from cnn_vs_ros.simulation.errors import SimulationError
 from cnn_vs_ros.simulation.robot import SimulatedRobot
 from cnn_vs_ros.simulation.scenes import SCENES
+from cnn_vs_ros.simulation.starts import draw_start
 
-__all__ = ['SCENES', 'SimulatedRobot', 'SimulationError', 'load_robot_description']
+__all__ = ['SCENES', 'SimulatedRobot', 'SimulationError', 'draw_start', 'load_robot_description']

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.simulation import starts
 from cnn_vs_ros.simulation.description import load_robot_description
 from cnn_vs_ros.simulation.errors import SimulationError
-from cnn_vs_ros.simulation.model import CAMERA, TIMESTEP, build_world, world_T_picture
+from cnn_vs_ros.simulation.model import CAMERA, OPTICAL_FRAME, TIMESTEP, build_world, world_T_picture
 from cnn_vs_ros.simulation.noise import NoiseBank
 from cnn_vs_ros.simulation.offscreen import OffscreenRenderer, mujoco
 from cnn_vs_ros.simulation.perturbations import MovingLights, MovingOccluders
@@ -104,6 +108,43 @@ class SimulatedRobot:
         self._data.act[:] = positions
         self._data.ctrl[:] = 0.0
         mujoco.mj_forward(self._model, self._data)
+
+    def move_to_reference(self) -> None:
+        """Put the arm at the reference pose: the camera straight over the picture, at starts.DEPTH."""
+        self.set_joint_positions(starts.reference_joint_positions(self._kinematics))
+
+    def move_camera_to(self, world_T_camera: Array) -> None:
+        """Put the arm where the camera has that pose (4, 4) in the world.
+
+        Raises:
+            SimulationError: the pose is out of reach, or the arm would touch the table there.
+        """
+        before = self.joint_positions
+        self.set_joint_positions(starts.camera_joint_positions(self._kinematics, world_T_camera))
+        if self._data.ncon:
+            self.set_joint_positions(before)
+            raise SimulationError('pose should leave the arm clear of the table but it would touch it')
+
+    def move_to_start(self, batch: int, seed: int) -> Array:
+        """Put the arm at start `seed` of `batch` (see `starts.draw_start`); return desired_T_current (4, 4).
+
+        Raises:
+            ParameterError: there is no such batch or seed.
+        """
+        return starts.draw_start(batch, seed, self._reaches)
+
+    def _reaches(self, desired_T_current: Array) -> bool:
+        if not starts.above_table(desired_T_current):
+            return False
+        try:
+            self.move_camera_to(starts.world_T_reference @ desired_T_current)
+        except SimulationError:
+            return False
+        return True
+
+    @cached_property
+    def _kinematics(self) -> DifferentialIk:
+        return DifferentialIk(self.urdf, OPTICAL_FRAME)
 
     def command_velocity(self, velocities: ArrayLike) -> None:
         """Command joint velocities (n,), radians a second, held until the next command; clipped at the limits.
