@@ -17,11 +17,10 @@ class DifferentialIk:
 
     Away from singularities the joint velocities reproduce the twist exactly. Where a singular value s of the
     Jacobian (in m and rad) falls under `singular_value_threshold`, its direction alone is damped,
-    ``s / (s^2 + d^2)`` with ``d^2 = damping^2 (1 - (s / threshold)^2)`` (damping by Maciejewski and Klein 1988, one
-    direction at a time by Chiaverini 1997), so that velocities stay bounded and the other directions stay exact.
-    The whole vector is then scaled down, which keeps the direction of the motion, so that no joint exceeds its
-    velocity limit, nor runs towards a position limit faster than in proportion to what is left of
-    `position_margin`.
+    ``s / (s^2 + d^2)`` with ``d^2 = damping^2 (1 - (s / threshold)^2)`` (Maciejewski and Klein 1988), so that
+    velocities stay bounded and the other directions stay exact. The whole vector is then scaled down, which keeps
+    the direction of the motion, so that no joint exceeds its velocity limit, nor runs towards a position limit
+    faster than in proportion to what is left of `position_margin`.
 
     Args:
         urdf_xml: robot description; joints off the chain (a gripper's) are ignored.

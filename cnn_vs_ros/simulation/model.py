@@ -28,6 +28,7 @@ PICTURE_HEIGHT = 0.002
 world_T_picture = se3.transform([[0, -1, 0], [-1, 0, 0], [0, 0, -1]], (0.5, 0.0, PICTURE_HEIGHT))
 """Frame of the picture: origin under the reference camera, axes as the reference camera's."""
 
+AMBIENT = 0.42
 TIMESTEP = 0.002
 # A stiff position loop whose set point integrates the velocity command: what an industrial drive does. Plain
 # velocity actuators would sag under gravity.
@@ -102,7 +103,7 @@ def _set_options(spec: mujoco.MjSpec) -> None:
     spec.visual.quality.offsamples = 0
     spec.visual.quality.shadowsize = 2048
     # The headlight moves with the camera; only its ambient part, which does not, is kept.
-    spec.visual.headlight.ambient = (0.42, 0.42, 0.42)
+    spec.visual.headlight.ambient = (AMBIENT,) * 3
     spec.visual.headlight.diffuse = (0.0, 0.0, 0.0)
     spec.visual.headlight.specular = (0.0, 0.0, 0.0)
 
@@ -244,7 +245,7 @@ def _add_perturbations(spec: mujoco.MjSpec) -> None:
             pos=(0.5, 0, 0.7),
             dir=(0, 0, -1),
             cutoff=60,
-            exponent=24,  # cos^24: a Gaussian of about 12 degrees
+            exponent=50,  # cos^50: a Gaussian of 8 degrees, 10 cm on the table
             specular=(0, 0, 0),
         )
     radius, thin = OCCLUDER_RADIUS, 0.0005

@@ -50,8 +50,8 @@ class MovingLights:
     """
 
     HEIGHT = 0.7
-    REACH = 0.22
-    BRIGHTEST = 0.55
+    REACH = 0.18
+    BRIGHTEST = 0.9
 
     def __init__(self, seed: int, centre: ArrayLike, count: int = LIGHT_COUNT) -> None:
         rng = np.random.default_rng([seed, 1])
@@ -74,8 +74,8 @@ class MovingLights:
 class MovingOccluders:
     """Small flat things between the lens and the scene, wandering over the image.
 
-    They keep to their own thirds of the image and to 9 to 15 cm from the lens, where together they hide about 13
-    to 37 % of a camera whose field of view has the `half_extents` (tangents of half its angles).
+    They keep to their own thirds of the image and to 9 to 15 cm from the lens, where together they hide 10
+    to 40 % of a camera whose field of view has the `half_extents` (tangents of half its angles).
     """
 
     NEAR, FAR = 0.09, 0.15

@@ -12,7 +12,7 @@ from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.simulation import starts
 from cnn_vs_ros.simulation.description import load_robot_description
 from cnn_vs_ros.simulation.errors import SimulationError
-from cnn_vs_ros.simulation.model import CAMERA, OPTICAL_FRAME, TIMESTEP, build_world, world_T_picture
+from cnn_vs_ros.simulation.model import AMBIENT, CAMERA, OPTICAL_FRAME, TIMESTEP, build_world, world_T_picture
 from cnn_vs_ros.simulation.noise import NoiseBank
 from cnn_vs_ros.simulation.offscreen import OffscreenRenderer, mujoco
 from cnn_vs_ros.simulation.perturbations import MovingLights, MovingOccluders
@@ -169,7 +169,8 @@ class SimulatedRobot:
         model, world = self._model, self._world
         model.light_active[world.spotlights] = self._lights_on
         # The room dims, so that its light and the spotlights together do not wash out the scene.
-        model.light_diffuse[world.room_light] = self._room_brightness * (0.3 if self._lights_on else 1.0)
+        model.light_diffuse[world.room_light] = self._room_brightness * (0.2 if self._lights_on else 1.0)
+        model.vis.headlight.ambient[:] = AMBIENT * (0.6 if self._lights_on else 1.0)
         model.geom_rgba[world.occluder_geoms, 3] = 1.0 if self._occluders_on else 0.0
 
     @property

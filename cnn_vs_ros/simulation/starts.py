@@ -1,8 +1,8 @@
 """Start poses of the benchmark, and the joint positions that put the camera somewhere.
 
 The reference pose looks straight down at the picture from 0.25 m. There the arm is far from singularities (elbow
-bent by 105 degrees, wrist 2 at -90; the Jacobian's smallest singular value is 0.25) and wrist 3 can turn by more than
-half a turn either way.
+bent by 105 degrees, wrist 2 at -90; the Jacobian's smallest singular value is 0.25) and wrist 3 can turn by more
+than half a turn either way.
 """
 
 from __future__ import annotations

@@ -53,13 +53,12 @@ def printed_table(width: int, height: int, seed: int = 4) -> np.ndarray:
     columns, rows = 5, 4
     cells = [(c, r) for c in range(columns) for r in range(rows)]
     order = rng.permutation(len(cells))
-    for turn, cell in enumerate(order):
+    for cell in order:
         column, row = cells[cell]
+        image = photographs[(2 * column + 3 * row) % len(photographs)]  # no photograph beside itself
         x = (column + 0.5 + rng.uniform(-0.2, 0.2)) * width / columns
         y = (row + 0.5 + rng.uniform(-0.2, 0.2)) * height / rows
-        _lay_print(
-            table, photographs[turn % len(photographs)], (x, y), rng.uniform(-40, 40), rng.uniform(0.9, 1.1)
-        )
+        _lay_print(table, image, (x, y), rng.uniform(-40, 40), rng.uniform(0.9, 1.1))
     return table
 
 
