@@ -65,7 +65,8 @@ class DifferentialIkNode(Node):
         self._ik: DifferentialIk | None = None
         self._order: list[int] = []
         self._positions: Array | None = None
-        self._state_arrival = self._twist_arrival = -np.inf
+        self._state_arrival = -np.inf
+        self._twist_arrival: float | None = None
         self._publisher = self.create_publisher(Float64MultiArray, 'forward_velocity_controller/commands', 1)
         if description:
             self._take_description(description)
@@ -77,8 +78,9 @@ class DifferentialIkNode(Node):
 
     def shut_down(self) -> None:
         """Send zeros and see them delivered."""
-        self._send_zeros()
-        wait_until_delivered(self._publisher)
+        if self._twist_arrival is not None:
+            self._send_zeros()
+            wait_until_delivered(self._publisher)
 
     def _on_description(self, message: String) -> None:
         try:
@@ -126,7 +128,7 @@ class DifferentialIkNode(Node):
     def _joint_velocities(self, message: TwistStamped) -> Array:
         if self._ik is None:
             raise DescriptionError('a robot_description should have come but has not')
-        if self._positions is None or self._now() - self._state_arrival > self._state_timeout:
+        if self._positions is None or not 0 <= self._now() - self._state_arrival <= self._state_timeout:
             raise DescriptionError(f'joint_states should come every {self._state_timeout} s but do not')
         if message.header.frame_id != self._tip_frame:
             raise DescriptionError(f'twist should be in {self._tip_frame} but is in {message.header.frame_id!r}')
@@ -136,7 +138,7 @@ class DifferentialIkNode(Node):
 
     def _on_timer(self) -> None:
         # Before the first twist nothing is sent: the controller may still be someone else's.
-        if np.isfinite(self._twist_arrival) and self._now() - self._twist_arrival > self._twist_timeout:
+        if self._twist_arrival is not None and not 0 <= self._now() - self._twist_arrival <= self._twist_timeout:
             self._send_zeros()
 
     def _send_zeros(self) -> None:

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
+
+
+def test_reports_rate_and_latency_since_the_last_report():
+    statistics = FrameStatistics()
+    statistics.reset(100.0)
+    for latency in (0.010, 0.020, 0.090):
+        statistics.add(latency)
+    figures = statistics.report(100.5)
+    assert figures == pytest.approx(
+        {'images': 3, 'frame_rate_hz': 6.0, 'latency_median_ms': 20.0, 'latency_max_ms': 90.0}
+    )
+    statistics.add(0.030)
+    assert statistics.report(101.5) == pytest.approx(
+        {'images': 1, 'frame_rate_hz': 1.0, 'latency_median_ms': 30.0, 'latency_max_ms': 30.0}
+    )
+
+
+def test_without_images_there_is_no_latency():
+    statistics = FrameStatistics()
+    statistics.reset(0.0)
+    assert statistics.report(1.0) == {'images': 0, 'frame_rate_hz': 0.0}

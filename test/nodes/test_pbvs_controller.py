@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from cnn_vs_ros.geometry import RelativePose, se3
+from cnn_vs_ros.nodes import messages
+from test.ros_graph import LATCHED, Graph
+
+DOMAIN = 81
+POSE = se3.from_pose_vector([0.1, -0.05, 0.02, 0.1, 0.2, -0.3])
+BROKEN = POSE.copy()
+BROKEN[2, 3] = np.nan
+
+
+class Controller:
+    """The node as a process, with what it says and a way to speak to it."""
+
+    def __init__(self, graph: Graph, **parameters) -> None:
+        self.graph = graph
+        self.twists = graph.listen(TwistStamped, 'twist')
+        self.statuses = graph.listen(String, 'servo_status', LATCHED)
+        self.poses = graph.node.create_publisher(PoseWithCovarianceStamped, 'relative_pose', 10)
+        self.said = graph.node.create_publisher(DiagnosticArray, 'pose_status', 10)
+        self.process = graph.start('pbvs_controller', **parameters)
+        if parameters.get('autostart', True):
+            graph.spin_until(lambda: self.twists and self.said.get_subscription_count(), 'the first twist')
+
+    @property
+    def status(self) -> str:
+        return self.statuses[-1].data if self.statuses else ''
+
+    @property
+    def twist(self) -> np.ndarray:
+        return messages.twist_from_message(self.twists[-1].twist)
+
+    def say(self, word: str, stamp, confidence: str = '0.9') -> None:
+        message = DiagnosticArray()
+        message.header.stamp = stamp
+        values = [KeyValue(key='confidence', value=confidence)]
+        message.status = [DiagnosticStatus(message=word, values=values)]
+        self.said.publish(message)
+
+    def show(self, pose: np.ndarray, stamp) -> None:
+        message = PoseWithCovarianceStamped()
+        message.header.stamp = stamp
+        with np.errstate(invalid='ignore'):
+            message.pose = messages.relative_pose_to_message(RelativePose(pose))
+        self.poses.publish(message)
+
+    def estimate(self, pose: np.ndarray = POSE) -> None:
+        stamp = self.graph.now()
+        self.say('tracked', stamp)
+        self.show(pose, stamp)
+
+    def call(self, name: str, each=None):
+        return self.graph.call(Trigger, f'pbvs_controller/{name}', each=each)
+
+    def move(self) -> None:
+        """Have it servo at speed."""
+        assert self.call('start').success
+        moving = lambda: self.status == 'servoing' and np.linalg.norm(self.twist[:3]) > 0.05  # noqa: E731
+        self.graph.spin_until(moving, 'motion', self.estimate)
+
+    def expect_stop(self, status: str, each=None) -> None:
+        stopped = lambda: self.status == status and not self.twist.any()  # noqa: E731
+        self.graph.spin_until(stopped, f'zeros and the status {status}', each)
+        count = len(self.twists)
+        self.graph.spin_until(lambda: len(self.twists) > count + 5, 'more twists', each)
+        assert not any(messages.twist_from_message(message.twist).any() for message in self.twists[count:])
+
+
+@pytest.fixture(scope='module')
+def graph(tmp_path_factory):
+    graph = Graph(DOMAIN, tmp_path_factory.mktemp('pbvs_controller'))
+    yield graph
+    graph.close()
+
+
+@pytest.fixture(scope='module')
+def controller(graph):
+    controller = Controller(graph)
+    yield controller
+    assert controller.process.end() == 0
+
+
+def test_sends_zeros_until_started(controller):
+    assert controller.status == 'idle'
+    controller.graph.spin_until(lambda: len(controller.twists) > 10, 'twists', controller.estimate)
+    assert not any(messages.twist_from_message(message.twist).any() for message in controller.twists)
+    assert controller.status == 'idle'
+
+
+def test_servoes_along_the_law_in_the_camera_frame(controller):
+    controller.move()
+    message = controller.twists[-1]
+    assert message.header.frame_id == 'camera_optical_frame'
+    # Without the short motion since the image the direction is that of equation 6.
+    expected = -np.concatenate([POSE[:3, :3].T @ POSE[:3, 3], se3.rotation_log(POSE[:3, :3])])
+    cosine = controller.twist @ expected / np.linalg.norm(controller.twist) / np.linalg.norm(expected)
+    assert cosine > 0.95
+
+
+def test_stops_smoothly_when_estimates_stop_coming(controller):
+    controller.move()
+    count = len(controller.twists)
+    controller.expect_stop('stale')
+    twists = np.array([messages.twist_from_message(message.twist) for message in controller.twists[count:]])
+    speeds = np.linalg.norm(twists[:, :3], axis=1)
+    # From 0.1 m/s at 1 m/s^2 and 50 Hz there are twists between the full one and zeros.
+    assert ((speeds > 0) & (speeds < 0.9 * speeds.max())).any()
+
+
+def test_stops_when_lost(controller):
+    controller.move()
+    controller.expect_stop('lost', lambda: controller.say('lost', controller.graph.now(), '0'))
+
+
+def test_stops_without_a_reference(controller):
+    controller.move()
+    controller.expect_stop('stale', lambda: controller.say('no_reference', controller.graph.now(), '0'))
+
+
+def test_stops_on_a_pose_that_is_not_finite(controller):
+    controller.move()
+    controller.expect_stop('stale', lambda: controller.estimate(BROKEN))
+    assert 'finite' in controller.process.output
+
+
+@pytest.mark.parametrize(('word', 'confidence'), [('guessed', '0.9'), ('tracked', 'high')])
+def test_stops_on_a_malformed_status(controller, word, confidence):
+    controller.move()
+    controller.expect_stop('stale', lambda: controller.say(word, controller.graph.now(), confidence))
+
+
+def test_resumes_when_the_target_is_found_again(controller):
+    controller.move()
+    controller.expect_stop('lost', lambda: controller.say('lost', controller.graph.now(), '0'))
+    controller.graph.spin_until(
+        lambda: controller.status == 'servoing' and controller.twist.any(), 'servoing', controller.estimate
+    )
+
+
+def test_stops_on_request_and_stays_stopped(controller):
+    controller.move()
+    assert controller.call('stop', controller.estimate).success
+    controller.expect_stop('stopped', controller.estimate)
+
+
+def test_a_pose_counts_only_with_the_status_of_the_same_stamp(controller):
+    assert controller.call('start').success
+
+    def mismatched() -> None:
+        controller.show(POSE, controller.graph.now())
+        controller.say('tracked', controller.graph.now())
+
+    controller.expect_stop('stale', mismatched)
+
+
+def test_the_pose_may_come_before_its_status(controller):
+    assert controller.call('start').success
+
+    def pose_first() -> None:
+        stamp = controller.graph.now()
+        controller.show(POSE, stamp)
+        controller.graph.spin(0.01)
+        controller.say('acquired', stamp)
+
+    controller.graph.spin_until(
+        lambda: controller.status == 'servoing' and controller.twist.any(), 'servoing', pose_first
+    )
+
+
+def test_converges_at_the_goal_and_keeps_still(controller):
+    controller.move()
+    at_goal = lambda: controller.estimate(np.eye(4))  # noqa: E731
+    controller.expect_stop('converged', at_goal)
+    controller.expect_stop('converged', controller.estimate)
+
+
+def test_parameters_can_be_changed_while_servoing(controller):
+    controller.move()
+    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.01)
+    request = SetParameters.Request(parameters=[Parameter(name='limits.linear_velocity', value=value)])
+    results = controller.graph.call(SetParameters, 'pbvs_controller/set_parameters', request, controller.estimate)
+    assert results.results[0].successful
+    slow = lambda: 0 < np.linalg.norm(controller.twist[:3]) < 0.0101  # noqa: E731
+    controller.graph.spin_until(slow, 'the new limit', controller.estimate)
+    request.parameters[0].value.double_value = -1.0
+    results = controller.graph.call(SetParameters, 'pbvs_controller/set_parameters', request, controller.estimate)
+    assert not results.results[0].successful
+    request.parameters[0].value.double_value = 0.25
+    controller.graph.call(SetParameters, 'pbvs_controller/set_parameters', request, controller.estimate)
+
+
+def test_deactivation_sends_zeros(controller):
+    controller.move()
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    assert controller.graph.call(ChangeState, 'pbvs_controller/change_state', request, controller.estimate).success
+    controller.graph.spin_until(lambda: not controller.twist.any(), 'zeros')
+    assert not controller.call('start').success
+    request.transition.id = Transition.TRANSITION_ACTIVATE
+    assert controller.graph.call(ChangeState, 'pbvs_controller/change_state', request).success
+    controller.expect_stop('stopped', controller.estimate)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path, number):
+    graph = Graph(DOMAIN + 1, tmp_path)
+    try:
+        controller = Controller(graph)
+        controller.move()
+        assert controller.process.end(number) == 0
+        graph.spin_until(lambda: not controller.twist.any(), 'zeros')
+        assert 'Traceback' not in controller.process.output
+    finally:
+        graph.close()
+
+
+def test_retreats_when_told_to_and_is_not_active_before_it_is_activated(tmp_path):
+    graph = Graph(DOMAIN + 2, tmp_path)
+    try:
+        parameters = {'lost_behaviour': 'retreat', 'retreat.distance': 0.02, 'autostart': False}
+        controller = Controller(graph, **parameters)
+        state = graph.call(GetState, 'pbvs_controller/get_state').current_state
+        assert state.label == 'unconfigured'
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            assert not controller.twists
+            request = ChangeState.Request(transition=Transition(id=transition))
+            assert graph.call(ChangeState, 'pbvs_controller/change_state', request).success
+        controller.call('start')
+        lose = lambda: controller.say('lost', graph.now(), '0')  # noqa: E731
+        graph.spin_until(lambda: controller.status == 'lost' and controller.twist.any(), 'the retreat', lose)
+        assert controller.twist[2] < 0
+        assert not np.delete(controller.twist, 2).any()
+        controller.expect_stop('lost', lose)
+        assert controller.process.end() == 0
+    finally:
+        graph.close()
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'sentence'),
+    [
+        ({'lost_behaviour': 'panic'}, 'should be one of stop, retreat'),
+        ({'pose_timeout': -1.0}, 'should lie between'),
+        ({'gain.at_zero': 'high'}, 'should be of the type'),
+    ],
+)
+def test_a_parameter_without_meaning_ends_the_process_with_a_sentence(graph, parameters, sentence):
+    node = graph.start('pbvs_controller', **parameters)
+    assert node.process.wait(20) == 1
+    assert sentence in node.output
+    assert 'Traceback' not in node.output

@@ -1,0 +1,122 @@
+"""Nodes as processes in a ROS domain and namespace of their own, watched by one node in the test's process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import rclpy
+import yaml
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+ROOT = Path(__file__).resolve().parents[1]
+LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+PATIENCE = 20.0
+
+
+class NodeProcess:
+    """One node, started as `python -m cnn_vs_ros.nodes.<name>`."""
+
+    def __init__(self, graph: Graph, name: str, parameters: dict, folder: Path) -> None:
+        file = folder / f'{name}.yaml'
+        file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
+        self.log = folder / f'{name}.log'
+        arguments = ['--ros-args', '--params-file', str(file), '-r', f'__ns:=/{graph.namespace}']
+        with self.log.open('wb') as log:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', f'cnn_vs_ros.nodes.{name}', *arguments],
+                cwd=ROOT,
+                env=graph.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+class Graph:
+    """A graph that a test starts nodes in, listens to and speaks to."""
+
+    def __init__(self, domain: int, folder: Path) -> None:
+        self.namespace = f'test_{os.getpid()}'
+        self.environment = os.environ | {
+            'ROS_DOMAIN_ID': str(domain),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+            'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH') or sys.prefix,
+            'ROS_HOME': str(folder / 'ros_home'),
+            'PYTHONUNBUFFERED': '1',
+        }
+        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+        self._folder = folder
+        self._processes: list[NodeProcess] = []
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node('observer', namespace=self.namespace, context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+
+    def start(self, name: str, **parameters: object) -> NodeProcess:
+        folder = self._folder / f'{len(self._processes)}'
+        folder.mkdir()
+        self._processes.append(NodeProcess(self, name, parameters, folder))
+        return self._processes[-1]
+
+    def close(self) -> None:
+        for node in self._processes:
+            if node.process.poll() is None:
+                node.process.kill()
+                node.process.wait()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def listen(self, message_type: type, topic: str, qos: QoSProfile | int = 10) -> list:
+        """List that grows with the messages of a topic."""
+        received: list = []
+        self.node.create_subscription(message_type, topic, received.append, qos)
+        return received
+
+    def spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=max(0.0, end - time.monotonic()))
+
+    def spin_until(
+        self, condition: Callable[[], object], what: str, each: Callable[[], None] | None = None
+    ) -> None:
+        """Spin until `condition` holds, calling `each` about 30 times a second; fail saying `what` was awaited."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                outputs = '\n'.join(node.output for node in self._processes)
+                raise AssertionError(f'{what} did not come about; the nodes said:\n{outputs}')
+            if each is not None:
+                each()
+            self.spin(1 / 30)
+
+    def call(self, service_type: type, name: str, request: object | None = None, each: Callable | None = None):
+        """Response of a service."""
+        client = self.node.create_client(service_type, name)
+        self.spin_until(client.service_is_ready, f'the service {name}', each)
+        future = client.call_async(request or service_type.Request())
+        self.spin_until(future.done, f'the answer of {name}', each)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def now(self):
+        return self.node.get_clock().now().to_msg()
