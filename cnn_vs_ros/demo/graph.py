@@ -1,0 +1,56 @@
+"""The nodes of the demo and how each is started: the same executables and parameters as launch/servo.launch.py."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cnn_vs_ros.resources import config_path
+
+NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'experiment')
+"""Names of the nodes, of their modules in cnn_vs_ros.nodes and of their executables."""
+
+PARAMETERS_FILE = 'servo.yaml'
+PROFILES_FILE = 'fastdds.xml'
+
+_DOMAINS = range(1, 102)
+"""Domain ids whose ports lie below Linux's ephemeral ones."""
+
+Parameters = Mapping[str, Mapping[str, Any]]
+
+
+def node_command(name: str, overrides: Path) -> list[str]:
+    """Return the command that runs a node with the shipped parameters and, over them, those of a file."""
+    files = ['--params-file', str(config_path(PARAMETERS_FILE)), '--params-file', str(overrides)]
+    return [sys.executable, '-m', f'cnn_vs_ros.nodes.{name}', '--ros-args', *files]
+
+
+def write_parameters(path: Path, parameters: Parameters) -> Path:
+    """Write parameters by node as a ROS parameter file."""
+    content = {node: {'ros__parameters': dict(values)} for node, values in parameters.items()}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def environment(log_folder: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of the nodes: DDS on this machine only, with room for images, in a domain of its own.
+
+    What the user has set in `base` (by default this process's environment) stays as it is.
+    """
+    result = {
+        'ROS_DOMAIN_ID': str(random.SystemRandom().choice(_DOMAINS)),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
+        'FASTRTPS_DEFAULT_PROFILES_FILE': str(config_path(PROFILES_FILE)),
+        'AMENT_PREFIX_PATH': sys.prefix,
+        'ROS_LOG_DIR': str(log_folder / 'ros'),
+        'PYTHONUNBUFFERED': '1',
+    }
+    result.update(os.environ if base is None else base)
+    return result
