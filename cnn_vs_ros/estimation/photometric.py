@@ -110,7 +110,7 @@ class PhotometricAlignment:
         self, image: ImagePyramid, start: Array, stages: Sequence[Stage] = ACQUIRE_STAGES
     ) -> Alignment | None:
         """Refine ``current_T_desired`` (4, 4) from `start`; None when too little of the reference is in view."""
-        pose = start.copy()
+        pose = se3.normalised(start)
         iterations = 0
         system: _System | None = None
         for stage in stages:

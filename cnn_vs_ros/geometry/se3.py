@@ -78,6 +78,12 @@ def inverse(pose: Array) -> Array:
     return transform(rotation.T, -rotation.T @ pose[:3, 3])
 
 
+def normalised(pose: Array) -> Array:
+    """Nearest rigid pose (4, 4) to a product of many, whose rounding errors grow from product to product."""
+    u, _, vt = np.linalg.svd(pose[:3, :3])
+    return transform(u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt, pose[:3, 3])
+
+
 def pose_vector(pose: Array) -> Array:
     """``[t; theta u]`` (6,) of a pose (4, 4), as in equation 4 of the paper."""
     return np.concatenate([pose[:3, 3], rotation_log(pose[:3, :3])])

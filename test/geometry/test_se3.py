@@ -43,6 +43,15 @@ def test_inverse_is_the_group_inverse():
     np.testing.assert_allclose(pose @ se3.inverse(pose), np.eye(4), atol=1e-12)
 
 
+def test_normalised_removes_what_rounding_added():
+    pose = se3.exp([0.1, -0.4, 0.2, 1.0, -0.5, 0.3])
+    distorted = pose.copy()
+    distorted[:3, :3] += 1e-4 * np.random.default_rng(0).standard_normal((3, 3))
+    rigid = se3.normalised(distorted)
+    np.testing.assert_allclose(rigid[:3, :3] @ rigid[:3, :3].T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(rigid, pose, atol=3e-4)
+
+
 def test_adjoint_agrees_with_finite_differences():
     a_T_b = se3.exp([0.2, -0.1, 0.4, 0.5, -0.3, 0.8])
     step = 1e-6

@@ -36,6 +36,7 @@ _STILL = (5e-6, 2e-5)  # a step shorter than this does not move the camera
 _STILL_STEPS = 5
 _HOLD_STEPS = 20  # steps at the goal over which the error is sampled
 _LOST_STEPS = 30
+_STALLED_STEPS = 120  # without coming nearer
 _GONE = 0.6  # m; a camera this far off never comes back
 
 
@@ -118,6 +119,7 @@ class _Loop:
         pose = draw_start(key.batch, key.run, key.seed)
         start = se3.pose_error(pose)
         still = lost = held = steps = 0
+        best, best_step = start[0] / SUCCESS[0] + start[1] / SUCCESS[1], 0
         hold: list[float] = []
         for steps in range(1, MAX_STEPS + 1):
             answer = self._answer(pose, steps)
@@ -130,6 +132,11 @@ class _Loop:
             pose = pose @ se3.exp(answer.motion)
             error = se3.pose_error(pose)
             if not np.isfinite(error).all() or error[0] > _GONE:
+                break
+            distance = error[0] / SUCCESS[0] + error[1] / SUCCESS[1]
+            if distance < 0.95 * best:
+                best, best_step = distance, steps
+            if not held and steps - best_step > _STALLED_STEPS:
                 break
             moved = np.linalg.norm(answer.motion[:3]), np.linalg.norm(answer.motion[3:])
             still = still + 1 if moved[0] < _STILL[0] and moved[1] < _STILL[1] else 0
