@@ -97,7 +97,7 @@ class SimulatedRobot:
         Raises:
             SimulationError: wrong length, not finite, or outside the joints' limits.
         """
-        positions = self._joint_vector(positions, 'joint positions')
+        positions = self.checked(positions, 'joint positions')
         for limit, position in zip(self._world.joints, positions, strict=True):
             if not limit.lower <= position <= limit.upper:
                 raise SimulationError(
@@ -152,7 +152,7 @@ class SimulatedRobot:
         Raises:
             SimulationError: wrong length or not finite.
         """
-        self._data.ctrl[:] = self._joint_vector(velocities, 'joint velocities')
+        self._data.ctrl[:] = self.checked(velocities, 'joint velocities')
 
     def step(self, seconds: float = TIMESTEP) -> None:
         """Simulate for `seconds`, rounded to whole steps of 2 ms (at least one)."""
@@ -211,7 +211,8 @@ class SimulatedRobot:
                 pose = world_T_camera @ camera_T_occluder
                 data.geom_xpos[geom], data.geom_xmat[geom] = pose[:3, 3], pose[:3, :3].ravel()
 
-    def _joint_vector(self, values: ArrayLike, name: str) -> Array:
+    def checked(self, values: ArrayLike, name: str) -> Array:
+        """Return `values` as a finite joint vector (n,), or raise SimulationError, which calls them `name`."""
         vector = np.asarray(values, dtype=np.float64)
         count = len(self._world.joints)
         if vector.shape != (count,):
