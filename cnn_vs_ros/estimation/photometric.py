@@ -1,8 +1,8 @@
 """Photometric alignment of a plane: direct visual servoing (paper, eq. 3) used as an estimator.
 
 Finds the camera pose at which the current image, sampled where the plane's points project, looks like the
-reference; robust to what covers the plane and to light. Sampling is sparse: the strongest gradient of each
-block of the reference, so the cost does not depend on the image size.
+reference; robust to what covers the plane and to light (see `local_light`). Sampling is sparse: the strongest
+gradient of each block of the reference, so the cost does not depend on the image size.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.estimation.local_light import LightModel, LocalLight
 from cnn_vs_ros.estimation.pyramid import ImagePyramid, PyramidLevel
-from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
 
@@ -26,6 +27,7 @@ _SCALE_FLOOR = 0.05
 _LOOSE = 0.6  # share of the root-mean-square residual below which a scale may not fall while far away
 _MAX_STEP = (0.12, 0.12)  # translation as a share of the depth, rotation in radians
 _MIN_VISIBLE = 0.06
+_SETTLED = 4e-3  # pixels; a smaller step ends the stage
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ class Alignment:
 
 
 class _Samples:
-    """The reference's samples at one level: rays at the plane (3, N), values (N,), gradients (2, N)."""
+    """The reference's samples at one level: plane points (3, N), grey levels (N,) and their gradients (N,)."""
 
-    def __init__(self, level: PyramidLevel, depth: float, count: int) -> None:
+    def __init__(self, level: PyramidLevel, grid: PinholeCamera, depth: float, count: int) -> None:
         camera = level.camera
         channels = level.channels
         rows, columns = _strongest_per_block(channels, count)
@@ -81,6 +83,7 @@ class _Samples:
         self.gradient_y = channels[rows, columns, 2] * np.float32(camera.fy)
         pixels = np.stack([columns, rows], axis=-1)
         self.points = np.ascontiguousarray((camera.rays(pixels) * depth).T, dtype=np.float32)
+        self.light = LightModel(level, grid, depth, rows, columns)
 
 
 def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,8 +105,10 @@ class PhotometricAlignment:
 
     def __init__(self, reference: ImagePyramid, depth: float) -> None:
         self.depth = depth
+        coarsest = reference.levels[0].camera
+        grid = coarsest.resized(max(1, coarsest.width // 2), max(1, coarsest.height // 2))
         self._samples = [
-            _Samples(level, depth, count) for level, count in zip(reference.levels, _SAMPLES, strict=True)
+            _Samples(level, grid, depth, count) for level, count in zip(reference.levels, _SAMPLES, strict=True)
         ]
 
     def align(
@@ -112,24 +117,23 @@ class PhotometricAlignment:
         """Refine ``current_T_desired`` (4, 4) from `start`; None when too little of the reference is in view."""
         pose = se3.normalised(start)
         iterations = 0
-        system: _System | None = None
+        coverage: np.ndarray | None = None
         for stage in stages:
             samples, level = self._samples[stage.level], image.levels[stage.level]
+            light = samples.light.at(level, pose, coverage)
             for _ in range(stage.iterations):
-                system = _linearise(samples, level, pose, self.depth, tight=stage.tight)
+                system = _linearise(samples, level, light, pose, self.depth, tight=stage.tight)
                 if system is None:
                     return None
                 step = system.step(self.depth)
                 pose = se3.exp(step) @ pose
                 iterations += 1
-                if np.abs(step[:3]).max() * level.camera.fx < 4e-3 * self.depth and (
-                    np.abs(step[3:]).max() * level.camera.fx < 4e-3
-                ):
+                pixels = level.camera.fx * max(np.abs(step[:3]).max() / self.depth, np.abs(step[3:]).max())
+                if pixels < _SETTLED:
                     break
-        last = stages[-1]
-        system = _linearise(
-            self._samples[last.level], image.levels[last.level], pose, self.depth, tight=last.tight
-        )
+            if system is not None:
+                coverage = samples.light.coverage(system.index, system.weights)
+        system = _linearise(samples, level, light, pose, self.depth, tight=stage.tight)
         if system is None or not np.isfinite(pose).all():
             return None
         correlation, unweighted = system.correlations()
@@ -154,6 +158,7 @@ class _System:
     weights: np.ndarray
     scale: float
     visible: float
+    index: np.ndarray
     current: np.ndarray
     desired: np.ndarray
 
@@ -179,7 +184,7 @@ def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _linearise(
-    samples: _Samples, level: PyramidLevel, pose: Array, depth: float, *, tight: bool
+    samples: _Samples, level: PyramidLevel, light: LocalLight, pose: Array, depth: float, *, tight: bool
 ) -> _System | None:
     """Residuals, robust weights and normal equations for a left perturbation ``exp(xi) current_T_desired``.
 
@@ -202,8 +207,10 @@ def _linearise(
         return None
     x, y, inverse_depth = x[index], y[index], inverse_depth[index]
     sampled = _sample(level.channels, column[index], row[index])
-    desired = samples.value[index]
-    residual = sampled[:, 0] - desired
+    current_gain, desired_gain = light.current_gain[index], light.desired_gain[index]
+    current = (sampled[:, 0] - light.current_mean[index]) * current_gain
+    desired = (samples.value[index] - light.desired_mean[index]) * desired_gain
+    residual = current - desired
 
     # The reference's gradient carried into the current image by the inverse of the warp's derivative.
     scale = np.float32(depth) * inverse_depth
@@ -211,12 +218,13 @@ def _linearise(
     a21, a22 = (rotation[1, 0] - y * rotation[2, 0]) * scale, (rotation[1, 1] - y * rotation[2, 1]) * scale
     determinant = a11 * a22 - a12 * a21
     inverse_determinant = 1.0 / np.where(np.abs(determinant) < 1e-3, np.float32(1e-3), determinant)
-    desired_x, desired_y = samples.gradient_x[index], samples.gradient_y[index]
+    desired_x, desired_y = samples.gradient_x[index] * desired_gain, samples.gradient_y[index] * desired_gain
+    current_x, current_y = sampled[:, 1] * current_gain, sampled[:, 2] * current_gain
     gradient_x = 0.5 * (
-        sampled[:, 1] * np.float32(camera.fx) + (desired_x * a22 - desired_y * a21) * inverse_determinant
+        current_x * np.float32(camera.fx) + (desired_x * a22 - desired_y * a21) * inverse_determinant
     )
     gradient_y = 0.5 * (
-        sampled[:, 2] * np.float32(camera.fy) + (desired_y * a11 - desired_x * a12) * inverse_determinant
+        current_y * np.float32(camera.fy) + (desired_y * a11 - desired_x * a12) * inverse_determinant
     )
     radial = gradient_x * x + gradient_y * y
     jacobian = np.stack(
@@ -237,7 +245,8 @@ def _linearise(
         weights=weights,
         scale=deviation,
         visible=len(index) / samples.count,
-        current=sampled[:, 0],
+        index=index,
+        current=current,
         desired=desired,
     )
 

@@ -1,4 +1,4 @@
-"""Grey images made comparable: undistorted, reduced, and normalised against local light."""
+"""Grey images at several resolutions, undistorted."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ from cnn_vs_ros.geometry import PinholeCamera
 
 FINEST_WIDTH = 320
 LEVELS = 3
-
-# The window's standard deviation, as a share of the image width: large enough to keep the texture's coarse
-# structure, small enough that a lamp's falloff looks constant in it.
-_WINDOW = 1 / 12
-# Grey levels: contrast below this is noise and is not amplified to full scale.
-_CONTRAST_FLOOR = 4.0
-# Local means are smooth, so they are computed on an image this many times smaller.
-_WINDOW_REDUCTION = 4
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -47,24 +39,6 @@ def level_cameras(camera: PinholeCamera) -> list[PinholeCamera]:
     ]
 
 
-def normalise_locally(image: np.ndarray) -> np.ndarray:
-    """Subtract the local mean and divide by the local contrast: float32 (H, W) in, float32 (H, W) out.
-
-    Affine changes of light that are slow across a window of W/12 pixels vanish (paper, section III-B.1).
-    """
-    height, width = image.shape
-    small_size = (max(1, width // _WINDOW_REDUCTION), max(1, height // _WINDOW_REDUCTION))
-    small = cv2.resize(image, small_size, interpolation=cv2.INTER_AREA)
-    small_square = cv2.resize(image * image, small_size, interpolation=cv2.INTER_AREA)
-    sigma = _WINDOW * small_size[0]
-    mean = cv2.GaussianBlur(small, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    square = cv2.GaussianBlur(small_square, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    contrast = np.sqrt(np.maximum(square - mean * mean, 0.0) + _CONTRAST_FLOOR**2)
-    full_mean = cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)
-    inverse_contrast = cv2.resize(1.0 / contrast, (width, height), interpolation=cv2.INTER_LINEAR)
-    return (image - full_mean) * inverse_contrast
-
-
 @dataclass(frozen=True)
 class PyramidLevel:
     """One resolution of an image: `grey` (H, W) float32, 0 to 255, as `camera` sees it."""
@@ -73,17 +47,22 @@ class PyramidLevel:
     grey: np.ndarray
 
     @cached_property
-    def normalised(self) -> np.ndarray:
-        """Locally normalised image (H, W), float32."""
-        return normalise_locally(self.grey)
+    def channels(self) -> np.ndarray:
+        """Grey levels and their gradient per pixel along x and y: (H, W, 3) float32."""
+        gradient_x = cv2.Sobel(self.grey, cv2.CV_32F, 1, 0, scale=0.125)
+        gradient_y = cv2.Sobel(self.grey, cv2.CV_32F, 0, 1, scale=0.125)
+        return cv2.merge([self.grey, gradient_x, gradient_y])
+
+    def moments(self, size: tuple[int, int]) -> np.ndarray:
+        """Mean of the grey levels and of their squares over blocks: (h, w, 2) float32 for `size` (w, h)."""
+        if size not in self._moments:
+            both = cv2.merge([self.grey, self.grey * self.grey])
+            self._moments[size] = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
+        return self._moments[size]
 
     @cached_property
-    def channels(self) -> np.ndarray:
-        """Normalised image and its gradient per pixel along x and y: (H, W, 3) float32."""
-        image = self.normalised
-        gradient_x = cv2.Sobel(image, cv2.CV_32F, 1, 0, scale=0.125)
-        gradient_y = cv2.Sobel(image, cv2.CV_32F, 0, 1, scale=0.125)
-        return cv2.merge([image, gradient_x, gradient_y])
+    def _moments(self) -> dict[tuple[int, int], np.ndarray]:
+        return {}
 
 
 class ImagePyramid:

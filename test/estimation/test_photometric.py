@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, PhotometricAlignment, Stage
-from cnn_vs_ros.estimation.pyramid import ImagePyramid, normalise_locally
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 
@@ -114,9 +114,3 @@ def test_covariance_tells_the_spread_of_the_error(texture, aligner):
     ratio = np.std(errors, axis=0) / np.mean(predicted, axis=0)
     assert (ratio > 0.1).all()
     assert (ratio < 3.0).all()
-
-
-def test_local_normalisation_removes_an_affine_change_of_light():
-    rng = np.random.default_rng(0)
-    image = rng.uniform(60, 180, (240, 320)).astype(np.float32)
-    np.testing.assert_allclose(normalise_locally(image), normalise_locally(1.3 * image - 20), atol=0.02)
