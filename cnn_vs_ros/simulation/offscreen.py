@@ -99,6 +99,7 @@ class OffscreenRenderer:
 
     def render(self, data: mujoco.MjData, camera: int, width: int, height: int) -> np.ndarray:
         """Image (height, width, 3), BGR uint8, of the camera with that id."""
+        self._gl.make_current()  # another renderer of this thread may have been at work
         self._camera.fixedcamid = camera
         mujoco.mjv_updateScene(
             self._model,
@@ -117,5 +118,6 @@ class OffscreenRenderer:
 
     def close(self) -> None:
         """Free the OpenGL context."""
+        self._gl.make_current()
         self._context.free()
         self._gl.free()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -68,13 +70,16 @@ def _lay_print(
     border = 14
     image = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_CONSTANT, value=(236, 240, 242))
     height, width = image.shape[:2]
+    reach = math.ceil(scale * math.hypot(width, height) / 2) + 1
+    left, top = (max(0, round(position) - reach) for position in centre)
+    patch = table[top : round(centre[1]) + reach, left : round(centre[0]) + reach]
     placement = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
-    placement[:, 2] += np.array(centre) - ((width - 1) / 2, (height - 1) / 2)
-    size = table.shape[1], table.shape[0]
+    placement[:, 2] += np.array(centre) - ((width - 1) / 2, (height - 1) / 2) - (left, top)
+    size = patch.shape[1], patch.shape[0]
     mask = cv2.warpAffine(np.full((height, width), 255, np.uint8), placement, size, flags=cv2.INTER_LINEAR)
     laid = cv2.warpAffine(image, placement, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     weight = (mask.astype(np.float32) / 255)[..., None]
-    table[:] = np.rint(laid * weight + table * (1 - weight)).astype(np.uint8)
+    patch[:] = np.rint(laid * weight + patch * (1 - weight)).astype(np.uint8)
 
 
 def stained(seed: int, size: int = 256) -> np.ndarray:

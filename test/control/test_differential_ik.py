@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnn_vs_ros.control.differential_ik import DifferentialIk
+from cnn_vs_ros.errors import DescriptionError, ParameterError, PoseError
+from cnn_vs_ros.geometry import se3
+
+# An arm of three hinges and a slide, one of the hinges unbounded, with a gripper joint off its chain.
+URDF = """
+<robot name="test">
+  <link name="base"/><link name="l1"/><link name="l2"/><link name="l3"/><link name="l4"/><link name="tip"/>
+  <link name="finger"/>
+  <joint name="turn" type="continuous">
+    <parent link="base"/><child link="l1"/><origin xyz="0 0 0.3"/><axis xyz="0 0 1"/>
+    <limit effort="1" velocity="2"/></joint>
+  <joint name="bend" type="revolute">
+    <parent link="l1"/><child link="l2"/><origin xyz="0.1 0 0.1"/><axis xyz="0 1 0"/>
+    <limit lower="-2" upper="2" effort="1" velocity="2"/></joint>
+  <joint name="slide" type="prismatic">
+    <parent link="l2"/><child link="l3"/><origin xyz="0.2 0 0" rpy="0.3 0 0"/><axis xyz="1 0 0"/>
+    <limit lower="-0.1" upper="0.3" effort="1" velocity="0.5"/></joint>
+  <joint name="roll" type="revolute">
+    <parent link="l3"/><child link="l4"/><origin xyz="0 0.1 0"/><axis xyz="1 0 0"/>
+    <limit lower="-2" upper="2" effort="1" velocity="2"/></joint>
+  <joint name="grip" type="prismatic">
+    <parent link="l4"/><child link="finger"/><axis xyz="0 1 0"/>
+    <limit lower="0" upper="0.1" effort="1" velocity="1"/></joint>
+  <joint name="end" type="fixed">
+    <parent link="l4"/><child link="tip"/><origin xyz="0.1 0 0.05" rpy="0 1 0"/></joint>
+</robot>
+"""
+# The same figures as the shipped arm: six hinges, the wrist's axes meeting pairwise.
+SIX = """
+<robot name="six"><link name="l0"/>{}<link name="tip"/>
+<joint name="end" type="fixed"><parent link="l6"/><child link="tip"/><origin xyz="0.05 0 0.1"/></joint></robot>
+"""
+_HINGE = """<link name="l{1}"/><joint name="j{1}" type="revolute"><parent link="l{0}"/><child link="l{1}"/>
+<origin xyz="{2}" rpy="{3}"/><axis xyz="0 0 1"/>
+<limit lower="-3" upper="3" effort="1" velocity="3"/></joint>"""
+_PLACES = (
+    ('0 0 0.16', '0 0 3.14159'),
+    ('0 0 0', '1.5708 0 0'),
+    ('-0.425 0 0', '0 0 0'),
+    ('-0.392 0 0.133', '0 0 0'),
+    ('0 -0.1 0', '1.5708 0 0'),
+    ('0 0.1 0', '-1.5708 0 0'),
+)
+SIX = SIX.format(''.join(_HINGE.format(i, i + 1, *place) for i, place in enumerate(_PLACES)))
+BENT = np.array([-0.2, -1.3, 1.8, -2.0, -1.5, 1.3])
+
+
+@pytest.fixture(scope='module')
+def four() -> DifferentialIk:
+    return DifferentialIk(URDF, 'tip')
+
+
+@pytest.fixture(scope='module')
+def six() -> DifferentialIk:
+    return DifferentialIk(SIX, 'tip')
+
+
+def test_only_the_joints_of_the_chain_count(four):
+    assert four.joint_names == ['turn', 'bend', 'slide', 'roll']
+    np.testing.assert_array_equal(four.lower, [-np.inf, -2, -0.1, -2])
+    np.testing.assert_array_equal(four.velocity_limits, [2, 2, 0.5, 2])
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_the_jacobian_is_the_derivative_of_the_pose(four, six, seed):
+    rng = np.random.default_rng(seed)
+    for ik in (four, six):
+        q, step = rng.uniform(-1, 1, len(ik.joint_names)), 1e-6
+        jacobian = ik.jacobian(q)
+        for column, direction in zip(jacobian.T, np.eye(len(q)), strict=True):
+            before, after = ik.pose(q - step * direction), ik.pose(q + step * direction)
+            np.testing.assert_allclose(se3.log(se3.inverse(before) @ after) / (2 * step), column, atol=1e-8)
+
+
+def test_an_unbounded_joint_comes_back_after_a_turn(four):
+    q = np.array([0.4, 0.3, 0.1, -0.2])
+    turn = np.array([2 * np.pi, 0, 0, 0])
+    np.testing.assert_allclose(four.pose(q + turn), four.pose(q), atol=1e-12)
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_away_from_singularities_the_twist_is_exact(six, seed):
+    rng = np.random.default_rng(seed)
+    q, twist = BENT + rng.normal(0, 0.1, 6), rng.normal(0, 0.05, 6)
+    assert six.smallest_singular_value(q) > 0.1
+    np.testing.assert_allclose(six.jacobian(q) @ six.joint_velocities(q, twist), twist, atol=1e-12)
+
+
+@pytest.mark.parametrize('distance', [0.0, 1e-9, 1e-6, 1e-3, 0.02, 0.05])
+def test_velocities_stay_bounded_near_a_singularity(six, distance):
+    # Wrist 2 at zero aligns the axes of wrist 1 and wrist 3.
+    q = BENT.copy()
+    q[4] = distance
+    # With the defaults no direction is magnified more than 13 times; the velocity limits are far above.
+    for twist in 0.05 * np.eye(6):
+        velocities = six.joint_velocities(q, twist)
+        assert np.isfinite(velocities).all()
+        assert np.linalg.norm(velocities) <= 13 * 0.05
+
+
+def test_near_a_singularity_the_other_directions_stay_exact(six):
+    q = BENT.copy()
+    q[4] = 1e-4
+    u, s, _ = np.linalg.svd(six.jacobian(q))
+    assert s[-1] < 1e-3 < 0.08 < s[-2]
+    twist = 0.05 * (u[:, 0] + u[:, 2] - u[:, 4])
+    np.testing.assert_allclose(six.jacobian(q) @ six.joint_velocities(q, twist), twist, atol=1e-9)
+
+
+def test_damping_sets_in_without_a_jump(six):
+    def gain(value: float) -> float:
+        """Of the motion along a singular direction of the Jacobian with that singular value."""
+        u, s, vt = np.linalg.svd(six.jacobian(BENT))
+        jacobian = (u * np.append(s[:-1], value)) @ vt
+        return float(np.linalg.norm(six._damped_inverse(jacobian) @ u[:, -1]))
+
+    threshold = 0.08
+    assert gain(threshold + 1e-7) == pytest.approx(gain(threshold - 1e-7), rel=1e-4)
+    assert gain(threshold) == pytest.approx(1 / threshold)
+    assert gain(0.0) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_velocity_limits_scale_the_whole_vector(six):
+    twist = np.array([0.3, -0.2, 0.1, 0.5, 0.2, -0.4])
+    slow, fast = six.joint_velocities(BENT, 1e-3 * twist), six.joint_velocities(BENT, 1e3 * twist)
+    assert np.abs(fast).max() == pytest.approx(3.0)
+    np.testing.assert_allclose(fast / np.linalg.norm(fast), slow / np.linalg.norm(slow), atol=1e-9)
+
+
+def test_the_users_velocity_limit_applies_too():
+    ik = DifferentialIk(SIX, 'tip', max_joint_velocity=0.5)
+    assert np.abs(ik.joint_velocities(BENT, np.ones(6))).max() == pytest.approx(0.5)
+
+
+def test_a_joint_slows_towards_its_limit_and_is_free_to_leave_it():
+    ik = DifferentialIk(SIX, 'tip', position_margin=0.2)
+    for left, allowed in ((0.2, 3.0), (0.1, 1.5), (0.01, 0.15), (0.0, 0.0), (-0.1, 0.0)):
+        q = BENT.copy()
+        q[5] = 3.0 - left
+        outwards = ik.jacobian(q)[:, 5]  # the twist of the last joint turning alone
+        assert ik.joint_velocities(q, 10 * outwards)[5] == pytest.approx(allowed, abs=1e-9)
+        assert ik.joint_velocities(q, -outwards)[5] == pytest.approx(-1.0)
+
+
+def test_a_servoing_tip_never_passes_a_joint_limit(six):
+    q, dt = BENT.copy(), 0.02
+    for _ in range(500):
+        q += dt * six.joint_velocities(q, [0, 0, 0, 0, 0, 1.0])
+        assert six.within_limits(q)
+    assert q[5] > 2.9
+
+
+@pytest.mark.parametrize(
+    ('urdf', 'tip', 'sentence'),
+    [
+        ('not a urdf', 'tip', 'valid URDF'),
+        (URDF, 'camera', 'tip frame should be one of base, .*tip.* but is .camera.'),
+        (URDF, 'base', 'some joint should move the tip frame'),
+        (URDF.replace('velocity="0.5"', 'velocity="0"'), 'tip', "'slide' should have a positive velocity limit"),
+        (
+            URDF.replace('type="continuous"', 'type="floating"'),
+            'tip',
+            "'turn' should turn or slide about one axis",
+        ),
+    ],
+)
+def test_a_bad_description_is_refused_with_a_sentence(urdf, tip, sentence):
+    with pytest.raises(DescriptionError, match=sentence):
+        DifferentialIk(urdf, tip)
+
+
+def test_bad_numbers_are_refused_with_a_sentence(six):
+    with pytest.raises(ParameterError, match='damping should be positive but is 0'):
+        DifferentialIk(SIX, 'tip', damping=0.0)
+    with pytest.raises(
+        PoseError, match=r'joint positions should be a vector of shape \(6,\) but got shape \(5,\)'
+    ):
+        six.joint_velocities(np.zeros(5), np.zeros(6))
+    with pytest.raises(PoseError, match='twist should be finite'):
+        six.joint_velocities(BENT, [0, 0, 0, 0, 0, np.nan])
+    with pytest.raises(PoseError, match='joint positions should be finite'):
+        six.joint_velocities([np.inf, 0, 0, 0, 0, 0], np.zeros(6))
