@@ -1,0 +1,63 @@
+# Everything is installed into .venv; runs are written to runs. Both can be deleted at any time (make clean).
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# The first interpreter that runs and is 3.11 or 3.12: the wheels are pinned for these. Override: make PYTHON=/path.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+	>/dev/null 2>&1 && command -v "$$python" && break; done)
+
+.PHONY: help demo test lint format clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo ARGS="--batch 3 --seed 0"   servo the simulated arm to a reference image (see ARGS="--help")'
+	@echo 'make test ARGS="-k servo"             lint, type check and all tests'
+	@echo 'make lint                             ruff and mypy only'
+	@echo 'make format                           let ruff format the code'
+	@echo 'make clean                            delete .venv, caches and builds (runs are kept)'
+
+demo: $(VENV)/.demo
+	@$(BIN)/python -m cnn_vs_ros demo $(ARGS)
+
+test: lint $(VENV)/.test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment whose interpreter has gone (moved folder, upgraded Python) is made anew.
+ifneq ($(shell $(BIN)/python -c 'print("works")' 2>/dev/null),works)
+$(shell rm -f $(VENV)/.demo $(VENV)/.test)
+.PHONY: $(BIN)/python
+endif
+
+$(BIN)/python:
+	@test -n '$(PYTHON)' || { echo 'error: Python 3.11 or 3.12 with venv is needed, and neither is on the PATH; \
+	on Debian or Ubuntu: sudo apt-get install python3-venv; or name one: make PYTHON=/path/to/python3.12'; exit 1; }
+	@echo 'making $(VENV) with $(PYTHON)'
+	@rm -rf $(VENV)
+	@'$(PYTHON)' -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml setup.py | $(BIN)/python
+	@echo 'installing what the demo needs into $(VENV) (once; a minute or two)'
+	@$(PIP) install --editable '.[demo]'
+	@$(BIN)/python -m cnn_vs_ros.demo.rendering --install
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@echo 'installing what the tests and the training need into $(VENV) (once; a few minutes)'
+	@$(PIP) install --editable '.[test]'
+	@touch $@

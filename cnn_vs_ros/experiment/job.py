@@ -1,0 +1,199 @@
+"""The experiment: reference, start, servo, measure. Talks to the graph through a narrow interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.errors import ParameterError, VisualServoingError
+from cnn_vs_ros.experiment.outcome import Outcome
+from cnn_vs_ros.experiment.recorder import Recorder, Recording
+from cnn_vs_ros.geometry import se3
+
+Array = NDArray[np.float64]
+
+_ANSWER_TIMEOUT = 5.0
+_AT_REST = ('', 'idle', 'stopped')
+
+
+class ExperimentError(VisualServoingError):
+    """The graph does not do what the experiment asks of it."""
+
+
+class Graph(Protocol):
+    """What the experiment needs of robot, estimator and controller. The methods raise ExperimentError."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """Where everything that the graph says is added."""
+
+    @property
+    def wall_clock(self) -> bool:
+        """Whether the graph's time is wall time."""
+
+    def now(self) -> int:
+        """The graph's time, nanoseconds."""
+
+    def call(self, service: str) -> None:
+        """Call a Trigger service and see it succeed."""
+
+    def set_start(self, batch: int, seed: int) -> None:
+        """Choose where simulator/move_to_start goes."""
+
+    def set_perturbations(self, on: bool) -> None:
+        """Switch moving lights and occluders."""
+
+    def reference_image(self) -> np.ndarray:
+        """The image that the estimator servoes to."""
+
+    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `condition` holds, at most `seconds` of the graph's time; say whether it does."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do. `simulated` means that the simulator's services place the arm and that there is ground truth.
+
+    Otherwise the reference is the one the estimator has loaded and the arm servoes from where it stands. Times are
+    seconds: `max_duration` of a run, `settle_time` between arrival and measurement, `lost_timeout` after which a
+    lost view or missing estimates end the run.
+    """
+
+    batch: int = 3
+    seed: int = 0
+    runs: int = 1
+    simulated: bool = True
+    perturbed: bool = False
+    max_duration: float = 60.0
+    settle_time: float = 0.3
+    lost_timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not (self.max_duration > 0 and self.settle_time >= 0 and self.lost_timeout > 0):
+            raise ParameterError(
+                'max_duration and lost_timeout should be positive seconds and settle_time zero or more but are '
+                f'{self.max_duration}, {self.lost_timeout} and {self.settle_time}'
+            )
+        if self.runs < 1 or (self.runs > 1 and not self.simulated):
+            raise ParameterError(f'runs should be 1, or more with a simulated arm, but is {self.runs}')
+
+
+class Experiment:
+    """Servo runs from starts of the benchmark to one reference.
+
+    `estimator` is its name, for the record; `on_progress` is called with the seconds since a run began.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        estimator: str,
+        on_progress: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self.graph = graph
+        self.plan = plan
+        self._estimator = estimator
+        self._on_progress = on_progress
+        self._recorder = graph.recorder
+        self._world_T_desired: Array | None = None
+
+    def prepare(self) -> None:
+        """Put the arm at the reference pose and capture it; without a simulator, take what is loaded."""
+        if self.plan.simulated:
+            self.graph.set_perturbations(False)
+            self.graph.call('simulator/move_to_reference')
+            self._world_T_desired = self._new_truth()
+            self.graph.call('pose_estimator/capture_reference')
+            self.graph.set_perturbations(self.plan.perturbed)
+        self._recorder.reference = self.graph.reference_image()
+
+    def run(self, seed: int) -> tuple[Outcome, Recording]:
+        """Servo from the start of that seed and measure where the arm ends."""
+        start: Array | None = None
+        self.graph.call('pbvs_controller/stop')
+        if self.plan.simulated:
+            self.graph.set_start(self.plan.batch, seed)
+            self.graph.call('simulator/move_to_start')
+            start = self._error_of(self._new_truth())
+        self.graph.call('pose_estimator/load_reference')  # it forgets the track that the move has broken
+        self._await(lambda: self._recorder.servo_status in _AT_REST, 'the controller to stop')
+
+        beginning = self.graph.now()
+        self._recorder.begin(beginning)
+        self.graph.call('pbvs_controller/start')
+        reason = self._servo()
+        duration = 1e-9 * (self.graph.now() - beginning)
+        if reason == 'converged':
+            self.graph.wait(lambda: False, self.plan.settle_time)
+        recording = self._recorder.end(self._world_T_desired, wall_clock=self.graph.wall_clock)
+        self.graph.call('pbvs_controller/stop')
+        return self._outcome(seed, reason, duration, start, recording), recording
+
+    def finish(self) -> None:
+        """Leave the arm at rest and the scene unperturbed."""
+        self.graph.call('pbvs_controller/stop')
+        if self.plan.simulated:
+            self.graph.set_perturbations(False)
+
+    def _servo(self) -> str:
+        """Wait until the run ends; return why."""
+        recorder, beginning = self._recorder, self.graph.now()
+        self._await(lambda: recorder.servo_status not in _AT_REST, 'the controller to start')
+        good = self.graph.now()
+        reason = ''
+
+        def ended() -> bool:
+            nonlocal good, reason
+            now, word = self.graph.now(), recorder.servo_status
+            self._on_progress(1e-9 * (now - beginning))
+            if word not in ('lost', 'stale'):
+                good = now
+            if word in ('converged', 'stopped') or 1e-9 * (now - good) > self.plan.lost_timeout:
+                reason = word
+            return bool(reason)
+
+        self.graph.wait(ended, self.plan.max_duration)
+        return reason or 'timeout'
+
+    def _await(self, condition: Callable[[], bool], what: str) -> None:
+        if not self.graph.wait(condition, _ANSWER_TIMEOUT):
+            raise ExperimentError(f'waited {_ANSWER_TIMEOUT:g} s for {what}, in vain')
+
+    def _new_truth(self) -> Array:
+        """The ground truth (4, 4) of an image taken from now on."""
+        now = self.graph.now()
+        self._await(lambda: self._recorder.truth is not None and self._recorder.truth_stamp > now, 'ground truth')
+        assert self._recorder.truth is not None
+        return self._recorder.truth
+
+    def _error_of(self, world_T_camera: Array) -> Array:
+        assert self._world_T_desired is not None
+        return se3.pose_vector(se3.inverse(self._world_T_desired) @ world_T_camera)
+
+    def _outcome(
+        self, seed: int, reason: str, duration: float, start: Array | None, recording: Recording
+    ) -> Outcome:
+        known = np.isfinite(recording.trajectory.error[:, 0])
+        truth = np.isfinite(recording.trajectory.truth).any()
+        final = recording.trajectory.error[known][-1] if known.any() else np.full(6, np.nan)
+        if start is None and known.any():
+            start = recording.trajectory.error[known][0]
+        return Outcome(
+            seed=seed,
+            batch=self.plan.batch,
+            estimator=self._estimator,
+            reason=reason,
+            translation_error=float(np.linalg.norm(final[:3])),
+            rotation_error=float(np.linalg.norm(final[3:])),
+            errors_from='ground_truth' if truth else 'estimate',
+            duration=duration,
+            start=tuple(float(value) for value in start) if start is not None else (),
+            images_taken=recording.images_taken,
+            images_processed=recording.images_processed,
+            latencies=tuple(float(value) for value in recording.latencies),
+        )

@@ -1,0 +1,187 @@
+"""Node: places the arm, captures the reference, servoes, records, reports. Its contract is in docs/nodes.md."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.experiment import Experiment, Outcome, Plan, Recorder, series_summary
+from cnn_vs_ros.experiment.outcome import series_table
+from cnn_vs_ros.nodes.experiment_graph import RosGraph
+from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.running import stop_signals
+from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder, write_run
+
+OVERVIEW_TOPIC = 'overview/image_raw'
+NOT_CONVERGED, FAILED, INTERRUPTED = 1, 2, 130
+"""Exit statuses besides 0, which means that all runs, or as many as required, converged."""
+
+_ARM_LINKS = (('twist', 2), ('forward_velocity_controller/commands', 1))
+
+
+class ExperimentNode(Node):
+    """The parameters of an experiment and its view of the graph."""
+
+    def __init__(self) -> None:
+        super().__init__('experiment')
+        self.plan = Plan(
+            batch=declare(self, 'batch', 3, 'Difficulty of the starts, 0 to 9.', bounds=(0, 9)),
+            seed=declare(self, 'seed', 0, 'Seed of the first start.', bounds=(0, 2**31 - 1)),
+            runs=declare(self, 'runs', 1, 'Number of runs, with consecutive seeds.', bounds=(1, 10_000)),
+            simulated=declare(self, 'simulated', True, 'Whether the simulator places the arm.'),
+            perturbed=declare(self, 'perturbed', False, 'Whether lights and occluders move meanwhile.'),
+            max_duration=declare(
+                self, 'max_duration', 60.0, 'A run ends after this time, s.', bounds=(0.1, 3600.0)
+            ),
+            settle_time=declare(
+                self, 'settle_time', 0.3, 'From arrival to the measurement, s.', bounds=(0.0, 60.0)
+            ),
+            lost_timeout=declare(
+                self, 'lost_timeout', 5.0, 'A run ends when lost for this long, s.', bounds=(0.1, 600.0)
+            ),
+        )
+        self.required = declare(
+            self, 'required', 0, 'Runs that must converge for exit status 0; 0: all.', bounds=(0, 10_000)
+        )
+        self.startup_timeout = declare(
+            self,
+            'startup_timeout',
+            60.0,
+            'The other nodes must be up after this, wall-clock s.',
+            bounds=(1.0, 600.0),
+        )
+        self.output_folder = declare(
+            self, 'output_folder', '', 'Where the results are written; empty: a new folder below runs.'
+        )
+        self.video = declare(self, 'video', True, 'Whether a video of each run is made.')
+        self.graph = RosGraph(self, simulated=self.plan.simulated)
+        if self.plan.simulated and self.video:
+            self.graph.watch(OVERVIEW_TOPIC)
+
+
+class Job:
+    """What the node does from beginning to end."""
+
+    def __init__(self, node: ExperimentNode, progress: ProgressLine) -> None:
+        self._node = node
+        self._graph = node.graph
+        self._progress = progress
+        self._folder = RunFolder(node.output_folder or new_folder('runs'))
+
+    def do(self) -> int:
+        """Do it, and return the exit status. Raises VisualServoingError, KeyboardInterrupt."""
+        node, plan = self._node, self._node.plan
+        self._graph.wait_until_up(node.startup_timeout, _ARM_LINKS if plan.simulated else ())
+        model = Path(self._graph.estimator_parameters('model')[0]).stem
+        experiment = Experiment(self._graph, plan, model, self._show)
+        outcomes: list[Outcome] = []
+        try:
+            experiment.prepare()
+            for seed in range(plan.seed, plan.seed + plan.runs):
+                self._run(experiment, seed, outcomes)
+        except BaseException:
+            self._progress.clear()
+            self._graph.hurry()
+            with contextlib.suppress(VisualServoingError):
+                experiment.finish()
+            raise
+        experiment.finish()
+        return self._conclude(outcomes)
+
+    def _run(self, experiment: Experiment, seed: int, outcomes: list[Outcome]) -> None:
+        single = self._node.plan.runs == 1
+        folder = self._folder if single else RunFolder(self._folder.path / f'seed_{seed:03d}')
+        outcome, recording = experiment.run(seed)
+        self._progress.clear()
+        outcomes.append(outcome)
+        reference = self._graph.recorder.reference
+        write_run(folder, outcome, recording, reference, video=self._node.video)
+        if not single:
+            print(f'seed {seed}: {outcome.sentence}', flush=True)
+            self._folder.write_summary(series_summary(outcomes))
+
+    def _conclude(self, outcomes: list[Outcome]) -> int:
+        converged = sum(outcome.converged for outcome in outcomes)
+        required = self._node.required or len(outcomes)
+        if len(outcomes) == 1:
+            files = [path for path in (self._folder.report, self._folder.video) if path.exists()]
+            print('\n'.join(f'{path.stem}: {path}' for path in files))
+            print(outcomes[0].sentence, flush=True)
+        else:
+            summary = series_summary(outcomes)
+            print(f'\n{series_table(outcomes)}\n\nresults: {self._folder.path}')
+            print(_series_sentence(summary, outcomes[0].estimator), flush=True)
+        return 0 if converged >= required else NOT_CONVERGED
+
+    def _show(self, seconds: float) -> None:
+        self._progress.show(progress_text(seconds, self._graph.recorder))
+
+
+def _series_sentence(summary: dict, estimator: str) -> str:
+    sentence = f'servo: {summary["converged_count"]} of {summary["runs"]} converged'
+    if summary['converged_count']:
+        sentence += f', median {summary["median_error_mm"]:.3f} mm, {summary["median_error_deg"]:.4f} deg'
+    return f'{sentence} ({estimator})'
+
+
+def progress_text(seconds: float, recorder: Recorder) -> str:
+    """Text of the progress line."""
+    text = f'{recorder.servo_status:<9} {seconds:5.1f} s'
+    estimate, said = recorder.estimate, recorder.said
+    if estimate is not None and said is not None:
+        cosine = np.clip((np.trace(estimate[:3, :3]) - 1) / 2, -1, 1)
+        distance, angle = 1e3 * np.linalg.norm(estimate[:3, 3]), np.rad2deg(np.arccos(cosine))
+        text += f'   to go {distance:6.1f} mm {angle:5.1f} deg   confidence {said.confidence:.2f}'
+    return text
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the experiment to its end, SIGINT or SIGTERM, and return the exit status."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    progress = ProgressLine()
+    executor = SingleThreadedExecutor()
+    try:
+        node = ExperimentNode()
+        executor.add_node(node)
+        spinning = threading.Thread(target=_spin, args=(executor, node.graph), name='executor', daemon=True)
+        with stop_signals(node.graph.interrupt):
+            spinning.start()
+            try:
+                return Job(node, progress).do()
+            finally:
+                executor.shutdown()
+                spinning.join()
+                node.destroy_node()
+    except VisualServoingError as error:
+        progress.clear()
+        print(f'experiment: {error}', file=sys.stderr, flush=True)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        rclpy.try_shutdown()
+
+
+def _spin(executor: SingleThreadedExecutor, graph: RosGraph) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass
+    except Exception as error:
+        traceback.print_exc()
+        graph.fail(f'a message cannot be understood: {error!r}')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""The graph as the experiment sees it: its services, its clock and everything it says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TwistStamped
+from rclpy.client import Client
+from rclpy.node import Node
+from rclpy.parameter import Parameter, parameter_value_to_python
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.experiment import ExperimentError, Recorder
+from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
+
+CALL_TIMEOUT = 30.0
+"""Seconds of wall time that a service may take to answer."""
+
+HURRIED_CALL_TIMEOUT = 2.0
+"""The same when the process is about to end."""
+
+SILENCE_TIMEOUT = 15.0
+"""Seconds of wall time without any message after which the graph is given up."""
+
+_POLL_PERIOD = 0.2
+_LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_SERVICES = ('pbvs_controller/start', 'pbvs_controller/stop', 'pose_estimator/load_reference')
+_SIMULATION_SERVICES = (
+    'pose_estimator/capture_reference',
+    'simulator/move_to_reference',
+    'simulator/move_to_start',
+)
+_PERTURBATIONS = 'simulator/set_perturbations'
+
+
+class RosGraph:
+    """Implements cnn_vs_ros.experiment.Graph. Its methods block: another thread must spin the node."""
+
+    def __init__(self, node: Node, *, simulated: bool) -> None:
+        self.recorder = Recorder()
+        self._node = node
+        self._interrupted = threading.Event()
+        self._failure = ''
+        self._call_timeout = CALL_TIMEOUT
+        self._clients: dict[str, Client] = {
+            name: node.create_client(Trigger, name) for name in (*_SERVICES, *(_SIMULATION_SERVICES * simulated))
+        }
+        if simulated:
+            self._clients[_PERTURBATIONS] = node.create_client(SetBool, _PERTURBATIONS)
+        self._simulator_parameters = AsyncParameterClient(node, 'simulator') if simulated else None
+        self._estimator_parameters = AsyncParameterClient(node, 'pose_estimator')
+        subscribe: Callable[..., Any] = node.create_subscription
+        subscribe(Image, 'image_raw', self._on_image, qos_profile_sensor_data)
+        subscribe(PoseStamped, 'ground_truth', self._on_truth, 50)
+        subscribe(DiagnosticArray, 'pose_status', self._on_pose_status, 50)
+        subscribe(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 50)
+        subscribe(TwistStamped, 'twist', self._on_twist, 50)
+        subscribe(String, 'servo_status', self._on_servo_status, _LATCHED)
+
+    def watch(self, topic: str) -> None:
+        """Record the images of a bystander's camera as well."""
+        self._node.create_subscription(Image, topic, self._on_overview, qos_profile_sensor_data)
+
+    # cnn_vs_ros.experiment.Graph
+
+    @property
+    def wall_clock(self) -> bool:
+        """Whether the graph's time is wall time."""
+        return not self._node.get_parameter('use_sim_time').value
+
+    def now(self) -> int:
+        """The graph's time, nanoseconds."""
+        return int(self._node.get_clock().now().nanoseconds)
+
+    def call(self, service: str) -> None:
+        """Call a Trigger service. Raises ExperimentError unless it succeeds."""
+        response = self._result(self._clients[service].call_async(Trigger.Request()), service)
+        if not response.success:
+            raise ExperimentError(f'{service} failed: {response.message}')
+
+    def set_start(self, batch: int, seed: int) -> None:
+        """Choose where simulator/move_to_start goes."""
+        assert self._simulator_parameters is not None
+        parameters = [Parameter('start.batch', value=batch), Parameter('start.seed', value=seed)]
+        response = self._result(self._simulator_parameters.set_parameters(parameters), 'simulator/set_parameters')
+        for result in response.results:
+            if not result.successful:
+                raise ExperimentError(f'the simulator refuses the start: {result.reason}')
+
+    def set_perturbations(self, on: bool) -> None:
+        """Switch moving lights and occluders."""
+        request = SetBool.Request(data=on)
+        response = self._result(self._clients[_PERTURBATIONS].call_async(request), _PERTURBATIONS)
+        if not response.success:
+            raise ExperimentError(f'{_PERTURBATIONS} failed: {response.message}')
+
+    def reference_image(self) -> np.ndarray:
+        """The image that the estimator servoes to, BGR or grey."""
+        value = self.estimator_parameters('reference_folder')[0]
+        folder = Path(value).expanduser() if value else default_reference_folder()
+        try:
+            return Reference.load(folder).image
+        except VisualServoingError as error:
+            raise ExperimentError(f'the reference of the estimator cannot be read: {error}') from error
+
+    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `condition` holds, at most `seconds` of the graph's time; say whether it does.
+
+        Raises:
+            ExperimentError: the graph has fallen silent.
+            KeyboardInterrupt: see `interrupt`.
+        """
+        deadline = self.now() + round(1e9 * seconds)
+        heard, when = self.recorder.messages, time.monotonic()
+        while not self.recorder.wait(lambda: self._interrupted.is_set() or condition(), _POLL_PERIOD):
+            if self.now() >= deadline:
+                return False
+            if self.recorder.messages != heard:
+                heard, when = self.recorder.messages, time.monotonic()
+            elif time.monotonic() - when > SILENCE_TIMEOUT:
+                raise ExperimentError(f'no message has come for {SILENCE_TIMEOUT:g} s: are all nodes running?')
+        self._check_interrupted()
+        return True
+
+    # Beyond that
+
+    def interrupt(self) -> None:
+        """Make every wait, present and future, raise KeyboardInterrupt; may be called from any thread."""
+        self._interrupted.set()
+
+    def fail(self, sentence: str) -> None:
+        """Make every wait raise ExperimentError with that sentence; may be called from any thread."""
+        self._failure = sentence
+        self._interrupted.set()
+
+    def hurry(self) -> None:
+        """Work again after an interruption, to leave things in order, but with little patience."""
+        self._interrupted.clear()
+        self._call_timeout = HURRIED_CALL_TIMEOUT
+
+    def estimator_parameters(self, *names: str) -> list[Any]:
+        """Values of parameters of pose_estimator."""
+        future = self._estimator_parameters.get_parameters(list(names))
+        response = self._result(future, 'pose_estimator/get_parameters')
+        return [parameter_value_to_python(value) for value in response.values]
+
+    def wait_until_up(self, seconds: float, links: Sequence[tuple[str, int]] = ()) -> None:
+        """Wait until all services are there, images come and each topic of `links` has that many subscribers.
+
+        Raises:
+            ExperimentError: not within `seconds` of wall time; the message says what is missing.
+        """
+        deadline = time.monotonic() + seconds
+        while missing := self._missing(links):
+            if time.monotonic() > deadline:
+                raise ExperimentError(f'waited {seconds:g} s in vain for {", ".join(missing)}')
+            self._check_interrupted()
+            time.sleep(_POLL_PERIOD / 2)
+
+    def _missing(self, links: Sequence[tuple[str, int]]) -> list[str]:
+        missing = [f'service {name}' for name, client in self._clients.items() if not client.service_is_ready()]
+        missing += [
+            f'a reader of {topic}' for topic, count in links if self._node.count_subscribers(topic) < count
+        ]
+        if self.recorder.image is None:
+            missing.append('images on image_raw')
+        return missing
+
+    def _check_interrupted(self) -> None:
+        if self._interrupted.is_set():
+            if self._failure:
+                raise ExperimentError(self._failure)
+            raise KeyboardInterrupt
+
+    def _result(self, future: Future, what: str) -> Any:
+        deadline = time.monotonic() + self._call_timeout
+        answered = threading.Event()
+        future.add_done_callback(lambda _: answered.set())
+        while not answered.wait(_POLL_PERIOD):
+            self._check_interrupted()
+            if time.monotonic() > deadline:
+                raise ExperimentError(f'{what} has not answered for {self._call_timeout:g} s')
+        return future.result()
+
+    # Messages
+
+    def _on_image(self, message: Image) -> None:
+        arrival = time.monotonic()
+        self.recorder.add_image(_stamp(message), messages.image_from_message(message), arrival)
+
+    def _on_overview(self, message: Image) -> None:
+        self.recorder.add_overview(_stamp(message), messages.image_from_message(message))
+
+    def _on_truth(self, message: PoseStamped) -> None:
+        self.recorder.add_truth(_stamp(message), messages.pose_from_message(message.pose))
+
+    def _on_pose_status(self, message: DiagnosticArray) -> None:
+        status = message.status[0]
+        values = {item.key: item.value for item in status.values}
+        confidence = float(values.get('confidence', 'nan'))
+        self.recorder.add_said(_stamp(message), status.message, confidence, time.monotonic())
+
+    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
+        self.recorder.add_estimate(_stamp(message), messages.pose_from_message(message.pose.pose))
+
+    def _on_twist(self, message: TwistStamped) -> None:
+        self.recorder.add_twist(_stamp(message), messages.twist_from_message(message.twist), time.monotonic())
+
+    def _on_servo_status(self, message: String) -> None:
+        self.recorder.add_servo_status(message.data)
+
+
+def _stamp(message: Any) -> int:
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

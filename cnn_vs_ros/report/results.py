@@ -1,0 +1,30 @@
+"""Writes what a run leaves behind into its folder."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnn_vs_ros.experiment.outcome import Outcome, versions
+from cnn_vs_ros.experiment.recorder import Recording
+from cnn_vs_ros.report.figure import draw_report
+from cnn_vs_ros.report.folder import RunFolder
+from cnn_vs_ros.report.video import write_video
+
+
+def write_run(
+    folder: RunFolder, outcome: Outcome, recording: Recording, reference: np.ndarray | None, *, video: bool = True
+) -> None:
+    """Write summary, trajectory, images, report and, if there are images and `video` is set, the video.
+
+    Raises:
+        VisualServoingError: a file cannot be written, or there is no ffmpeg.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.write_summary({**outcome.summary(), 'versions': versions()})
+    folder.write_trajectory(recording.trajectory)
+    images = {'initial': recording.initial, 'final': recording.final, 'reference': reference}
+    for name, image in images.items():
+        folder.write_image(name, image)
+    draw_report(folder)
+    if video and recording.frames:
+        write_video(folder.video, recording, reference)
