@@ -60,7 +60,7 @@ class Simulator(Node):
             lockstep=Lockstep(control_period, self._value('lockstep_timeout')) if self._lockstep else None,
         )
         self._wall = Clock(clock_type=ClockType.SYSTEM_TIME)
-        self._clock = Time()
+        self._clock_told = Time()
         self.done: Future = Future()
         self._advertise(urdf)
         self._loop.every(STATE_PERIOD, self._publish_state)
@@ -178,8 +178,8 @@ class Simulator(Node):
             return self._wall.now().to_msg()
         seconds, nanoseconds = divmod(self._loop.time, 1_000_000_000)
         stamp = Time(sec=seconds, nanosec=nanoseconds)
-        if stamp != self._clock:
-            self._clock = stamp
+        if stamp != self._clock_told:
+            self._clock_told = stamp
             self._clock_publisher.publish(ClockMessage(clock=stamp))
         return stamp
 
