@@ -114,18 +114,10 @@ def build(
         finder = licences.LicenceFinder(source)
         for path in tqdm(list(_image_paths(source, exclude)), desc=source.name, disable=not progress):
             licence = finder.licence_of(path)
-            if finder.is_package and not licences.is_accepted(licence):
-                rejected['licence'] += 1
+            image, refusal = _admit(path, licence, finder, seen)
+            if image is None:
+                rejected[refusal] += 1
                 continue
-            image = read_grey(path)
-            if image is None or min(image.shape) < MINIMUM_SIZE:
-                rejected['size'] += 1
-                continue
-            image_hash = image_filters.difference_hash(image)
-            if image_filters.is_duplicate(image_hash, seen):
-                rejected['duplicate'] += 1
-                continue
-            seen.append(image_hash)
             name = path.relative_to(source).as_posix()
             split = split_of(name)
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
@@ -140,6 +132,22 @@ def build(
         )
     _write(output, np.stack(tiles), records, rejected)
     return Corpus.load(output)
+
+
+def _admit(
+    path: Path, licence: str, finder: licences.LicenceFinder, seen: list[int]
+) -> tuple[np.ndarray | None, str]:
+    """Return an image that may be cut, adding its hash to `seen`, or None and why not."""
+    if finder.is_package and not licences.is_accepted(licence):
+        return None, 'licence'
+    image = read_grey(path)
+    if image is None or min(image.shape) < MINIMUM_SIZE:
+        return None, 'size'
+    image_hash = image_filters.difference_hash(image)
+    if image_filters.is_duplicate(image_hash, seen):
+        return None, 'duplicate'
+    seen.append(image_hash)
+    return image, ''
 
 
 def split_of(name: str) -> str:
