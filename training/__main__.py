@@ -7,10 +7,16 @@ import sys
 from collections.abc import Sequence
 
 from cnn_vs_ros.errors import VisualServoingError
-from training.commands import benchmark, corpus, export, pretrain
+from training.commands import benchmark, calibrate, corpus, export, pretrain
 
 # A verb is a module of training.commands with SUMMARY, add_arguments and run; register it here.
-COMMANDS = {'corpus': corpus, 'pretrain': pretrain, 'export': export, 'benchmark': benchmark}
+COMMANDS = {
+    'corpus': corpus,
+    'pretrain': pretrain,
+    'export': export,
+    'benchmark': benchmark,
+    'calibrate': calibrate,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

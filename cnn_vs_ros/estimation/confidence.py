@@ -1,4 +1,7 @@
-"""How far to trust an alignment: a probability, not a score."""
+"""How far to trust an alignment: probabilities, not scores.
+
+Both are logistic regressions fitted by ``python -m training calibrate`` on scenes that no training read.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +9,41 @@ import numpy as np
 
 from cnn_vs_ros.estimation.photometric import Alignment
 
-# Logistic regression of "within 1 mm and 0.2 degrees at 25 cm" on the features below; provisional.
-_BIAS = -14.0
-_WEIGHTS = {'correlation': 14.0, 'correlation_unweighted': 4.0, 'visible': 1.0, 'unoccluded': 4.0}
+# Claimed probability from which one hypothesis is believed without looking at the others.
+CERTAIN = 0.95
+
+_LOGIT_LIMIT = 0.9995
 
 
-def features(alignment: Alignment) -> dict[str, float]:
-    """What the confidence is computed from."""
+def features(alignment: Alignment, depth: float) -> dict[str, float]:
+    """What the probabilities are computed from; independent of the scene's depth in metres."""
+    precision = float(np.sqrt(np.trace(alignment.covariance[:3, :3]))) / depth
     return {
-        'correlation': alignment.correlation,
-        'correlation_unweighted': alignment.correlation_unweighted,
-        'visible': alignment.visible,
-        'unoccluded': alignment.unoccluded,
+        'correlation': float(np.arctanh(np.clip(alignment.correlation, -_LOGIT_LIMIT, _LOGIT_LIMIT))),
+        'correlation_unweighted': float(
+            np.arctanh(np.clip(alignment.correlation_unweighted, -_LOGIT_LIMIT, _LOGIT_LIMIT))
+        ),
+        'visible': float(np.log(alignment.visible + 1e-3)),
+        'unoccluded': float(np.log(alignment.unoccluded + 1e-3)),
+        'precision': float(np.log(precision + 1e-6)),
     }
 
 
-def confidence(alignment: Alignment) -> float:
-    """Estimated probability that the pose is within 1 mm and 0.2 degrees, for a scene at 25 cm."""
-    values = features(alignment)
-    logit = _BIAS + sum(_WEIGHTS[name] * value for name, value in values.items())
+# Weights of the features above, in their order, and the bias.
+_FINE = (1.5, 1.0, 0.5, 4.0, -1.0, -6.0)
+_GROSS = (3.0, 4.0, 0.5, 4.0, -0.5, -4.0)
+
+
+def _probability(alignment: Alignment, depth: float, weights: tuple[float, ...]) -> float:
+    logit = float(np.dot(list(features(alignment, depth).values()), weights[:-1])) + weights[-1]
     return float(1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0))))
 
 
-CERTAIN = 0.95
+def confidence(alignment: Alignment, depth: float) -> float:
+    """Probability that the pose is right to 0.2 degrees and 1 mm per 25 cm of `depth` metres."""
+    return _probability(alignment, depth, _FINE)
 
 
-def is_track(alignment: Alignment) -> bool:
-    """Whether a track that was followed from the previous image still holds."""
-    return alignment.correlation > 0.9 and alignment.unoccluded > 0.4
-
-
-def is_match(alignment: Alignment) -> bool:
-    """Whether an alignment that started from a hypothesis really shows the reference."""
-    return alignment.correlation > 0.85 and alignment.correlation_unweighted > 0.4 and alignment.unoccluded > 0.4
+def match_probability(alignment: Alignment, depth: float) -> float:
+    """Probability that the alignment shows the reference at all, so that tracking will refine it."""
+    return _probability(alignment, depth, _GROSS)

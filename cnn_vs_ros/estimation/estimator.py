@@ -20,6 +20,10 @@ Array = NDArray[np.float64]
 
 # The residuals of neighbouring samples are correlated, so the normal equations alone are too sure.
 _COVARIANCE_INFLATION = 4.0
+# Probabilities of showing the reference from which a new match, and a track, are believed. A track has the last
+# image's pose in its favour.
+_MIN_MATCH = 0.6
+_MIN_TRACK = 0.3
 
 
 class PoseEstimator:
@@ -95,20 +99,23 @@ class PoseEstimator:
         if self._track is None:
             return None
         found = aligner.align(pyramid, se3.inverse(motion) @ self._track, TRACK_STAGES)
-        return found if found is not None and confidence.is_track(found) else None
+        trusted = found is not None and confidence.match_probability(found, aligner.depth) > _MIN_TRACK
+        return found if trusted else None
 
     @staticmethod
     def _acquire(
         matcher: ReferenceMatcher, aligner: PhotometricAlignment, pyramid: ImagePyramid
     ) -> Alignment | None:
         best: Alignment | None = None
+        best_probability = _MIN_MATCH
         for hypothesis in matcher.hypotheses(pyramid):
             found = aligner.align(pyramid, hypothesis.current_T_desired, ACQUIRE_STAGES)
-            if found is None or not confidence.is_match(found):
+            if found is None:
                 continue
-            if best is None or confidence.confidence(found) > confidence.confidence(best):
-                best = found
-            if confidence.confidence(best) > confidence.CERTAIN:
+            probability = confidence.match_probability(found, aligner.depth)
+            if probability > best_probability:
+                best, best_probability = found, probability
+            if best_probability > confidence.CERTAIN:
                 break
         return best
 
@@ -117,9 +124,14 @@ class PoseEstimator:
         tracked = status is PoseStatus.TRACKED and previous is not None
         self._motion = previous @ se3.inverse(self._track) if tracked and previous is not None else np.eye(4)
         self._last = se3.inverse(self._track)
+        depth = self._aligner.depth if self._aligner is not None else 1.0
         self.details = {
-            **confidence.features(found),
-            'confidence': confidence.confidence(found),
+            'confidence': confidence.confidence(found, depth),
+            'match_probability': confidence.match_probability(found, depth),
+            'correlation': found.correlation,
+            'correlation_unweighted': found.correlation_unweighted,
+            'visible': found.visible,
+            'unoccluded': found.unoccluded,
             'iterations': float(found.iterations),
         }
         covariance = _COVARIANCE_INFLATION * found.covariance
