@@ -49,6 +49,8 @@ class PretrainingOptions:
         for name in ('steps', 'batch_groups', 'warmup', 'validate_every', 'validation_groups', 'threads'):
             if getattr(self, name) < 1:
                 raise TrainingError(f'expected {name} of at least 1, but got {getattr(self, name)}')
+        if not 0 <= self.drawn_share <= 1:
+            raise TrainingError(f'expected a drawn_share of 0 to 1, but got {self.drawn_share}')
         if not 0 <= self.cooldown <= self.steps:
             raise TrainingError(f'expected a cooldown of 0 to {self.steps} steps, but got {self.cooldown}')
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,8 +110,8 @@ def test_the_learning_rate_warms_up_stays_and_cools_down() -> None:
     assert 0 < rates[999] < 0.01
 
 
-@pytest.mark.parametrize('change', [{'steps': 0}, {'cooldown': 5000}, {'batch_groups': 0}])
-def test_impossible_options_are_refused(change: dict[str, int]) -> None:
+@pytest.mark.parametrize('change', [{'steps': 0}, {'cooldown': 5000}, {'batch_groups': 0}, {'drawn_share': 1.5}])
+def test_impossible_options_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match='expected'):
         PretrainingOptions(**change)
 

@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='seed of weights and data (default 0)')
     parser.add_argument('--learning-rate', type=float, default=2.5e-3, help='at its plateau (default 2.5e-3)')
     parser.add_argument('--cooldown', type=int, default=800, help='last steps, falling to 0 (default 800)')
+    parser.add_argument(
+        '--drawn-share', type=float, default=0.45, help='share of drawn textures, 0 to 1 (default 0.45)'
+    )
     parser.add_argument('--validate-every', type=int, default=250, help='steps between validations (default 250)')
     parser.add_argument('--threads', type=int, default=1, help='torch threads (default 1)')
     parser.add_argument('--workers', type=int, default=1, help='processes that draw views (default 1)')
