@@ -167,7 +167,7 @@ class Recorder:
             self._notify()
 
     def _records(self, stamp: int) -> bool:
-        return self._recording and stamp >= self._start
+        return self._recording and stamp > self._start
 
     def _notify(self) -> None:
         self.messages += 1
@@ -181,7 +181,7 @@ class Recorder:
     # Recording
 
     def begin(self, stamp: int) -> None:
-        """Record what has stamps from now on (nanoseconds), which is time zero."""
+        """Record what is stamped later than `stamp` (nanoseconds), which is time zero."""
         with self._changed:
             self._begin(stamp)
             self.estimate = None

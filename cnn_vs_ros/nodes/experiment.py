@@ -116,16 +116,20 @@ class Job:
         required = self._node.required or len(outcomes)
         if len(outcomes) == 1:
             files = [path for path in (self._folder.report, self._folder.video) if path.exists()]
-            print('\n'.join(f'{path.stem}: {path}' for path in files))
+            print('\n'.join(f'{path.stem}: {_short(path)}' for path in files))
             print(outcomes[0].sentence, flush=True)
         else:
             summary = series_summary(outcomes)
-            print(f'\n{series_table(outcomes)}\n\nresults: {self._folder.path}')
+            print(f'\n{series_table(outcomes)}\n\nresults: {_short(self._folder.path)}')
             print(_series_sentence(summary, outcomes[0].estimator), flush=True)
         return 0 if converged >= required else NOT_CONVERGED
 
     def _show(self, seconds: float) -> None:
         self._progress.show(progress_text(seconds, self._graph.recorder))
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _series_sentence(summary: dict, estimator: str) -> str:

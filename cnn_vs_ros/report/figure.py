@@ -30,11 +30,12 @@ def draw_report(folder: RunFolder) -> Path:
     (e) initial and (f) final image; (g) initial and (h) final difference; the reference.
     """
     trajectory, summary = folder.trajectory(), folder.summary()
-    figure = Figure(figsize=(16, 9), dpi=_DPI, layout='constrained')
+    figure = Figure(figsize=(16, 7.6), dpi=_DPI)
     FigureCanvasAgg(figure)
-    figure.suptitle(_title(summary), fontsize=14)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1.0), squeeze=False)[:, 0]
-    plots = top.subplots(1, 4)
+    figure.suptitle(_title(summary), fontsize=14, y=0.975)
+    top = figure.add_gridspec(1, 4, left=0.035, right=0.955, top=0.88, bottom=0.455, wspace=0.3)
+    bottom = figure.add_gridspec(1, 5, left=0.01, right=0.99, top=0.36, bottom=0.01, wspace=0.03)
+    plots = top.subplots()
     _positioning_error(plots[0], trajectory)
     _ssd(plots[1], trajectory)
     _components(plots[2], trajectory)
@@ -43,7 +44,7 @@ def draw_report(folder: RunFolder) -> Path:
         axes.set_xlabel('time [s]')
         axes.grid(alpha=0.3)
         axes.margins(x=0)
-    _images(bottom.subplots(1, 5), folder)
+    _images(bottom.subplots(), folder)
     figure.savefig(folder.report)
     return folder.report
 
@@ -61,7 +62,7 @@ def _title(summary: dict) -> str:
 
 
 def _positioning_error(axes: Axes, trajectory: Trajectory) -> None:
-    axes.set_title('(a) positioning error', fontsize=10)
+    axes.set_title('(a) positioning error [mm, deg]', fontsize=10)
     for values, style, source in ((trajectory.truth, '-', 'true'), (trajectory.estimate, ':', 'estimated')):
         if not np.isfinite(values).any():
             continue
@@ -77,20 +78,19 @@ def _positioning_error(axes: Axes, trajectory: Trajectory) -> None:
 
 
 def _ssd(axes: Axes, trajectory: Trajectory) -> None:
-    axes.set_title('(b) SSD to the reference image', fontsize=10)
-    axes.plot(trajectory.time, trajectory.ssd, color='black')
+    axes.set_title('(b) SSD to the reference [millions of grey levels²]', fontsize=10)
+    axes.plot(trajectory.time, 1e-6 * trajectory.ssd, color='black')
     axes.set_ylim(bottom=0)
-    axes.set_ylabel('grey levels squared', fontsize=8)
 
 
 def _components(axes: Axes, trajectory: Trajectory) -> None:
-    axes.set_title('(c) estimated translation and rotation', fontsize=10)
-    _six(axes, trajectory, trajectory.estimate, (1e3, np.rad2deg(1)), ('t [mm]', 'θu [deg]'), ('t', 'θu'))
+    axes.set_title('(c) estimated t [mm], θu [deg, dashed, right]', fontsize=10)
+    _six(axes, trajectory, trajectory.estimate, (1e3, np.rad2deg(1)), ('t', 'θu'))
 
 
 def _velocities(axes: Axes, trajectory: Trajectory) -> None:
-    axes.set_title('(d) camera velocities', fontsize=10)
-    _six(axes, trajectory, trajectory.twist, (1.0, 1.0), ('v [m/s]', 'ω [rad/s]'), ('v', 'ω'))
+    axes.set_title('(d) camera velocity v [m/s], ω [rad/s, dashed, right]', fontsize=10)
+    _six(axes, trajectory, trajectory.twist, (1.0, 1.0), ('v', 'ω'))
 
 
 def _six(
@@ -98,7 +98,6 @@ def _six(
     trajectory: Trajectory,
     values: np.ndarray,
     scales: tuple[float, float],
-    labels: tuple[str, str],
     symbols: tuple[str, str],
 ) -> None:
     """Draw three translational components against the left axis, and dashed three rotational against the right."""
@@ -111,7 +110,6 @@ def _six(
         # Both zeros at the same height.
         largest = float(np.nanmax(np.abs(columns))) if np.isfinite(columns).any() else 0.0
         side.set_ylim(-1.08 * (largest or 1.0), 1.08 * (largest or 1.0))
-        side.set_ylabel(labels[half], fontsize=8)
     axes.legend(fontsize=8, ncols=2)
 
 
