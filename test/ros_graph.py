@@ -20,6 +20,11 @@ LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 PATIENCE = 20.0
 
+# Before anything in this process creates a DDS participant: see config/fastdds.xml.
+os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(ROOT / 'config' / 'fastdds.xml'))
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+
 
 class NodeProcess:
     """One node, started as `python -m cnn_vs_ros.nodes.<name>`."""
@@ -27,6 +32,7 @@ class NodeProcess:
     def __init__(self, graph: Graph, name: str, parameters: dict, folder: Path) -> None:
         file = folder / f'{name}.yaml'
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
+        self.expected_to_run = True
         self.log = folder / f'{name}.log'
         arguments = ['--ros-args', '--params-file', str(file), '-r', f'__ns:=/{graph.namespace}']
         with self.log.open('wb') as log:
@@ -45,7 +51,16 @@ class NodeProcess:
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Exit status of a process that ends by itself."""
+        self.expected_to_run = False
         return self.process.wait(PATIENCE)
+
+    @property
+    def has_failed(self) -> bool:
+        return self.expected_to_run and self.process.poll() is not None
 
 
 class Graph:
@@ -55,13 +70,9 @@ class Graph:
         self.namespace = f'test_{os.getpid()}'
         self.environment = os.environ | {
             'ROS_DOMAIN_ID': str(domain),
-            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-            'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH') or sys.prefix,
             'ROS_HOME': str(folder / 'ros_home'),
             'PYTHONUNBUFFERED': '1',
         }
-        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-        os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
         self._folder = folder
         self._processes: list[NodeProcess] = []
         self.context = rclpy.Context()
@@ -102,7 +113,7 @@ class Graph:
         """Spin until `condition` holds, calling `each` about 30 times a second; fail saying `what` was awaited."""
         end = time.monotonic() + PATIENCE
         while not condition():
-            if time.monotonic() > end:
+            if time.monotonic() > end or any(node.has_failed for node in self._processes):
                 outputs = '\n'.join(node.output for node in self._processes)
                 raise AssertionError(f'{what} did not come about; the nodes said:\n{outputs}')
             if each is not None:

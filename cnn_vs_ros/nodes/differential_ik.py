@@ -20,11 +20,18 @@ from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
+from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 Array = NDArray[np.float64]
 
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_IK_OPTIONS = {
+    'damping': (0.05, 'Greatest damping near a singularity.'),
+    'singular_value_threshold': (0.08, 'Singular value of the Jacobian (m, rad) under which damping begins.'),
+    'position_margin': (0.15, 'Distance to a position limit at which the arm slows down, rad.'),
+    'max_joint_velocity': (3.0, 'Greatest speed of a joint besides the limits of the URDF, rad/s.'),
+}
 
 
 class DifferentialIkNode(Node):
@@ -61,7 +68,12 @@ class DifferentialIkNode(Node):
             bounds=(0.01, 10.0),
             read_only=True,
         )
+        self._options = {
+            name: declare(self, name, default, text, bounds=(1e-6, 1e3), read_only=True)
+            for name, (default, text) in _IK_OPTIONS.items()
+        }
         rate = declare(self, 'rate', 100.0, 'Rate of the watch for stale twists, Hz.', bounds=(10.0, 1000.0))
+        self._warn = ThrottledWarnings(self.get_logger())
         self._ik: DifferentialIk | None = None
         self._order: list[int] = []
         self._positions: Array | None = None
@@ -89,7 +101,7 @@ class DifferentialIkNode(Node):
             self.get_logger().error(f'robot_description refused: {error}')
 
     def _take_description(self, urdf: str) -> None:
-        ik = DifferentialIk(urdf, self._tip_frame)
+        ik = DifferentialIk(urdf, self._tip_frame, **self._options)
         names = list(ik.joint_names)
         joints = self._joints or names
         if sorted(joints) != sorted(names):
@@ -113,14 +125,14 @@ class DifferentialIkNode(Node):
             self._state_arrival = self._now()
         except VisualServoingError as error:
             self._positions = None
-            self.get_logger().warning(str(error), throttle_duration_sec=5.0)
+            self._warn(str(error))
 
     def _on_twist(self, message: TwistStamped) -> None:
         self._twist_arrival = self._now()
         try:
             velocities = self._joint_velocities(message)
         except VisualServoingError as error:
-            self.get_logger().warning(f'zeros are sent: {error}', throttle_duration_sec=5.0)
+            self._warn(f'zeros are sent: {error}')
             self._send_zeros()
             return
         self._send(velocities)

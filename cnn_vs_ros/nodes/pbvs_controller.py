@@ -21,6 +21,7 @@ from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, make_servo
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
+from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 _Said = tuple[PoseStatus, float]
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -37,6 +38,7 @@ class PbvsControllerNode(ManagedNode):
         declare_servo_parameters(self)
         self._servo = make_servo(self)
 
+        self._warn = ThrottledWarnings(self.get_logger())
         self.add_post_set_parameters_callback(self._retune)
 
     # Transitions
@@ -125,7 +127,7 @@ class PbvsControllerNode(ManagedNode):
 
     def _reject(self, error: PoseError) -> None:
         self._servo.reject_estimate()
-        self.get_logger().warning(f'estimate refused: {error}', throttle_duration_sec=5.0)
+        self._warn(f'estimate refused: {error}')
 
     # Twists
 
@@ -133,7 +135,7 @@ class PbvsControllerNode(ManagedNode):
         try:
             twist = self._servo.update(self._now())
         except VisualServoingError as error:
-            self.get_logger().error(f'no twist, zeros instead: {error}', throttle_duration_sec=5.0)
+            self._warn(f'no twist, zeros instead: {error}')
             self._servo.reject_estimate()
             self._servo.halt()
             twist = np.zeros(6)

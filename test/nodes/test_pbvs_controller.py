@@ -259,6 +259,6 @@ def test_retreats_when_told_to_and_is_not_active_before_it_is_activated(tmp_path
 )
 def test_a_parameter_without_meaning_ends_the_process_with_a_sentence(graph, parameters, sentence):
     node = graph.start('pbvs_controller', **parameters)
-    assert node.process.wait(20) == 1
+    assert node.wait() == 1
     assert sentence in node.output
     assert 'Traceback' not in node.output

@@ -1,0 +1,101 @@
+"""From image and camera_info messages to an estimate, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, Image
+
+from cnn_vs_ros.errors import CalibrationError, ImageError, VisualServoingError
+from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.geometry import PinholeCamera, RelativePose
+from cnn_vs_ros.nodes import messages
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is known after an image.
+
+    `word` is no_reference or a PoseStatus; `pose` is there unless the image could not be used at all, `reason`
+    then says why; `details` are figures of the estimator.
+    """
+
+    word: str = messages.NO_REFERENCE
+    pose: RelativePose | None = None
+    reason: str = ''
+    details: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a pose to servo on."""
+        return self.pose is not None and not self.pose.is_lost
+
+    @property
+    def confidence(self) -> float:
+        """Confidence of the pose, 0 without one."""
+        return self.pose.confidence if self.pose is not None else 0.0
+
+
+class ImageEstimation:
+    """An estimator, the calibration of the camera that it listens to, and the checks of both."""
+
+    def __init__(self, estimator: PoseEstimator) -> None:
+        self.estimator = estimator
+        self.camera: PinholeCamera | None = None
+        self._info: CameraInfo | None = None
+        self._problem = 'no camera_info has come yet'
+
+    @property
+    def reference(self) -> Reference | None:
+        """The reference servoed to, if one is set."""
+        return self.estimator.reference
+
+    def take_camera_info(self, info: CameraInfo) -> None:
+        """Take the calibration, if it is another than the one known."""
+        names = ('width', 'height', 'distortion_model', 'd', 'k')
+        known = self._info
+        if known is not None and all(np.array_equal(getattr(known, name), getattr(info, name)) for name in names):
+            return
+        self._info, self.camera = info, None
+        try:
+            self.camera = messages.camera_from_message(info)
+        except CalibrationError as error:
+            self._problem = str(error)
+
+    def capture(self, message: Image, depth: float) -> Reference:
+        """Reference of an image. Raises VisualServoingError when the image or its calibration cannot be one."""
+        if self.camera is None:
+            raise CalibrationError(self._problem)
+        return Reference(messages.image_from_message(message).copy(), self.camera, depth)
+
+    def estimate(self, message: Image) -> Outcome:
+        """Estimate the pose of an image; never raises for what a camera may send."""
+        reference = self.reference
+        if reference is None:
+            return Outcome(reason='' if self.camera is not None else self._problem)
+        try:
+            if self.camera is None:
+                raise CalibrationError(self._problem)
+            _check_same_camera(self.camera, reference.camera)
+            pose = self.estimator.estimate(messages.image_from_message(message))
+        except VisualServoingError as error:
+            self.estimator.reset()
+            return Outcome('lost', reason=str(error))
+        if not (pose.is_lost or (np.isfinite(pose.transform).all() and np.isfinite(pose.covariance).all())):
+            self.estimator.reset()
+            return Outcome('lost', reason='the estimate should be finite but is not')
+        return Outcome(pose.status.value, pose, details=dict(self.estimator.details))
+
+
+def _check_same_camera(camera: PinholeCamera, expected: PinholeCamera) -> None:
+    if camera.size != expected.size:
+        raise ImageError(
+            f'camera_info should be of the {expected.width}x{expected.height} camera of the reference '
+            f'but is of a {camera.width}x{camera.height} one'
+        )
+    if camera != expected:
+        raise CalibrationError(
+            'camera_info should be the calibration that the reference was captured with but differs from it: '
+            'capture the reference again'
+        )

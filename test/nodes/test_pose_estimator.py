@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import signal
+
+import cv2
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from sensor_msgs.msg import CameraInfo, Image
+from std_srvs.srv import Trigger
+
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.nodes import messages
+from test.ros_graph import NEWEST, Graph
+from test.scenes import CAMERA, DEPTH, drawn_texture, view
+
+DOMAIN = 84
+TEXTURE = drawn_texture(0)
+NEAR = se3.from_pose_vector([0.004, -0.003, 0.005, 0.01, 0.02, 0.05])
+
+
+def picture(desired_T_current: np.ndarray, texture: np.ndarray = TEXTURE) -> np.ndarray:
+    return cv2.cvtColor(view(texture, desired_T_current, seed=1), cv2.COLOR_GRAY2BGR)
+
+
+REFERENCE_PICTURE, NEAR_PICTURE = picture(np.eye(4)), picture(NEAR)
+OTHER_PICTURE = np.full_like(REFERENCE_PICTURE, 90)
+
+
+class Estimator:
+    """The node as a process, with what it says and a camera to show it pictures."""
+
+    def __init__(self, graph: Graph, wait: bool = True, **parameters) -> None:
+        self.graph = graph
+        self.poses = graph.listen(PoseWithCovarianceStamped, 'relative_pose')
+        self.statuses = graph.listen(DiagnosticArray, 'pose_status')
+        self.images = graph.node.create_publisher(Image, 'image_raw', NEWEST)
+        self.infos = graph.node.create_publisher(CameraInfo, 'camera_info', NEWEST)
+        self.process = graph.start('pose_estimator', **parameters)
+        if wait:
+            graph.spin_until(self.images.get_subscription_count, 'the subscription to image_raw')
+            graph.spin_until(self.infos.get_subscription_count, 'the subscription to camera_info')
+
+    @property
+    def word(self) -> str:
+        return self.statuses[-1].status[0].message if self.statuses else ''
+
+    @property
+    def reason(self) -> str:
+        return self.values.get('reason', '')
+
+    @property
+    def values(self) -> dict[str, str]:
+        return {item.key: item.value for item in self.statuses[-1].status[0].values} if self.statuses else {}
+
+    def show(self, image: np.ndarray, camera: PinholeCamera | None = CAMERA) -> float:
+        """Publish an image with its camera_info (an uncalibrated one for None) and return the stamp."""
+        stamp = self.graph.now()
+        info = CameraInfo(width=image.shape[1], height=image.shape[0])
+        if camera is not None:
+            info = messages.camera_to_message(camera, stamp, 'camera_optical_frame')
+        self.infos.publish(info)
+        self.images.publish(messages.image_to_message(image, stamp, 'camera_optical_frame'))
+        return messages.seconds(stamp)
+
+    def show_until(
+        self, word: str, image: np.ndarray, camera: PinholeCamera | None = CAMERA, reason: str = ''
+    ) -> None:
+        self.graph.spin_until(
+            lambda: self.word == word and reason in self.reason,
+            f'the status {word}',
+            lambda: self.show(image, camera),
+        )
+
+    def call(self, name: str, image: np.ndarray | None = REFERENCE_PICTURE):
+        each = None if image is None else lambda: self.show(image)
+        return self.graph.call(Trigger, f'pose_estimator/{name}', each=each)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('reference') / 'here'
+
+
+@pytest.fixture(scope='module')
+def graph(tmp_path_factory):
+    graph = Graph(DOMAIN, tmp_path_factory.mktemp('pose_estimator'))
+    yield graph
+    graph.close()
+
+
+@pytest.fixture(scope='module')
+def waiting(graph, folder):
+    estimator = Estimator(graph, reference_folder=str(folder), depth=DEPTH)
+    yield estimator
+    assert estimator.process.end() == 0
+    assert 'Traceback' not in estimator.process.output
+
+
+@pytest.fixture(scope='module')
+def estimator(waiting):
+    answer = waiting.call('capture_reference')
+    assert answer.success, answer.message
+    return waiting
+
+
+def test_without_a_reference_every_image_is_answered_by_no_reference(waiting, folder):
+    waiting.show_until('no_reference', REFERENCE_PICTURE)
+    assert not waiting.poses
+    assert not folder.exists()
+    answer = waiting.call('load_reference')
+    assert not answer.success
+    assert 'should hold image.png' in answer.message
+
+
+def test_no_reference_can_be_captured_without_a_new_image(waiting, folder):
+    answer = waiting.call('capture_reference', image=None)
+    assert not answer.success
+    assert 'no image' in answer.message
+    assert not folder.exists()
+
+
+def test_capture_writes_the_folder(estimator, folder):
+    reference = Reference.load(folder)
+    np.testing.assert_array_equal(reference.image, REFERENCE_PICTURE)
+    assert reference.camera == CAMERA
+    assert reference.depth == DEPTH
+
+
+def test_estimates_follow_the_capture(estimator):
+    estimator.show_until('tracked', NEAR_PICTURE)
+    pose = estimator.poses[-1]
+    relative = messages.pose_from_message(pose.pose.pose)
+    translation, rotation = se3.pose_error(se3.inverse(NEAR) @ relative)
+    assert translation < 2e-3
+    assert rotation < np.radians(0.4)
+    assert pose.header.frame_id == 'desired_camera_optical_frame'
+    assert (np.linalg.eigvalsh(pose.pose.covariance.reshape(6, 6)) > 0).all()
+    assert 0 <= float(estimator.values['confidence']) <= 1
+
+
+def test_status_and_pose_carry_the_stamp_of_the_image(estimator):
+    estimator.show_until('tracked', NEAR_PICTURE)
+    stamp = estimator.show(NEAR_PICTURE)
+    stamps = lambda received: [messages.seconds(message.header.stamp) for message in received]  # noqa: E731
+    estimator.graph.spin_until(lambda: stamp in stamps(estimator.poses), 'the pose')
+    assert stamp in stamps(estimator.statuses)
+
+
+def test_says_lost_and_gives_no_pose_when_the_reference_is_not_in_view(estimator):
+    estimator.show_until('lost', OTHER_PICTURE)
+    count = len(estimator.poses)
+    for _ in range(5):
+        estimator.show(OTHER_PICTURE)
+        estimator.graph.spin(0.1)
+    assert len(estimator.poses) == count
+    estimator.show_until('tracked', NEAR_PICTURE)
+
+
+@pytest.mark.parametrize(
+    ('image', 'camera', 'reason'),
+    [
+        (NEAR_PICTURE[:240, :320], CAMERA.resized(320, 240), 'should be of the 640x480 camera'),
+        (NEAR_PICTURE[:240, :320], CAMERA, 'should be 640x480'),
+        (NEAR_PICTURE, None, 'calibrate'),
+        (NEAR_PICTURE, PinholeCamera(640, 480, 500.0, 500.0, 319.5, 239.5), 'capture the reference again'),
+    ],
+)
+def test_an_image_that_cannot_be_used_is_lost_with_a_reason_and_the_node_lives(estimator, image, camera, reason):
+    estimator.show_until('lost', image, camera, reason)
+    assert reason in estimator.process.output
+    estimator.show_until('tracked', NEAR_PICTURE)
+
+
+def test_the_reference_can_be_captured_anew_and_loaded(estimator, folder):
+    estimator.show_until('tracked', NEAR_PICTURE)
+    assert estimator.call('capture_reference', NEAR_PICTURE).success
+    np.testing.assert_array_equal(Reference.load(folder).image, NEAR_PICTURE)
+    near_now = lambda: se3.pose_error(messages.pose_from_message(estimator.poses[-1].pose.pose))[0] < 1e-4  # noqa: E731
+    estimator.graph.spin_until(near_now, 'the pose of the new reference', lambda: estimator.show(NEAR_PICTURE))
+    Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(folder)
+    assert estimator.call('load_reference', NEAR_PICTURE).success
+    far_again = lambda: not near_now()  # noqa: E731
+    estimator.graph.spin_until(far_again, 'the pose of the loaded reference', lambda: estimator.show(NEAR_PICTURE))
+
+
+def test_only_the_newest_image_waits(estimator):
+    estimator.show_until('tracked', NEAR_PICTURE)
+    seen = len(estimator.statuses)
+    newest = [estimator.show(NEAR_PICTURE) for _ in range(12)][-1]
+    stamps = lambda: [messages.seconds(item.header.stamp) for item in estimator.statuses[seen:]]  # noqa: E731
+    estimator.graph.spin_until(lambda: newest in stamps(), 'the status of the newest image')
+    assert stamps() == sorted(stamps())
+    assert len(stamps()) < 12
+
+
+def test_the_debug_image_shows_current_desired_and_difference(estimator):
+    pictures = estimator.graph.listen(Image, 'pose_estimator/debug_image', 1)
+    estimator.graph.spin_until(lambda: pictures, 'the debug image', lambda: estimator.show(NEAR_PICTURE))
+    parts = np.hsplit(messages.image_from_message(pictures[-1]), 3)
+    for part, expected in zip(
+        parts, (NEAR_PICTURE, REFERENCE_PICTURE, cv2.absdiff(NEAR_PICTURE, REFERENCE_PICTURE)), strict=True
+    ):
+        np.testing.assert_array_equal(part, expected)
+
+
+def test_diagnostics_say_how_it_goes(estimator):
+    received = estimator.graph.listen(DiagnosticArray, '/diagnostics')
+    states = lambda: [  # noqa: E731
+        {item.key: item.value for item in status.values}
+        for array in received
+        for status in array.status
+        if status.name.endswith('pose_estimator: estimation')
+    ]
+    good = lambda: any(state['status'] == 'tracked' and int(state['images']) > 0 for state in states())  # noqa: E731
+    estimator.graph.spin_until(good, 'the diagnostics', lambda: estimator.show(NEAR_PICTURE))
+    state = states()[-1]
+    assert state['estimator'] == 'scene_agnostic'
+    assert float(state['frame_rate_hz']) > 0
+    assert float(state['latency_max_ms']) >= float(state['latency_median_ms']) > 0
+
+
+def test_starts_with_the_reference_in_its_folder_and_ends_on_sigterm(tmp_path):
+    Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
+    graph = Graph(DOMAIN + 1, tmp_path)
+    try:
+        estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
+        estimator.show_until('tracked', NEAR_PICTURE)
+        assert estimator.process.end(signal.SIGTERM) == 0
+        assert 'Traceback' not in estimator.process.output
+    finally:
+        graph.close()
+
+
+def test_a_corrupt_reference_is_refused_with_a_sentence_and_can_be_replaced(tmp_path):
+    folder = Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
+    (folder / 'image.png').write_bytes(b'not an image')
+    graph = Graph(DOMAIN + 2, tmp_path)
+    try:
+        estimator = Estimator(graph, reference_folder=str(folder))
+        estimator.show_until('no_reference', NEAR_PICTURE)
+        assert 'cannot be decoded' in estimator.process.output
+        assert estimator.call('capture_reference').success
+        estimator.show_until('tracked', NEAR_PICTURE)
+    finally:
+        graph.close()
+
+
+def test_a_missing_model_fails_the_transition_with_a_sentence(tmp_path):
+    graph = Graph(DOMAIN + 3, tmp_path)
+    try:
+        estimator = Estimator(graph, wait=False, model='no_such_model', autostart=False)
+        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+        assert not graph.call(ChangeState, 'pose_estimator/change_state', request).success
+        assert graph.call(GetState, 'pose_estimator/get_state').current_state.label == 'unconfigured'
+        assert estimator.process.end() == 0
+        assert 'no_such_model' in estimator.process.output
+        assert 'Traceback' not in estimator.process.output
+        alone = Estimator(graph, wait=False, model='no_such_model')
+        assert alone.process.wait() == 1
+        assert 'no_such_model' in alone.process.output
+    finally:
+        graph.close()
