@@ -6,6 +6,7 @@ only once, while it is being imported.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import os
@@ -66,7 +67,12 @@ def choose_backend() -> str:
 
 os.environ['MUJOCO_GL'] = choose_backend()
 
-import mujoco  # noqa: E402
+try:
+    import mujoco
+except ModuleNotFoundError:
+    raise
+except Exception as error:  # a MUJOCO_GL that MuJoCo or PyOpenGL cannot serve; each raises its own kind
+    raise SimulationError(f'{_MISSING} (MUJOCO_GL={os.environ["MUJOCO_GL"]}: {error})') from error
 
 
 class OffscreenRenderer:
@@ -120,4 +126,6 @@ class OffscreenRenderer:
         """Free the OpenGL context."""
         self._gl.make_current()
         self._context.free()
-        self._gl.free()
+        # MuJoCo 4.0 trips over PyOpenGL as it lets a current OSMesa context go; the process's end frees it.
+        with contextlib.suppress(ctypes.ArgumentError):
+            self._gl.free()
