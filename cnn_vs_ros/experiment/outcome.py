@@ -16,7 +16,7 @@ import cnn_vs_ros
 Array = NDArray[np.float64]
 
 TRANSLATION_TOLERANCE = 1e-3
-ROTATION_TOLERANCE = np.deg2rad(0.2)
+ROTATION_TOLERANCE = float(np.deg2rad(0.2))
 """A run has converged when the final error is under both: metres and radians (paper, section V-A)."""
 
 REASONS = {

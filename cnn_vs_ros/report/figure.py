@@ -35,7 +35,7 @@ def draw_report(folder: RunFolder) -> Path:
     figure.suptitle(_title(summary), fontsize=14, y=0.975)
     top = figure.add_gridspec(1, 4, left=0.035, right=0.955, top=0.88, bottom=0.455, wspace=0.3)
     bottom = figure.add_gridspec(1, 5, left=0.01, right=0.99, top=0.36, bottom=0.01, wspace=0.03)
-    plots = top.subplots()
+    plots = top.subplots(squeeze=False)[0]
     _positioning_error(plots[0], trajectory)
     _ssd(plots[1], trajectory)
     _components(plots[2], trajectory)
@@ -44,7 +44,7 @@ def draw_report(folder: RunFolder) -> Path:
         axes.set_xlabel('time [s]')
         axes.grid(alpha=0.3)
         axes.margins(x=0)
-    _images(bottom.subplots(), folder)
+    _images(bottom.subplots(squeeze=False)[0], folder)
     figure.savefig(folder.report)
     return folder.report
 
@@ -74,7 +74,8 @@ def _positioning_error(axes: Axes, trajectory: Trajectory) -> None:
     axes.axhline(np.rad2deg(ROTATION_TOLERANCE), color=_COLOURS[2], linewidth=0.6, alpha=0.6)
     axes.set_yscale('log')
     axes.set_ylim(bottom=_SMALLEST)
-    axes.legend(fontsize=8)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8)
 
 
 def _ssd(axes: Axes, trajectory: Trajectory) -> None:

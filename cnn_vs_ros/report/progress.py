@@ -14,7 +14,7 @@ class ProgressLine:
     """
 
     def __init__(
-        self, stream: TextIO | None = None, *, terminal_period: float = 0.1, log_period: float = 5.0
+        self, stream: TextIO | None = None, *, terminal_period: float = 0.1, log_period: float = 10.0
     ) -> None:
         self._stream = stream if stream is not None else sys.stdout
         self._terminal = self._stream.isatty()

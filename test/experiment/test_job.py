@@ -1,0 +1,127 @@
+"""The experiment does the benchmark's steps in order and measures by the ground truth."""
+
+import numpy as np
+import pytest
+
+from cnn_vs_ros.errors import ParameterError
+from cnn_vs_ros.experiment import Experiment, ExperimentError, Plan
+from cnn_vs_ros.geometry import se3
+from test.experiment.fake_graph import GAIN, FakeGraph
+
+
+def do(graph, **plan):
+    experiment = Experiment(graph, Plan(**plan), 'fake')
+    experiment.prepare()
+    result = experiment.run(experiment.plan.seed)
+    experiment.finish()
+    return result
+
+
+def test_steps_are_in_order():
+    graph = FakeGraph()
+    do(graph, batch=4, seed=7)
+    assert graph.calls == [
+        'simulator/move_to_reference',
+        'pose_estimator/capture_reference',
+        'pbvs_controller/stop',
+        ('start', 4, 7),
+        'simulator/move_to_start',
+        'pose_estimator/load_reference',
+        'pbvs_controller/start',
+        'pbvs_controller/stop',
+        'pbvs_controller/stop',
+    ]
+
+
+def test_a_run_that_arrives():
+    start = (0.03, -0.02, 0.01, 0.2, -0.1, 0.4)
+    outcome, recording = do(FakeGraph(start))
+    assert outcome.converged
+    assert outcome.reason == 'converged'
+    np.testing.assert_allclose(outcome.start, start, atol=1e-9)
+    assert outcome.errors_from == 'ground_truth'
+    # The fake's error decreases by a factor 1 - GAIN * 0.04 s an image, until 1e-4.
+    expected = np.ceil(np.log(1e-4 / 0.4) / np.log(1 - GAIN * 0.04)) * 0.04
+    assert outcome.duration == pytest.approx(expected, abs=0.09)
+    np.testing.assert_allclose(recording.trajectory.truth, recording.trajectory.estimate, atol=1e-9)
+    np.testing.assert_allclose(outcome.latencies, 0.010, atol=1e-6)
+    assert outcome.images_taken == outcome.images_processed == len(recording.trajectory)
+
+
+def test_the_truth_decides_and_not_the_estimate():
+    outcome, _ = do(FakeGraph(noise=0.01), max_duration=3.0)
+    assert outcome.converged
+    outcome, _ = do(FakeGraph(start=(0.5, 0, 0, 0, 0, 0)), max_duration=0.5)
+    assert not outcome.converged
+    assert outcome.reason == 'timeout'
+    assert outcome.duration == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_lost_view_ends_the_run_after_the_timeout():
+    outcome, recording = do(FakeGraph(estimates=lambda t: t < 0.3), lost_timeout=1.0)
+    assert not outcome.converged
+    assert outcome.reason == 'lost'
+    assert outcome.duration == pytest.approx(1.3, abs=0.15)
+    assert recording.trajectory.status[-1] == 'lost'
+    assert np.isnan(recording.trajectory.estimate[-1]).all()
+
+
+def test_a_view_lost_for_a_moment_does_not_end_the_run():
+    outcome, _ = do(FakeGraph(estimates=lambda t: not 0.3 < t < 0.9), lost_timeout=1.0)
+    assert outcome.converged
+
+
+def test_perturbations_begin_after_the_reference_and_end_with_the_experiment():
+    graph = FakeGraph()
+    switched = []
+    graph.set_perturbations = lambda on: switched.append((on, len(graph.calls)))
+    do(graph, perturbed=True)
+    captured = graph.calls.index('pose_estimator/capture_reference') + 1
+    assert switched == [(False, 0), (True, captured), (False, len(graph.calls))]
+
+
+def test_a_series_meets_each_start_anew():
+    graph = FakeGraph()
+    experiment = Experiment(graph, Plan(runs=2), 'fake')
+    experiment.prepare()
+    outcomes = [experiment.run(seed)[0] for seed in (0, 1)]
+    assert [outcome.converged for outcome in outcomes] == [True, True]
+    assert outcomes[0].duration == pytest.approx(outcomes[1].duration, abs=0.05)
+    assert graph.calls.count('pose_estimator/capture_reference') == 1
+
+
+def test_without_a_simulator_the_arm_stays_where_it_is():
+    graph = FakeGraph()
+    graph._error = np.array((0.02, 0, 0, 0, 0.1, 0))
+    graph.recorder.add_truth = lambda *_: None  # a real arm does not know
+    outcome, _ = do(graph, simulated=False)
+    assert not [call for call in graph.calls if 'simulator' in call or 'capture' in call]
+    assert outcome.converged
+    assert outcome.errors_from == 'estimate'
+    np.testing.assert_allclose(outcome.start, np.array((0.02, 0, 0, 0, 0.1, 0)) * (1 - 0.04 * GAIN), atol=1e-9)
+
+
+def test_a_controller_that_does_not_start_is_said():
+    graph = FakeGraph()
+    experiment = Experiment(graph, Plan(), 'fake')
+    experiment.prepare()
+    graph.recorder.add_servo_status = lambda word: None
+    with pytest.raises(ExperimentError, match='the controller to start'):
+        experiment.run(0)
+
+
+@pytest.mark.parametrize('wrong', [{'max_duration': 0.0}, {'runs': 0}, {'runs': 2, 'simulated': False}])
+def test_impossible_plans_are_refused(wrong):
+    with pytest.raises(ParameterError, match='should be'):
+        Plan(**wrong)
+
+
+def test_the_recorder_takes_only_what_comes_after_the_beginning():
+    graph = FakeGraph()
+    graph.wait(lambda: False, 1.0)
+    beginning = graph.now()
+    graph.recorder.begin(beginning)
+    graph.wait(lambda: False, 0.4)
+    recording = graph.recorder.end(se3.inverse(np.eye(4)), wall_clock=False)
+    assert recording.trajectory.time.min() > 0
+    assert len(recording.trajectory) == len(recording.frames) == 10
