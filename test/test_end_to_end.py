@@ -1,0 +1,97 @@
+"""The whole loop: separate processes, real DDS, rendered images, started as a user starts it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from cnn_vs_ros.demo.graph import NODES
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 240.0
+
+
+def start_demo(output, *arguments):
+    environment = {name: value for name, value in os.environ.items() if name != 'ROS_DOMAIN_ID'}
+    return subprocess.Popen(
+        [sys.executable, '-m', 'cnn_vs_ros', 'demo', '--headless', '--output', str(output), *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def node_processes(demo):
+    """Process ids of the nodes that a demo has started, by name."""
+    found = {}
+    for folder in Path('/proc').iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            parent = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])
+            command = (folder / 'cmdline').read_bytes().decode().split('\0')
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        names = [part.rpartition('.')[2] for part in command if part.startswith('cnn_vs_ros.nodes.')]
+        if parent == demo.pid and names:
+            found[names[0]] = int(folder.name)
+    return found
+
+
+def wait_until_servoing(demo, output):
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        log = output / 'latest' / 'logs' / 'pbvs_controller.log'
+        if log.exists() and 'servoing' in log.read_text():
+            return
+        assert demo.poll() is None, demo.stdout.read()
+        assert time.monotonic() < deadline, 'the demo did not begin to servo'
+        time.sleep(0.05)
+
+
+def test_the_demo_converges_and_leaves_its_results(tmp_path):
+    demo = start_demo(tmp_path, '--batch', '2', '--seed', '1')
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 0, output
+    last = output.splitlines()[-1]
+    assert re.fullmatch(r'servo: converged in [\d.]+ s, 0\.\d\d mm, 0\.\d{3} deg \(scene_agnostic\)', last)
+
+    folder = tmp_path / 'latest'
+    summary = json.loads((folder / 'summary.json').read_text())
+    assert summary['converged'] is True
+    assert summary['errors_from'] == 'ground_truth'
+    assert summary['translation_error_mm'] < 1.0
+    assert summary['rotation_error_deg'] < 0.2
+    assert summary['images_lost'] == 0
+    assert summary['frames'] > 30
+    assert (summary['batch'], summary['seed'], len(summary['start'])) == (2, 1, 6)
+    assert cv2.imread(str(folder / 'report.png')) is not None
+    assert (folder / 'run.mp4').stat().st_size > 10_000
+    assert (folder / 'reference' / 'reference.yaml').is_file()
+
+
+@pytest.mark.parametrize('victim', ['pose_estimator', 'pbvs_controller'])
+def test_the_death_of_a_node_ends_the_demo_with_a_sentence(tmp_path, victim):
+    demo = start_demo(tmp_path, '--batch', '9', '--no-video')
+    try:
+        wait_until_servoing(demo, tmp_path)
+        nodes = node_processes(demo)
+        assert sorted(nodes) == sorted(NODES)
+        os.kill(nodes[victim], signal.SIGKILL)
+        output, _ = demo.communicate(timeout=PATIENCE)
+    finally:
+        demo.kill()
+    assert demo.returncode not in (0, 1)
+    assert output.splitlines()[-1] == (
+        f'demo: {victim} ended unexpectedly (killed by SIGKILL); all other nodes are stopped'
+    )
+    assert not [name for name, process in nodes.items() if Path(f'/proc/{process}').exists()]

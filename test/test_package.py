@@ -1,0 +1,161 @@
+"""The package is what package.xml, setup.py and pyproject.toml say it is."""
+
+import ast
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+import cnn_vs_ros
+from cnn_vs_ros import resources
+from cnn_vs_ros.demo.graph import NODES
+from cnn_vs_ros.errors import ResourceError
+
+ROOT = Path(__file__).resolve().parents[1]
+MANIFEST = ET.parse(ROOT / 'package.xml').getroot()
+PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+
+DEPENDENCIES = {
+    'cv2': 'python3-opencv',
+    'imageio_ffmpeg': 'ffmpeg',
+    'matplotlib': 'python3-matplotlib',
+    'mujoco': 'python3-mujoco-pip',
+    'numpy': 'python3-numpy',
+    'onnxruntime': 'python3-onnxruntime-pip',
+    'pinocchio': 'pinocchio',
+    'yaml': 'python3-yaml',
+}
+"""rosdep keys of the imports whose key is not their name."""
+
+
+def executables():
+    tree = ast.parse((ROOT / 'setup.py').read_text())
+    values = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+    return ast.literal_eval(values['EXECUTABLES'])
+
+
+def imports(folder):
+    for path in folder.rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name.partition('.')[0], path) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                yield node.module.partition('.')[0], path
+
+
+def test_manifest_says_format_name_version_and_licence():
+    assert MANIFEST.get('format') == '3'
+    assert MANIFEST.findtext('name') == PROJECT['name'] == 'cnn_vs_ros'
+    assert MANIFEST.findtext('version') == cnn_vs_ros.__version__
+    assert MANIFEST.findtext('license') == PROJECT['license']['text'] == 'Apache-2.0'
+    assert MANIFEST.findtext('export/build_type') == 'ament_python'
+    assert re.fullmatch(r'[\w.+-]+@[\w-]+(\.[\w-]+)+', MANIFEST.find('maintainer').get('email'))
+    assert 'Apache License' in (ROOT / 'LICENSE').read_text()
+
+
+def test_every_import_is_declared_by_its_rosdep_key():
+    declared = {element.text for element in MANIFEST if element.tag.endswith('depend')}
+    ours = {'cnn_vs_ros'} | sys.stdlib_module_names
+    for folder in (ROOT / 'cnn_vs_ros', ROOT / 'launch'):
+        for module, path in imports(folder):
+            if module not in ours and module != 'builtin_interfaces':  # comes with every message package
+                assert DEPENDENCIES.get(module, module) in declared, f'{module}, imported by {path}'
+
+
+def test_versions_are_pinned():
+    groups = [PROJECT['dependencies'], *PROJECT['optional-dependencies'].values()]
+    for requirement in (item for group in groups for item in group):
+        assert '==' in requirement or requirement.startswith('cnn_vs_ros['), requirement
+
+
+def test_the_demo_needs_no_torch():
+    extras = PROJECT['optional-dependencies']
+    groups = [PROJECT['dependencies'], extras['ros'], extras['simulation'], extras['report']]
+    assert extras['demo'] == ['cnn_vs_ros[ros,simulation,report]']
+    assert not [item for group in groups for item in group if item.startswith('torch')]
+    assert 'torch' not in {module for module, _ in imports(ROOT / 'cnn_vs_ros')}
+
+
+def test_the_core_does_not_import_ros():
+    for module, path in imports(ROOT / 'cnn_vs_ros'):
+        if module in ('rclpy', 'launch', 'launch_ros') or module.endswith('_msgs'):
+            assert path.is_relative_to(ROOT / 'cnn_vs_ros' / 'nodes'), path
+
+
+def test_every_node_of_the_demo_is_an_installed_executable():
+    assert sorted(NODES) == sorted(executables())
+
+
+@pytest.mark.parametrize('name', NODES)
+def test_every_executable_has_a_main(name):
+    specification = importlib.util.find_spec(f'cnn_vs_ros.nodes.{name}')
+    tree = ast.parse(Path(specification.origin).read_text())
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    # An installed script calls main() and exits with what it returns.
+    assert len(functions['main'].args.defaults) == len(functions['main'].args.args)
+
+
+def test_resources_are_found():
+    assert resources.share_directory() == ROOT
+    assert resources.resource_path('weights/scene_agnostic.onnx').is_file()
+    assert resources.config_path('fastdds.xml').is_file()
+
+
+def test_a_missing_resource_is_said_with_those_there_are():
+    with pytest.raises(ResourceError, match=r'expected resource/weights/nothing\.onnx .*scene_agnostic\.onnx'):
+        resources.resource_path('weights/nothing.onnx')
+
+
+def copy_sources(destination):
+    ignore = shutil.ignore_patterns('__pycache__')
+    for name in ('cnn_vs_ros', 'launch', 'config', 'resource'):
+        shutil.copytree(ROOT / name, destination / name, ignore=ignore)
+    for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / name, destination)
+
+
+needs_colcon = pytest.mark.skipif(
+    importlib.util.find_spec('colcon_core') is None, reason='colcon-common-extensions is not installed'
+)
+
+
+@needs_colcon
+def test_colcon_builds_it_as_an_ament_python_package(tmp_path):
+    source = tmp_path / 'src'
+    source.mkdir()
+    copy_sources(source)
+
+    def colcon(*arguments):
+        command = [sys.executable, '-m', 'colcon', '--log-base', str(tmp_path / 'log'), *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    # An invalid package.xml degrades it to plain python without a word.
+    assert colcon('list', '--base-paths', 'src').split() == ['cnn_vs_ros', 'src', '(ros.ament_python)']
+    colcon('build', '--base-paths', 'src')
+    prefix = tmp_path / 'install' / 'cnn_vs_ros'
+    share = prefix / 'share' / 'cnn_vs_ros'
+    assert (prefix / 'share/ament_index/resource_index/packages/cnn_vs_ros').is_file()
+    for name in (
+        'package.xml',
+        'config/servo.yaml',
+        'launch/servo.launch.py',
+        'resource/weights/scene_agnostic.onnx',
+    ):
+        assert (share / name).is_file(), name
+    assert sorted(path.name for path in (prefix / 'lib' / 'cnn_vs_ros').iterdir()) == sorted(NODES)
+    package = next(prefix.glob('lib/python3*/site-packages'))
+    found = subprocess.run(
+        [sys.executable, '-c', 'from cnn_vs_ros.resources import share_directory as s; print(s())'],
+        cwd=tmp_path,
+        env={'PYTHONPATH': str(package)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(found.stdout.strip()) == share.resolve()
