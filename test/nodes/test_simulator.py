@@ -91,12 +91,14 @@ def stamp_of(message) -> tuple[int, int]:
 
 
 def test_images_come_with_the_calibration_and_the_truth_of_their_stamp(robot):
-    robot.graph.spin_until(lambda: len(robot.images) >= 10, 'ten images')
-    infos = {stamp_of(info): info for info in robot.infos}
-    truths = {stamp_of(truth) for truth in robot.truths}
-    for image in robot.images[:10]:
-        info = infos[stamp_of(image)]
-        assert stamp_of(image) in truths
+    def complete() -> list[tuple[Image, CameraInfo]]:
+        infos = {stamp_of(info): info for info in robot.infos}
+        truths = {stamp_of(truth) for truth in robot.truths}
+        stamped = [(image, infos.get(stamp_of(image))) for image in robot.images if stamp_of(image) in truths]
+        return [(image, info) for image, info in stamped if info is not None]
+
+    robot.graph.spin_until(lambda: len(complete()) >= 10, 'ten images with calibration and truth')
+    for image, info in complete():
         assert image.header.frame_id == info.header.frame_id == 'camera_optical_frame'
         assert messages.image_from_message(image).shape == (480, 640, 3)
     assert messages.camera_from_message(info) == CAMERA
