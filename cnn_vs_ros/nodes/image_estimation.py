@@ -51,6 +51,11 @@ class ImageEstimation:
         """The reference servoed to, if one is set."""
         return self.estimator.reference
 
+    @property
+    def has_camera_info(self) -> bool:
+        """Whether a calibration has come, valid or not."""
+        return self._info is not None
+
     def take_camera_info(self, info: CameraInfo) -> None:
         """Take the calibration, if it is another than the one known."""
         names = ('width', 'height', 'distortion_model', 'd', 'k')

@@ -213,11 +213,13 @@ class PoseEstimatorNode(ManagedNode):
     def _image_taken_from_now(self) -> Image:
         """Wait for an image taken after this moment: the newest one may still show the arm in motion.
 
+        While no calibration has come, wait for that as well; without it, return the image for `capture` to refuse.
         Images that come meanwhile are estimated and answered for as always, so that nobody waits for them.
         """
         if not self.active:
             raise ImageError('the node should be active to capture an image but is not')
         requested, deadline = self._now(), time.monotonic() + CAPTURE_TIMEOUT
+        found: Image | None = None
         while time.monotonic() < deadline:
             info = self._take(self._info_subscription)
             if info is not None:
@@ -228,7 +230,11 @@ class PoseEstimatorNode(ManagedNode):
                 continue
             self._on_image(message)
             if messages.seconds(message.header.stamp) > requested:
-                return message
+                found = message
+                if self._estimation.has_camera_info:
+                    break
+        if found is not None:
+            return found
         raise ImageError(
             f'no image stamped after the request came on {self._image_subscription.topic_name} within '
             f'{CAPTURE_TIMEOUT:g} s: is the camera running, and is its clock that of this node?'

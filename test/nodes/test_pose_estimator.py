@@ -133,6 +133,8 @@ def test_capture_writes_the_folder(estimator, folder):
 
 def test_estimates_follow_the_capture(estimator):
     estimator.show_until('tracked', NEAR_PICTURE)
+    stamp = estimator.statuses[-1].header.stamp
+    estimator.graph.spin_until(lambda: estimator.poses[-1].header.stamp == stamp, 'the pose of that status')
     pose = estimator.poses[-1]
     relative = messages.pose_from_message(pose.pose.pose)
     translation, rotation = se3.pose_error(se3.inverse(NEAR) @ relative)
