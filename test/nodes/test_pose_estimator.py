@@ -132,14 +132,15 @@ def test_capture_writes_the_folder(estimator, folder):
 
 
 def test_estimates_follow_the_capture(estimator):
+    def arrived() -> bool:
+        relative = messages.pose_from_message(estimator.poses[-1].pose.pose)
+        translation, rotation = se3.pose_error(se3.inverse(NEAR) @ relative)
+        return translation < 1e-3 and rotation < np.radians(0.2)
+
     estimator.show_until('tracked', NEAR_PICTURE)
-    stamp = estimator.statuses[-1].header.stamp
-    estimator.graph.spin_until(lambda: estimator.poses[-1].header.stamp == stamp, 'the pose of that status')
+    # The tracker needs a few images for what is a leap from the picture shown before.
+    estimator.graph.spin_until(arrived, 'the pose of the picture', lambda: estimator.show(NEAR_PICTURE))
     pose = estimator.poses[-1]
-    relative = messages.pose_from_message(pose.pose.pose)
-    translation, rotation = se3.pose_error(se3.inverse(NEAR) @ relative)
-    assert translation < 2e-3
-    assert rotation < np.radians(0.4)
     assert pose.header.frame_id == 'desired_camera_optical_frame'
     assert (np.linalg.eigvalsh(pose.pose.covariance.reshape(6, 6)) > 0).all()
     assert 0 <= float(estimator.values['confidence']) <= 1
