@@ -174,7 +174,9 @@ class RosGraph:
     def _missing(self, links: Sequence[tuple[str, int]]) -> list[str]:
         missing = [f'service {name}' for name, client in self._clients.items() if not client.service_is_ready()]
         missing += [
-            f'a reader of {topic}' for topic, count in links if self._node.count_subscribers(topic) < count
+            f'a reader of {topic}'
+            for topic, count in links
+            if self._node.count_subscribers(self._node.resolve_topic_name(topic)) < count
         ]
         if self.recorder.image is None:
             missing.append('images on image_raw')
