@@ -2,7 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 # The first interpreter that runs and is 3.11 or 3.12: the wheels are pinned for these. Override: make PYTHON=/path.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
