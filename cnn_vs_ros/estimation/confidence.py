@@ -30,8 +30,8 @@ def features(alignment: Alignment, depth: float) -> dict[str, float]:
 
 
 # Weights of the features above, in their order, and the bias.
-_FINE = (1.5, 1.0, 0.5, 4.0, -1.0, -6.0)
-_GROSS = (3.0, 4.0, 0.5, 4.0, -0.5, -4.0)
+_FINE = (0.553, 1.174, 0.499, 3.004, -1.944, -14.749)
+_GROSS = (0.879, 4.251, 0.764, 1.665, -1.004, -9.591)
 
 
 def _probability(alignment: Alignment, depth: float, weights: tuple[float, ...]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -220,7 +221,9 @@ def execute_all(keys: Sequence[RunKey], folder: Path, workers: int) -> list[RunR
     file.mend()
     done = {record.key: record for record in file.read()}
     missing = [key for key in keys if key not in done]
-    bar = tqdm(total=len(keys), initial=len(keys) - len(missing), unit='run', smoothing=0.05, mininterval=1.0)
+    # In a log file every refresh is a line.
+    interval = 1.0 if sys.stderr.isatty() else 30.0
+    bar = tqdm(total=len(keys), initial=len(keys) - len(missing), unit='run', smoothing=0.05, mininterval=interval)
     with bar, multiprocessing.get_context('spawn').Pool(workers) as pool:
         for record in pool.imap_unordered(execute, missing):
             file.append(record)

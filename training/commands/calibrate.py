@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from training.errors import TrainingError
@@ -36,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     halves = []
     for half, seed in (('fit', arguments.seed), ('judge', arguments.seed + 1)):
         stream = calibration.samples(arguments.model, corpus, arguments.scenes // 2, seed)
-        halves.append(list(tqdm(stream, desc=half, unit='alignment')))
+        halves.append(
+            list(tqdm(stream, desc=half, unit='alignment', mininterval=1.0 if sys.stderr.isatty() else 30.0))
+        )
     arguments.output.mkdir(parents=True, exist_ok=True)
     result = {}
     for target in ('fine', 'gross'):
