@@ -132,7 +132,7 @@ class DifferentialIkNode(Node):
         try:
             velocities = self._joint_velocities(message)
         except VisualServoingError as error:
-            self._warn(f'zeros are sent: {error}')
+            self._warn(f'no motion: {error}')
             self._send_zeros()
             return
         self._send(velocities)
