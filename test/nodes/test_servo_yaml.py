@@ -1,0 +1,105 @@
+"""config/servo.yaml against the nodes that read it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rclpy.node import Node
+
+import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
+from cnn_vs_ros.demo.graph import NODES
+from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
+from cnn_vs_ros.nodes.experiment import ExperimentNode
+from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
+from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
+from cnn_vs_ros.nodes.simulator import Simulator
+
+FILE = Path(__file__).resolve().parents[2] / 'config' / 'servo.yaml'
+DOMAIN = 95
+
+
+class SimulatorParameters(Node):
+    """The simulator's parameters without its simulation."""
+
+    _declare_parameters = Simulator._declare_parameters
+
+    def __init__(self) -> None:
+        super().__init__('simulator')
+        self._declare_parameters()
+
+
+MAKERS = {
+    'simulator': SimulatorParameters,
+    'pose_estimator': PoseEstimatorNode,
+    'pbvs_controller': PbvsControllerNode,
+    'differential_ik': DifferentialIkNode,
+    'experiment': ExperimentNode,
+}
+
+
+def flat(values: dict, prefix: str = '') -> dict:
+    result: dict = {}
+    for name, value in values.items():
+        result |= flat(value, f'{prefix}{name}.') if isinstance(value, dict) else {prefix + name: value}
+    return result
+
+
+def declared(name: str, *arguments: str) -> dict:
+    """Parameters of a node by name, with their values."""
+    rclpy.init(args=['--ros-args', *arguments], domain_id=DOMAIN)
+    try:
+        node = MAKERS[name]()
+        parameters = {key: item.value for key, item in node._parameters.items()}
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+    return parameters
+
+
+@pytest.fixture(scope='module')
+def sections() -> dict:
+    return {key: flat(value['ros__parameters']) for key, value in yaml.safe_load(FILE.read_text()).items()}
+
+
+def test_has_a_section_for_each_node_in_any_namespace(sections):
+    assert sorted(sections) == sorted(f'/**/{name}' for name in NODES)
+
+
+@pytest.mark.parametrize('name', NODES)
+def test_every_entry_is_a_parameter_of_its_node_and_reaches_it(sections, name):
+    section = sections[f'/**/{name}']
+    values = declared(name, '--params-file', str(FILE), '-r', '__ns:=/somewhere/else')
+    assert set(section) <= set(values)
+    assert {key: values[key] for key in section} == section
+
+
+@pytest.mark.parametrize('name', NODES)
+def test_shows_every_parameter_of_its_node_with_the_default(sections, name):
+    section, defaults = sections[f'/**/{name}'], declared(name)
+    own = {key: value for key, value in defaults.items() if not key.startswith(('use_sim_time', 'qos_overrides'))}
+    optional = {'joints', 'robot_description', 'start_type_description_service'}
+    assert set(own) - optional <= set(section)
+    assert {key: own[key] for key in section} == section
+
+
+def test_documentation_names_every_parameter(sections):
+    text = (FILE.parents[1] / 'docs' / 'nodes.md').read_text()
+    missing = [
+        f'{node} {name}' for node, section in sections.items() for name in section if f'`{name}`' not in text
+    ]
+    assert not missing
+
+
+def test_documentation_names_every_topic_and_service():
+    text = (FILE.parents[1] / 'docs' / 'nodes.md').read_text()
+    makers = {'create_publisher', 'create_lifecycle_publisher', 'create_subscription', 'create_service'}
+    for name in ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik'):
+        tree = ast.parse((FILE.parents[1] / 'cnn_vs_ros' / 'nodes' / f'{name}.py').read_text())
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') in makers:
+                topic = call.args[1].value
+                assert f'`{topic}`' in text, f'{topic} of {name}'
