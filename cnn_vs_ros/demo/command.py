@@ -47,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     servo = parser.add_argument_group('the run')
     servo.add_argument('--model', help="a shipped model's name or a .onnx file (default: scene_agnostic)")
     servo.add_argument(
+        '--lost-behaviour',
+        choices=('stop', 'retreat'),
+        default='retreat',
+        help='when the reference is out of sight: stop, or back off along the optical axis, by 15 cm at most, '
+        'to see more (default: retreat)',
+    )
+    servo.add_argument(
         '--max-duration',
         type=_positive,
         default=60.0,
@@ -130,7 +137,7 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     return {
         'simulator': simulator,  # its clock is the source of the simulated time
         'pose_estimator': {**clock, **estimator},
-        'pbvs_controller': clock,
+        'pbvs_controller': {**clock, 'lost_behaviour': arguments.lost_behaviour},
         'differential_ik': clock,
         EXPERIMENT: {**clock, **experiment},
     }
