@@ -61,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='simulated seconds of a run (default: 60)',
     )
     servo.add_argument(
+        '--settle',
+        type=_positive,
+        default=0.3,
+        metavar='S',
+        help='seconds to go on recording after arrival, before the final error is measured (default: 0.3)',
+    )
+    servo.add_argument(
         '--real-time',
         action='store_true',
         help='as on a real robot, nobody waits for anybody (default: simulated time waits for slow computers)',
@@ -131,6 +138,7 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
         'required': arguments.require or 0,
         'perturbed': arguments.perturbed,
         'max_duration': arguments.max_duration,
+        'settle_time': arguments.settle,
         'output_folder': str(folder),
         'video': not arguments.no_video,
     }
