@@ -95,7 +95,7 @@ def controller(graph):
 
 
 def test_sends_zeros_until_started(controller):
-    assert controller.status == 'idle'
+    controller.graph.spin_until(lambda: controller.status == 'idle', 'the status idle')
     controller.graph.spin_until(lambda: len(controller.twists) > 10, 'twists', controller.estimate)
     assert not any(messages.twist_from_message(message.twist).any() for message in controller.twists)
     assert controller.status == 'idle'

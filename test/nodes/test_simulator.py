@@ -239,6 +239,7 @@ def test_in_lockstep_time_stands_still_while_a_command_is_owed(own_graph):
 def test_in_lockstep_a_silent_peer_is_waited_for_only_so_long(own_graph):
     robot = Robot(own_graph, lockstep=True, real_time_factor=0.0, lockstep_timeout=0.2)
     robot.command()
+    own_graph.spin_until(lambda: robot.clocks, 'the clock')
     clock = messages.seconds(robot.clocks[-1].clock)
     own_graph.spin_until(lambda: messages.seconds(robot.clocks[-1].clock) > clock + 1.0, 'time')
     own_graph.spin_until(lambda: np.abs(robot.velocities).max() < 1e-3, 'standstill')
