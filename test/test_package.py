@@ -10,12 +10,14 @@ import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cnn_vs_ros
 from cnn_vs_ros import resources
 from cnn_vs_ros.demo.graph import NODES
 from cnn_vs_ros.errors import ResourceError
+from test.scenes import CAMERA, drawn_texture, view
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ET.parse(ROOT / 'package.xml').getroot()
@@ -159,3 +161,18 @@ def test_colcon_builds_it_as_an_ament_python_package(tmp_path):
         check=True,
     )
     assert Path(found.stdout.strip()) == share.resolve()
+
+
+def test_the_python_of_the_readme_runs_as_it_stands():
+    texture = drawn_texture()
+    image = view(texture, np.eye(4))
+    block = re.search(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL).group(1)
+    names = {'image': image, 'current_image': image, 'camera': CAMERA}
+    exec(block, names)
+    assert names['twist'].shape == (6,)
+
+
+def test_the_readme_leads_to_files_that_exist():
+    targets = re.findall(r'\]\(([^)#:]+)(?:#[\w-]+)?\)', (ROOT / 'README.md').read_text())
+    assert len(targets) > 5
+    assert not [target for target in targets if not (ROOT / target).exists()]
