@@ -1,0 +1,218 @@
+"""The benchmark: its worlds, its disturbances, its methods and its bookkeeping."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.geometry import se3
+from test.scenes import drawn_texture
+from training.__main__ import main
+from training.benchmark import runs, summary
+from training.benchmark.conditions import CONDITIONS
+from training.benchmark.methods import METHODS, make_method
+from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
+from training.benchmark.methods.photometric import interaction_matrix
+from training.benchmark.runs import HARDEST, RunFile, RunKey, RunRecord, draw_start
+from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
+from training.calibration import fit_logistic, reliability
+
+
+@pytest.fixture(scope='module')
+def world():
+    return PlanarWorld(drawn_texture(width=1760, height=1440))
+
+
+@pytest.fixture(scope='module')
+def reference(world):
+    return Reference(Sensor(0).expose(world.image(np.eye(4))), CAMERA, DEPTH)
+
+
+def test_starts_grow_with_the_batch_as_in_the_paper():
+    for batch in (0, 3, 9):
+        vectors = np.array([se3.pose_vector(draw_start(batch, run, 0)) for run in range(3000)])
+        np.testing.assert_allclose(vectors[:, :3].std(axis=0), batch / 9 * HARDEST[:3], rtol=0.06, atol=1e-9)
+        np.testing.assert_allclose(vectors[:, 3:5].std(axis=0), batch / 9 * HARDEST[3:5], rtol=0.06, atol=1e-9)
+    np.testing.assert_allclose(HARDEST, [0.04, 0.04, 0.02, *np.deg2rad([20, 20, 50])])
+
+
+def test_the_world_shows_points_where_they_project(world):
+    texture = np.zeros_like(world.texture)
+    texture[700:704, 900:904] = 255
+    pose = se3.from_pose_vector([0.02, -0.01, 0.03, 0.2, -0.1, 0.4])
+    image = PlanarWorld(texture).image(pose)
+    height, width = texture.shape
+    point = np.array([(901.5 - (width - 1) / 2) / 2400, (701.5 - (height - 1) / 2) / 2400, DEPTH])
+    expected = CAMERA.project(pose[:3, :3] @ point + pose[:3, 3])
+    rows, columns = np.nonzero(image > 60)
+    np.testing.assert_allclose([columns.mean(), rows.mean()], expected, atol=0.6)
+
+
+def test_the_sensor_adds_the_noise_it_says():
+    picture = Sensor(1).expose(np.full((480, 640), 128.0, np.float32))
+    assert picture.std() == pytest.approx(2.0, rel=0.05)
+    np.testing.assert_array_equal(picture, Sensor(1).expose(np.full((480, 640), 128.0, np.float32)))
+
+
+@pytest.mark.parametrize('name', CONDITIONS)
+def test_disturbances_repeat_with_their_seed_and_change_with_the_step(name, world):
+    view = world.image(np.eye(4))
+    first, again = (CONDITIONS[name](5, world.texture) for _ in range(2))
+    np.testing.assert_array_equal(first(view, 3), again(view, 3))
+    moving = name in ('perturbed', 'occlusion', 'lighting')
+    assert (np.abs(first(view, 3) - first(view, 60)).max() > 1) == moving
+    assert (np.abs(first(view, 3) - view).max() > 1) == (name != 'nominal')
+
+
+def test_occluders_cover_up_to_two_fifths():
+    view, occluder = np.full((480, 640), 300.0, np.float32), np.zeros((1440, 1760), np.uint8)
+    shares = [float((CONDITIONS['occlusion'](seed, occluder)(view, 10) < 1).mean()) for seed in range(40)]
+    assert min(shares) > 0.01
+    assert max(shares) < 0.45
+    assert 0.1 < np.mean(shares) < 0.35
+
+
+def test_interaction_matrix_agrees_with_moving_the_camera(world):
+    """The image changes by L_I times the camera's small motion, to first order."""
+    camera = CAMERA.resized(160, 120)
+    smooth = PlanarWorld(world.texture, camera, DEPTH)
+
+    def view(motion):
+        import cv2
+
+        big = smooth.image(se3.inverse(se3.exp(motion)))
+        return cv2.GaussianBlur(big, (0, 0), 3.0)
+
+    still = view(np.zeros(6))
+    interaction = interaction_matrix(still, camera, DEPTH)
+    for axis, size in zip(np.eye(6), [4e-4] * 3 + [2e-3] * 3, strict=True):
+        changed = (view(size * axis) - view(-size * axis)).reshape(120, 160)[12:-12, 12:-12].ravel()
+        predicted = 2 * size * (interaction @ axis).reshape(120, 160)[12:-12, 12:-12].ravel()
+        assert np.corrcoef(changed, predicted)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_every_method_moves_towards_the_goal_from_near(name, world, reference):
+    method = make_method(name)
+    method.start(reference, 0)
+    sensor = Sensor(3)
+    pose = se3.from_pose_vector([0.003, -0.002, 0.002, 0.01, 0.01, 0.03])
+    start = se3.pose_error(pose)
+    for _ in range(12):
+        answer = method.step(sensor.expose(world.image(se3.inverse(pose))))
+        assert answer.motion is not None
+        pose = pose @ se3.exp(answer.motion)
+    end = se3.pose_error(pose)
+    # The coarse matcher is good to a few millimetres; the others must halve the error.
+    assert end[0] < max(0.5 * start[0], 0.006 if name == 'scene_agnostic_coarse' else 0.0)
+
+
+def test_steps_are_limited_in_length_and_keep_their_direction():
+    motion = limited(np.array([0.3, 0.4, 0.0, 0.0, 0.0, 0.1]))
+    assert np.linalg.norm(motion[:3]) == pytest.approx(MAX_STEP[0])
+    np.testing.assert_allclose(motion / motion[0], [1, 4 / 3, 0, 0, 0, 1 / 3])
+    assert 0 < GAIN < 1
+
+
+def record(method='sift', batch=0, run=0, converged=True, **changes):
+    key = RunKey(method, 'wood', 'nominal', batch, run, 0)
+    values = {'error_mm': 0.1, 'error_deg': 0.01, 'steps': 30, 'start_mm': 5.0, 'start_deg': 3.0}
+    return RunRecord(key=key, converged=converged, **{**values, **changes})
+
+
+def test_runs_are_kept_and_a_line_cut_short_is_dropped(tmp_path):
+    file = RunFile(tmp_path)
+    file.append(record(run=0))
+    file.append(record(run=1, hold_mm=[0.1, 0.2], tracked_ms=4.0))
+    with file.path.open('a') as stream:
+        stream.write('{"key": {"meth')
+    file.mend()
+    file.append(record(run=2))
+    assert [item.key.run for item in file.read()] == [0, 1, 2]
+    assert list(file.read())[1] == record(run=1, hold_mm=[0.1, 0.2], tracked_ms=4.0)
+
+
+def test_a_second_call_runs_only_what_is_missing(tmp_path, monkeypatch):
+    keys = [RunKey('sift', 'wood', 'nominal', 0, run, 0) for run in range(3)]
+    RunFile(tmp_path).append(record(run=0))
+    RunFile(tmp_path).append(record(run=2))
+    asked = []
+
+    class InlinePool:
+        def __init__(self, workers):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def imap_unordered(self, function, missing):
+            asked.extend(missing)
+            return [record(run=key.run) for key in missing]
+
+    monkeypatch.setattr(runs.multiprocessing, 'get_context', lambda _: type('C', (), {'Pool': InlinePool}))
+    records = runs.execute_all(keys, tmp_path, workers=1)
+    assert asked == [keys[1]]
+    assert [item.key for item in records] == keys
+
+
+def test_a_lost_method_ends_the_run_where_it_stands(monkeypatch, world, reference):
+    class Blind:
+        def start(self, *_):
+            pass
+
+        def step(self, image):
+            return Step(None)
+
+    monkeypatch.setattr(runs, '_method', lambda name: Blind())
+    monkeypatch.setattr(runs, '_reference', lambda *_: reference)
+    monkeypatch.setattr(runs, 'scene', lambda name: world)
+    monkeypatch.setattr(runs, '_occluder', lambda: world.texture)
+    result = runs.execute(RunKey('sift', 'wood', 'nominal', 5, 1, 0))
+    assert not result.converged
+    assert result.error_mm == pytest.approx(result.start_mm)
+    assert result.steps == 3
+
+
+def test_summary_has_the_shape_that_is_promised(tmp_path):
+    records = [record(batch=b, run=r, converged=b < 5, tracked_ms=3.0) for b in (0, 9) for r in range(4)]
+    result = summary.write(records, tmp_path)
+    figures = json.loads((tmp_path / 'summary.json').read_text())['sift']['nominal']
+    assert figures == result['sift']['nominal']
+    assert figures['converged'] == 0.5
+    assert figures['per_batch'] == [1.0, *[None] * 8, 0.0]
+    assert (figures['runs'], figures['tracked_frame_ms'], figures['acquisition_ms']) == (8, 3.0, None)
+    assert figures['median_error_mm'] == pytest.approx(0.1)
+    assert '| sift | nominal | 8 | 50.0 % |' in (tmp_path / 'table.md').read_text()
+    assert (tmp_path / 'convergence.png').stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--methods', 'magic'], 'method should be among dvs_ssd'),
+        (['--scenes', 'moon'], 'scene should be among prints'),
+        (['--condition', 'fog'], 'condition should be among nominal'),
+        (['--batches', '12'], 'batch should be among 0, 1'),
+        (['--runs', '0'], 'at least 1 but is 0'),
+    ],
+)
+def test_bad_requests_are_told_in_a_sentence(arguments, message, tmp_path, capsys):
+    assert main(['benchmark', '--output', str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_logistic_fit_recovers_the_probabilities_it_was_drawn_from():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(4000, 2))
+    truth = 1 / (1 + np.exp(-(features @ (2.0, -1.0) + 0.5)))
+    labels = (rng.random(4000) < truth).astype(float)
+    weights = fit_logistic(features, labels)
+    np.testing.assert_allclose(weights, [2.0, -1.0, 0.5], atol=0.2)
+    rows, error = reliability(truth, labels)
+    assert error < 0.03
+    assert sum(count for _, _, count in rows) == 4000
+    assert reliability(np.full(4000, 0.99), labels)[1] > 0.3
