@@ -65,7 +65,7 @@ def lighting(seed: int, occluder: np.ndarray) -> Disturbance:
 
 
 def occlusion(seed: int, occluder: np.ndarray) -> Disturbance:
-    """Three objects cut from another picture, 10 to 40 % of the image in all, that move over and partly out of it."""
+    """Three objects cut from another picture, 10 to 40 % of the image in all; they move, partly out of view."""
     rng = np.random.default_rng((seed, 2))
     total = rng.uniform(0.1, 0.4)
     shares = rng.dirichlet(np.full(3, 4.0)) * total
