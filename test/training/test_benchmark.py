@@ -68,7 +68,6 @@ def test_disturbances_repeat_with_their_seed_and_change_with_the_step(name, worl
 def test_occluders_cover_up_to_two_fifths():
     view, occluder = np.full((480, 640), 300.0, np.float32), np.zeros((1440, 1760), np.uint8)
     shares = [float((CONDITIONS['occlusion'](seed, occluder)(view, 10) < 1).mean()) for seed in range(40)]
-    assert min(shares) > 0.01
     assert max(shares) < 0.45
     assert 0.1 < np.mean(shares) < 0.35
 
