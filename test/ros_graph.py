@@ -75,6 +75,7 @@ class Graph:
         }
         self._folder = folder
         self._processes: list[NodeProcess] = []
+        self._clients: dict = {}
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node('observer', namespace=self.namespace, context=self.context)
@@ -122,11 +123,14 @@ class Graph:
 
     def call(self, service_type: type, name: str, request: object | None = None, each: Callable | None = None):
         """Response of a service."""
-        client = self.node.create_client(service_type, name)
-        self.spin_until(client.service_is_ready, f'the service {name}', each)
-        future = client.call_async(request or service_type.Request())
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(service_type, name)
+            self.spin_until(self._clients[name].service_is_ready, f'the service {name}', each)
+            # Ready says that the service is known here; that it knows this client, which it must to answer, takes
+            # a moment more and cannot be asked for.
+            self.spin(0.3)
+        future = self._clients[name].call_async(request or service_type.Request())
         self.spin_until(future.done, f'the answer of {name}', each)
-        self.node.destroy_client(client)
         return future.result()
 
     def now(self):

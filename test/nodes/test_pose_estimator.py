@@ -57,9 +57,10 @@ class Estimator:
     def values(self) -> dict[str, str]:
         return {item.key: item.value for item in self.statuses[-1].status[0].values} if self.statuses else {}
 
-    def show(self, image: np.ndarray, camera: PinholeCamera | None = CAMERA) -> float:
+    def show(self, image: np.ndarray, camera: PinholeCamera | None = CAMERA, age: int = 0) -> float:
         """Publish an image with its camera_info (an uncalibrated one for None) and return the stamp."""
         stamp = self.graph.now()
+        stamp.sec -= age
         info = CameraInfo(width=image.shape[1], height=image.shape[0])
         if camera is not None:
             info = messages.camera_to_message(camera, stamp, 'camera_optical_frame')
@@ -76,8 +77,8 @@ class Estimator:
             lambda: self.show(image, camera),
         )
 
-    def call(self, name: str, image: np.ndarray | None = REFERENCE_PICTURE):
-        each = None if image is None else lambda: self.show(image)
+    def call(self, name: str, image: np.ndarray = REFERENCE_PICTURE, age: int = 0):
+        each = lambda: self.show(image, age=age)  # noqa: E731
         return self.graph.call(Trigger, f'pose_estimator/{name}', each=each)
 
 
@@ -117,10 +118,10 @@ def test_without_a_reference_every_image_is_answered_by_no_reference(waiting, fo
     assert 'should hold image.png' in answer.message
 
 
-def test_no_reference_can_be_captured_without_a_new_image(waiting, folder):
-    answer = waiting.call('capture_reference', image=None)
+def test_an_image_taken_before_the_request_is_not_captured(waiting, folder):
+    answer = waiting.call('capture_reference', age=100)
     assert not answer.success
-    assert 'no image' in answer.message
+    assert 'no image stamped after the request' in answer.message
     assert not folder.exists()
 
 
