@@ -71,19 +71,23 @@ def occlusion(seed: int, occluder: np.ndarray) -> Disturbance:
     shares = rng.dirichlet(np.full(3, 4.0)) * total
     objects = []
     for share in shares:
-        path = _Drift.draw(rng, np.array([0.0, 0.0, -2.0]), np.array([1.0, 1.0, 2.0]), 0.12)
+        path = _Drift.draw(rng, np.array([0.15, 0.15, -2.0]), np.array([0.85, 0.85, 2.0]), 0.12)
         corner = (rng.integers(0, occluder.shape[0] - 480), rng.integers(0, occluder.shape[1] - 640))
-        count = int(rng.integers(5, 10))
-        angles, radii = np.sort(rng.uniform(0, 2 * np.pi, count)), rng.uniform(0.7, 1.35, count)
-        objects.append((float(share), path, corner, angles, radii))
+        count = int(rng.integers(6, 11))
+        angles = 2 * np.pi * (np.arange(count) + rng.uniform(-0.35, 0.35, count)) / count
+        outline = rng.uniform(0.7, 1.35, (count, 1)) * np.stack(
+            [1.2 * np.cos(angles), np.sin(angles) / 1.2], axis=1
+        )
+        outline /= np.sqrt(cv2.contourArea(outline.astype(np.float32)))
+        objects.append((float(share), path, corner, outline))
 
     def cover(view: np.ndarray, step: int) -> np.ndarray:
         height, width = view.shape
         view = view.copy()
-        for share, path, (top, left), angles, radii in objects:
+        for share, path, (top, left), outline in objects:
             x, y, turn = path.at(step)
-            reach = np.sqrt(share * height * width / np.pi) * radii
-            points = np.stack([np.cos(angles + turn) * reach * 1.15, np.sin(angles + turn) * reach / 1.15], axis=1)
+            rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+            points = np.sqrt(share * height * width) * outline @ rotation.T
             mask = np.zeros(view.shape, np.uint8)
             cv2.fillPoly(mask, [(points + np.array([x * width, y * height])).astype(np.int32)], 1)
             np.copyto(view, occluder[top : top + height, left : left + width].astype(np.float32), where=mask > 0)
