@@ -38,7 +38,10 @@ class Robot:
         self.statuses = graph.node.create_publisher(DiagnosticArray, 'pose_status', 10)
         self.commands = graph.node.create_publisher(Float64MultiArray, 'forward_velocity_controller/commands', 1)
         self.process = graph.start('simulator', scene='low_texture', noise=0.0, **parameters)
-        graph.spin_until(lambda: self.images and self.commands.get_subscription_count(), 'the first image')
+        graph.spin_until(lambda: self.images and self.truths, 'the first image and its truth')
+        graph.spin_until(self.commands.get_subscription_count, 'a listener to commands')
+        if parameters.get('lockstep'):
+            graph.spin_until(lambda: self.clocks, 'the clock')
 
     @property
     def velocities(self) -> np.ndarray:
@@ -239,7 +242,6 @@ def test_in_lockstep_time_stands_still_while_a_command_is_owed(own_graph):
 def test_in_lockstep_a_silent_peer_is_waited_for_only_so_long(own_graph):
     robot = Robot(own_graph, lockstep=True, real_time_factor=0.0, lockstep_timeout=0.2)
     robot.command()
-    own_graph.spin_until(lambda: robot.clocks, 'the clock')
     clock = messages.seconds(robot.clocks[-1].clock)
     own_graph.spin_until(lambda: messages.seconds(robot.clocks[-1].clock) > clock + 1.0, 'time')
     own_graph.spin_until(lambda: np.abs(robot.velocities).max() < 1e-3, 'standstill')
