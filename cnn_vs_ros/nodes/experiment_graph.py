@@ -36,6 +36,12 @@ HURRIED_CALL_TIMEOUT = 2.0
 SILENCE_TIMEOUT = 15.0
 """Seconds of wall time without any message after which the graph is given up."""
 
+REQUEST_PERIOD = 10.0
+"""Seconds of wall time after which a request without an answer is sent again; all our services may be repeated."""
+
+MATCHING_TIME = 0.5
+"""Seconds from the discovery of a service to the first request: the service has to discover its client as well."""
+
 _POLL_PERIOD = 0.2
 _LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVICES = ('pbvs_controller/start', 'pbvs_controller/stop', 'pose_estimator/load_reference')
@@ -88,15 +94,16 @@ class RosGraph:
 
     def call(self, service: str) -> None:
         """Call a Trigger service. Raises ExperimentError unless it succeeds."""
-        response = self._result(self._clients[service].call_async(Trigger.Request()), service)
+        response = self._result(lambda: self._clients[service].call_async(Trigger.Request()), service)
         if not response.success:
             raise ExperimentError(f'{service} failed: {response.message}')
 
     def set_start(self, batch: int, seed: int) -> None:
         """Choose where simulator/move_to_start goes."""
-        assert self._simulator_parameters is not None
+        client = self._simulator_parameters
+        assert client is not None
         parameters = [Parameter('start.batch', value=batch), Parameter('start.seed', value=seed)]
-        response = self._result(self._simulator_parameters.set_parameters(parameters), 'simulator/set_parameters')
+        response = self._result(lambda: client.set_parameters(parameters), 'simulator/set_parameters')
         for result in response.results:
             if not result.successful:
                 raise ExperimentError(f'the simulator refuses the start: {result.reason}')
@@ -104,7 +111,7 @@ class RosGraph:
     def set_perturbations(self, on: bool) -> None:
         """Switch moving lights and occluders."""
         request = SetBool.Request(data=on)
-        response = self._result(self._clients[_PERTURBATIONS].call_async(request), _PERTURBATIONS)
+        response = self._result(lambda: self._clients[_PERTURBATIONS].call_async(request), _PERTURBATIONS)
         if not response.success:
             raise ExperimentError(f'{_PERTURBATIONS} failed: {response.message}')
 
@@ -154,8 +161,8 @@ class RosGraph:
 
     def estimator_parameters(self, *names: str) -> list[Any]:
         """Values of parameters of pose_estimator."""
-        future = self._estimator_parameters.get_parameters(list(names))
-        response = self._result(future, 'pose_estimator/get_parameters')
+        client = self._estimator_parameters
+        response = self._result(lambda: client.get_parameters(list(names)), 'pose_estimator/get_parameters')
         return [parameter_value_to_python(value) for value in response.values]
 
     def wait_until_up(self, seconds: float, links: Sequence[tuple[str, int]] = ()) -> None:
@@ -170,9 +177,17 @@ class RosGraph:
                 raise ExperimentError(f'waited {seconds:g} s in vain for {", ".join(missing)}')
             self._check_interrupted()
             time.sleep(_POLL_PERIOD / 2)
+        time.sleep(MATCHING_TIME)
 
     def _missing(self, links: Sequence[tuple[str, int]]) -> list[str]:
         missing = [f'service {name}' for name, client in self._clients.items() if not client.service_is_ready()]
+        # A request sent before its service is discovered is lost without a word.
+        parameters = {'pose_estimator': self._estimator_parameters, 'simulator': self._simulator_parameters}
+        missing += [
+            f'the parameters of {name}'
+            for name, client in parameters.items()
+            if client is not None and not client.services_are_ready()
+        ]
         missing += [
             f'a reader of {topic}'
             for topic, count in links
@@ -188,15 +203,18 @@ class RosGraph:
                 raise ExperimentError(self._failure)
             raise KeyboardInterrupt
 
-    def _result(self, future: Future, what: str) -> Any:
+    def _result(self, request: Callable[[], Future], what: str) -> Any:
         deadline = time.monotonic() + self._call_timeout
-        answered = threading.Event()
-        future.add_done_callback(lambda _: answered.set())
-        while not answered.wait(_POLL_PERIOD):
-            self._check_interrupted()
-            if time.monotonic() > deadline:
-                raise ExperimentError(f'{what} has not answered for {self._call_timeout:g} s')
-        return future.result()
+        while time.monotonic() < deadline:
+            future = request()
+            answered = threading.Event()
+            future.add_done_callback(lambda _, answered=answered: answered.set())
+            again = time.monotonic() + min(self._call_timeout, REQUEST_PERIOD)
+            while time.monotonic() < again:
+                self._check_interrupted()
+                if answered.wait(_POLL_PERIOD):
+                    return future.result()
+        raise ExperimentError(f'{what} has not answered for {self._call_timeout:g} s')
 
     # Messages
 
