@@ -45,8 +45,9 @@ $(shell rm -f $(VENV)/.demo $(VENV)/.test)
 endif
 
 $(BIN)/python:
-	@test -n '$(PYTHON)' || { echo 'error: Python 3.11 or 3.12 with venv is needed, and neither is on the PATH; \
-	on Debian or Ubuntu: sudo apt-get install python3-venv; or name one: make PYTHON=/path/to/python3.12'; exit 1; }
+	@test -n '$(PYTHON)' || { \
+	echo 'error: Python 3.11 or 3.12 with venv is needed, and neither is on the PATH.'; \
+	echo 'On Debian or Ubuntu: sudo apt-get install python3-venv; or name one: make PYTHON=/path/to/python3.12'; exit 1; }
 	@echo 'making $(VENV) with $(PYTHON)'
 	@rm -rf $(VENV)
 	@'$(PYTHON)' -m venv $(VENV)
