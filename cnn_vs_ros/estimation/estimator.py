@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ReferenceFolderError
 from cnn_vs_ros.estimation import confidence
+from cnn_vs_ros.estimation.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.model_file import load_model
 from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, Alignment, PhotometricAlignment
+from cnn_vs_ros.estimation.plane_pose import PlanePose
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
@@ -29,8 +32,9 @@ _MIN_TRACK = 0.3
 class PoseEstimator:
     """Estimates the relative pose of a camera from its images and one reference.
 
-    The network finds the reference in the first image, or after it was lost (*acquire*); photometric alignment
-    refines the pose and follows it from image to image (*track*). One estimator serves one stream of images.
+    The network finds the reference in the first image, or after it was lost (*acquire*); where it does not, local
+    features have a try. Photometric alignment judges and refines what they propose, and follows the pose from
+    image to image (*track*). One estimator serves one stream of images.
     """
 
     def __init__(self, network: MatcherNetwork) -> None:
@@ -38,6 +42,7 @@ class PoseEstimator:
         self._reference: Reference | None = None
         self._aligner: PhotometricAlignment | None = None
         self._matcher: ReferenceMatcher | None = None
+        self._features: FeatureMatcher | None = None
         self._track: Array | None = None
         self._motion = np.eye(4)
         self._last = np.eye(4)
@@ -63,6 +68,7 @@ class PoseEstimator:
         pyramid = ImagePyramid(reference.image, reference.camera)
         self._matcher = ReferenceMatcher(self._network, pyramid, reference.camera, reference.depth)
         self._aligner = PhotometricAlignment(pyramid, reference.depth)
+        self._features = FeatureMatcher(pyramid, reference.camera, reference.depth)
         self._reference = reference
         self._last = np.eye(4)
         self.reset()
@@ -80,7 +86,7 @@ class PoseEstimator:
         result says LOST when the reference was not found. Raises ImageError for an image that cannot be the
         reference camera's and ReferenceFolderError before a reference is set.
         """
-        if self._reference is None or self._aligner is None or self._matcher is None:
+        if self._reference is None or self._aligner is None:
             raise ReferenceFolderError('a reference should be set before estimating: capture or load one')
         pyramid = ImagePyramid(image, self._reference.camera)
         status = PoseStatus.TRACKED
@@ -88,7 +94,7 @@ class PoseEstimator:
         found = self._follow(self._aligner, pyramid, motion)
         if found is None:
             status = PoseStatus.ACQUIRED
-            found = self._acquire(self._matcher, self._aligner, pyramid)
+            found = self._acquire(self._aligner, pyramid)
         if found is None:
             self.reset()
             self.details = {'confidence': 0.0}
@@ -102,13 +108,10 @@ class PoseEstimator:
         trusted = found is not None and confidence.match_probability(found, aligner.depth) > _MIN_TRACK
         return found if trusted else None
 
-    @staticmethod
-    def _acquire(
-        matcher: ReferenceMatcher, aligner: PhotometricAlignment, pyramid: ImagePyramid
-    ) -> Alignment | None:
+    def _acquire(self, aligner: PhotometricAlignment, pyramid: ImagePyramid) -> Alignment | None:
         best: Alignment | None = None
         best_probability = _MIN_MATCH
-        for hypothesis in matcher.hypotheses(pyramid):
+        for hypothesis in self._hypotheses(pyramid):
             found = aligner.align(pyramid, hypothesis.current_T_desired, ACQUIRE_STAGES)
             if found is None:
                 continue
@@ -118,6 +121,15 @@ class PoseEstimator:
             if best_probability > confidence.CERTAIN:
                 break
         return best
+
+    def _hypotheses(self, pyramid: ImagePyramid) -> Iterator[PlanePose]:
+        """The network's poses, then that of the features; each is computed only if those before it failed."""
+        if self._matcher is not None:
+            yield from self._matcher.hypotheses(pyramid)
+        if self._features is not None:
+            found = self._features.hypothesis(pyramid)
+            if found is not None:
+                yield found
 
     def _report(self, found: Alignment, status: PoseStatus) -> RelativePose:
         previous, self._track = self._track, found.current_T_desired

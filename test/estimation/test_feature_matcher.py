@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from cnn_vs_ros.estimation.feature_matcher import FeatureMatcher
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.geometry import se3
+from test.scenes import CAMERA, DEPTH, drawn_texture, view
+
+OFFSET = se3.from_pose_vector([0.03, -0.02, 0.02, 0.2, -0.1, 1.2])
+
+
+def pyramid(image):
+    return ImagePyramid(image, CAMERA)
+
+
+@pytest.mark.parametrize(('kind', 'bound'), [('sift', 0.002), ('orb', 0.006)])
+def test_features_find_the_pose_of_a_textured_scene(kind, bound):
+    texture = drawn_texture()
+    matcher = FeatureMatcher(pyramid(view(texture, np.eye(4), seed=1)), CAMERA, DEPTH, kind)
+    found = matcher.hypothesis(pyramid(view(texture, OFFSET, seed=2)))
+    translation, _ = se3.pose_error(se3.inverse(OFFSET) @ se3.inverse(found.current_T_desired))
+    assert translation < bound
+
+
+@pytest.mark.parametrize('image', [np.zeros((480, 640), np.uint8), view(drawn_texture(seed=50), OFFSET, seed=3)])
+def test_no_pose_without_agreement(image):
+    matcher = FeatureMatcher(pyramid(view(drawn_texture(), np.eye(4), seed=1)), CAMERA, DEPTH)
+    assert matcher.hypothesis(pyramid(image)) is None
+
+
+def test_a_reference_without_features_matches_nothing():
+    matcher = FeatureMatcher(pyramid(np.full((480, 640), 90, np.uint8)), CAMERA, DEPTH)
+    assert matcher.hypothesis(pyramid(view(drawn_texture(), OFFSET, seed=3))) is None
