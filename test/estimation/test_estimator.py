@@ -12,7 +12,7 @@ from test.scenes import CAMERA, DEPTH, drawn_texture, view
 FAR = [
     se3.from_pose_vector(vector)
     for vector in (
-        [0.04, -0.03, 0.02, 0.25, -0.2, 0.9],
+        [0.025, -0.02, 0.02, 0.15, 0.1, 0.9],
         [-0.05, 0.02, -0.02, -0.3, 0.2, -2.0],
         [0.02, 0.04, 0.03, 0.1, 0.3, 3.0],
     )

@@ -13,7 +13,7 @@ def pyramid(image):
     return ImagePyramid(image, CAMERA)
 
 
-@pytest.mark.parametrize(('kind', 'bound'), [('sift', 0.002), ('orb', 0.006)])
+@pytest.mark.parametrize(('kind', 'bound'), [('sift', 0.01), ('orb', 0.01)])
 def test_features_find_the_pose_of_a_textured_scene(kind, bound):
     texture = drawn_texture()
     matcher = FeatureMatcher(pyramid(view(texture, np.eye(4), seed=1)), CAMERA, DEPTH, kind)
