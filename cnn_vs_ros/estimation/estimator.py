@@ -45,6 +45,7 @@ class PoseEstimator:
         self._features: FeatureMatcher | None = None
         self._track: Array | None = None
         self._motion = np.eye(4)
+        self._images_lost = 0
         self._last = np.eye(4)
         self.details: dict[str, float] = {}
 
@@ -75,8 +76,8 @@ class PoseEstimator:
 
     def reset(self) -> None:
         """Forget the track: the next image is acquired from the image alone."""
-        self._track = None
-        self._motion = np.eye(4)
+        self._track, self._motion = None, np.eye(4)
+        self._images_lost = 0
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8, of the reference's size.
@@ -96,7 +97,8 @@ class PoseEstimator:
             status = PoseStatus.ACQUIRED
             found = self._acquire(self._aligner, pyramid)
         if found is None:
-            self.reset()
+            self._track, self._motion = None, np.eye(4)
+            self._images_lost += 1
             self.details = {'confidence': 0.0}
             return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
         return self._report(found, status)
@@ -123,16 +125,20 @@ class PoseEstimator:
         return best
 
     def _hypotheses(self, pyramid: ImagePyramid) -> Iterator[PlanePose]:
-        """The network's poses, then that of the features; each is computed only if those before it failed."""
-        if self._matcher is not None:
+        """The network's poses, then that of the features; each is computed only if those before it failed.
+
+        While the reference stays out of sight they take turns, so that an image is answered in time.
+        """
+        if self._matcher is not None and self._images_lost % 2 == 0:
             yield from self._matcher.hypotheses(pyramid)
-        if self._features is not None:
+        if self._features is not None and (self._images_lost == 0 or self._images_lost % 2 == 1):
             found = self._features.hypothesis(pyramid)
             if found is not None:
                 yield found
 
     def _report(self, found: Alignment, status: PoseStatus) -> RelativePose:
         previous, self._track = self._track, found.current_T_desired
+        self._images_lost = 0
         tracked = status is PoseStatus.TRACKED and previous is not None
         self._motion = previous @ se3.inverse(self._track) if tracked and previous is not None else np.eye(4)
         self._last = se3.inverse(self._track)
