@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.experiment import Experiment, Outcome, Plan, Recorder, series_summary
 from cnn_vs_ros.experiment.outcome import series_table
-from cnn_vs_ros.nodes.experiment_graph import RosGraph
+from cnn_vs_ros.nodes.experiment_graph import COMMANDS, RosGraph
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import stop_signals
 from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder, write_run
@@ -27,7 +27,8 @@ OVERVIEW_TOPIC = 'overview/image_raw'
 NOT_CONVERGED, FAILED, INTERRUPTED = 1, 2, 130
 """Exit statuses besides 0, which means that all runs, or as many as required, converged."""
 
-_ARM_LINKS = (('twist', 2), ('forward_velocity_controller/commands', 1))
+_ARM_LINKS = (('twist', 2), (COMMANDS, 2))
+"""Topics of the simulated arm with their readers, of whom this node is one."""
 
 
 class ExperimentNode(Node):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
+from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 
 from cnn_vs_ros.errors import VisualServoingError
@@ -26,6 +27,8 @@ from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.experiment import ExperimentError, Recorder
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
+
+COMMANDS = 'forward_velocity_controller/commands'
 
 CALL_TIMEOUT = 30.0
 """Seconds of wall time that a service may take to answer."""
@@ -76,6 +79,10 @@ class RosGraph:
         subscribe(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 50)
         subscribe(TwistStamped, 'twist', self._on_twist, 50)
         subscribe(String, 'servo_status', self._on_servo_status, _LATCHED)
+        self._commands: deque[Float64MultiArray] | None = None
+        if simulated:
+            self._commands = deque(maxlen=1)
+            subscribe(Float64MultiArray, COMMANDS, self._commands.append, 1)
 
     def watch(self, topic: str) -> None:
         """Record the images of a bystander's camera as well."""
@@ -193,8 +200,13 @@ class RosGraph:
             for topic, count in links
             if self._node.count_subscribers(self._node.resolve_topic_name(topic)) < count
         ]
+        # Two nodes may discover each other seconds after both have been discovered here: see that messages flow.
         if self.recorder.image is None:
             missing.append('images on image_raw')
+        if self.recorder.said is None:
+            missing.append('pose_status for an image')
+        if self._commands is not None and not self._commands:
+            missing.append(f'commands on {COMMANDS}')
         return missing
 
     def _check_interrupted(self) -> None:
