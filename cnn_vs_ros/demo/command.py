@@ -19,6 +19,7 @@ from cnn_vs_ros.report.folder import RunFolder, new_folder
 
 EXPERIMENT = 'experiment'
 FAILED = 2
+_STATUS = {0: 0, 3: 1}  # of the experiment, when it came to its end: converged or not
 _DESCRIPTION = """
 Servo a simulated arm to a reference image: capture the reference, move the arm to a start, servo, and report.
 The nodes are those of launch/servo.launch.py, here started as processes without a ROS installation.
@@ -108,8 +109,8 @@ def _run_nodes(arguments: argparse.Namespace, folder: Path) -> int:
     except Interrupted as interrupted:
         print(f'\ndemo: interrupted by {interrupted}; all nodes are stopped', file=sys.stderr)
         return 128 + interrupted.number
-    if ended.name == EXPERIMENT and ended.code in (0, 1):
-        return ended.code
+    if ended.name == EXPERIMENT and ended.code in _STATUS:
+        return _STATUS[ended.code]
     _explain(ended, processes)
     return FAILED
 

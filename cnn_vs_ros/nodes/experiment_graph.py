@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,10 +78,9 @@ class RosGraph:
         subscribe(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 50)
         subscribe(TwistStamped, 'twist', self._on_twist, 50)
         subscribe(String, 'servo_status', self._on_servo_status, _LATCHED)
-        self._commands: deque[Float64MultiArray] | None = None
+        self._commanded = not simulated
         if simulated:
-            self._commands = deque(maxlen=1)
-            subscribe(Float64MultiArray, COMMANDS, self._commands.append, 1)
+            subscribe(Float64MultiArray, COMMANDS, self._on_command, 1)
 
     def watch(self, topic: str) -> None:
         """Record the images of a bystander's camera as well."""
@@ -205,7 +203,7 @@ class RosGraph:
             missing.append('images on image_raw')
         if self.recorder.said is None:
             missing.append('pose_status for an image')
-        if self._commands is not None and not self._commands:
+        if not self._commanded:
             missing.append(f'commands on {COMMANDS}')
         return missing
 
@@ -251,6 +249,9 @@ class RosGraph:
 
     def _on_twist(self, message: TwistStamped) -> None:
         self.recorder.add_twist(_stamp(message), messages.twist_from_message(message.twist), time.monotonic())
+
+    def _on_command(self, _: Float64MultiArray) -> None:
+        self._commanded = True
 
     def _on_servo_status(self, message: String) -> None:
         self.recorder.add_servo_status(message.data)
