@@ -79,6 +79,14 @@ def test_the_demo_converges_and_leaves_its_results(tmp_path):
     assert (folder / 'reference' / 'reference.yaml').is_file()
 
 
+def test_a_run_that_does_not_converge_is_said_and_is_no_success(tmp_path):
+    demo = start_demo(tmp_path, '--batch', '9', '--max-duration', '0.2', '--no-video')
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 1, output
+    assert output.splitlines()[-1].startswith('servo: NOT converged, time ran out')
+    assert json.loads((tmp_path / 'latest' / 'summary.json').read_text())['converged'] is False
+
+
 @pytest.mark.parametrize('victim', ['pose_estimator', 'pbvs_controller'])
 def test_the_death_of_a_node_ends_the_demo_with_a_sentence(tmp_path, victim):
     demo = start_demo(tmp_path, '--batch', '9', '--no-video')
