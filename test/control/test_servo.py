@@ -238,3 +238,21 @@ def test_halt_takes_the_camera_to_stand_still():
     servo.halt()
     np.testing.assert_array_equal(servo.limiter.twist, np.zeros(6))
     np.testing.assert_array_equal(servo.history.motion(0.0, now), np.eye(4))
+
+
+def test_retuning_goes_on_from_the_present_state():
+    servo = make(retreat=Retreat(0.05, 0.04), history=MotionHistory())
+    now = moving(servo)
+    before, motion = servo.limiter.twist, servo.history.motion(0.0, now)
+    servo.retreat.record(np.array([0, 0, -0.01, 0, 0, 0]), 1.0)
+    servo.retune(make(gain=0.5, retreat=Retreat(0.05, 0.04), history=MotionHistory()))
+    assert servo.retreat.remaining == pytest.approx(0.03)
+    np.testing.assert_array_equal(servo.history.motion(0.0, now), motion)
+    after = servo.update(now + PERIOD)
+    assert np.linalg.norm((after - before)[:3]) <= 1.0 * PERIOD * (1 + 1e-3)
+    assert after.any()
+    for later in clock(1.0, now + PERIOD):
+        servo.add_estimate(RelativePose(START), later, later)
+        twist = servo.update(later)
+    # Image and twist are of one time here, so the history adds nothing: this is the law with the new gain.
+    np.testing.assert_allclose(twist, make(gain=0.5).law.twist(START), atol=1e-9)
