@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 
 from cnn_vs_ros.errors import VisualServoingError
-from training.commands import benchmark, calibrate, corpus, export, pretrain
+from training.commands import benchmark, calibrate, corpus, dataset, export, pretrain
 
 # A verb is a module of training.commands with SUMMARY, add_arguments and run; register it here.
 COMMANDS = {
     'corpus': corpus,
     'pretrain': pretrain,
+    'dataset': dataset,
     'export': export,
     'benchmark': benchmark,
     'calibrate': calibrate,
