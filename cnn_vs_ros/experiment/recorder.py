@@ -74,10 +74,12 @@ class Recorder:
     """The newest of everything, and between `begin` and `end` all of it.
 
     Messages may be added from one thread while another waits. Stamps are nanoseconds, of the image that a message
-    is about; those of twists are of their own. Poses are (4, 4), arrivals seconds of a steady clock.
+    is about; those of twists are of their own. Poses are (4, 4), arrivals seconds of a steady clock. Without `clips`
+    the images between the first and the last are compared to the reference but not kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clips: bool = True) -> None:
+        self._clips = clips
         self._changed = threading.Condition(threading.RLock())
         self.image: np.ndarray | None = None
         self.image_stamp = 0
@@ -110,7 +112,8 @@ class Recorder:
             recorded = self._records(stamp)
             reference = self.reference
         # Outside the lock: this is milliseconds of work.
-        frame = Frame(arrival, _jpeg(image), _ssd(image, reference)) if recorded else None
+        jpeg = _jpeg(image) if recorded and self._clips else b''
+        frame = Frame(arrival, jpeg, _ssd(image, reference)) if recorded else None
         with self._changed:
             self.image, self.image_stamp = image, stamp
             if frame is not None:
@@ -213,7 +216,7 @@ class Recorder:
             )
 
     def _clip(self, jpegs: dict[int, bytes]) -> Clip:
-        stamps = sorted(jpegs)
+        stamps = sorted(stamp for stamp, jpeg in jpegs.items() if jpeg)
         return Clip(
             tuple(1e-9 * (stamp - self._start) for stamp in stamps), tuple(jpegs[stamp] for stamp in stamps)
         )

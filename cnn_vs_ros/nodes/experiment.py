@@ -66,7 +66,7 @@ class ExperimentNode(Node):
             self, 'output_folder', '', 'Where the results are written; empty: a new folder below runs.'
         )
         self.video = declare(self, 'video', True, 'Whether a video of each run is made.')
-        self.graph = RosGraph(self, simulated=self.plan.simulated)
+        self.graph = RosGraph(self, simulated=self.plan.simulated, clips=self.video)
         if self.plan.simulated and self.video:
             self.graph.watch(OVERVIEW_TOPIC)
 

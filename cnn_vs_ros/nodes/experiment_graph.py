@@ -58,8 +58,8 @@ _PERTURBATIONS = 'simulator/set_perturbations'
 class RosGraph:
     """Implements cnn_vs_ros.experiment.Graph. Its methods block: another thread must spin the node."""
 
-    def __init__(self, node: Node, *, simulated: bool) -> None:
-        self.recorder = Recorder()
+    def __init__(self, node: Node, *, simulated: bool, clips: bool) -> None:
+        self.recorder = Recorder(clips=clips)
         self._node = node
         self._interrupted = threading.Event()
         self._failure = ''

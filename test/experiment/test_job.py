@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.errors import ParameterError
-from cnn_vs_ros.experiment import Experiment, ExperimentError, Plan
+from cnn_vs_ros.experiment import Experiment, ExperimentError, Plan, Recorder
 from cnn_vs_ros.geometry import se3
 from test.experiment.fake_graph import GAIN, FakeGraph
 
@@ -125,3 +125,13 @@ def test_the_recorder_takes_only_what_comes_after_the_beginning():
     recording = graph.recorder.end(se3.inverse(np.eye(4)), wall_clock=False)
     assert recording.trajectory.time.min() > 0
     assert len(recording.trajectory) == len(recording.frames) == 10
+
+
+def test_without_clips_images_are_compared_but_not_kept():
+    graph = FakeGraph()
+    graph.recorder = Recorder(clips=False)
+    _, recording = do(graph)
+    assert len(recording.frames) == 0
+    assert recording.initial is not None
+    assert recording.final is not None
+    np.testing.assert_array_equal(recording.trajectory.ssd, 0.0)
