@@ -74,8 +74,8 @@ class Recorder:
     """The newest of everything, and between `begin` and `end` all of it.
 
     Messages may be added from one thread while another waits. Stamps are nanoseconds, of the image that a message
-    is about; those of twists are of their own. Poses are (4, 4), arrivals seconds of a steady clock. Without `clips`
-    the images between the first and the last are compared to the reference but not kept.
+    is about; those of twists are of their own. Poses are (4, 4), arrivals seconds of a steady clock. Without
+    `clips`, the images between the first and the last are compared to the reference but not kept.
     """
 
     def __init__(self, *, clips: bool = True) -> None:
