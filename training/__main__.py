@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from cnn_vs_ros.errors import VisualServoingError
-from training.commands import benchmark, calibrate, corpus, dataset, export, pretrain
+from training.commands import benchmark, calibrate, corpus, dataset, export, finetune, pretrain
 
 # A verb is a module of training.commands with SUMMARY, add_arguments and run; register it here.
 COMMANDS = {
     'corpus': corpus,
     'pretrain': pretrain,
     'dataset': dataset,
+    'finetune': finetune,
     'export': export,
     'benchmark': benchmark,
     'calibrate': calibrate,

@@ -1,0 +1,61 @@
+"""Reads the weights of an exported matcher back into the torch network, so that the .onnx stays the one truth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from training.errors import TrainingError
+from training.networks.matcher import Matcher
+
+
+def read_matcher(path: Path) -> tuple[Matcher, dict[str, str]]:
+    """Return the network of a model that `training.export` wrote, in evaluation mode, and the file's metadata.
+
+    Export folds batch normalisation into the convolutions. Here the folded weights go to the convolutions and the
+    biases to the normalisations, whose statistics are set so that they scale by one: in evaluation mode the
+    network computes what the file does. To be trained further it should stay in that mode.
+
+    Raises:
+        TrainingError: the file is missing, not an ONNX model, or not of a Matcher.
+    """
+    try:
+        graph = onnx.load(path)
+    except Exception as error:  # protobuf's exceptions share no public base class
+        raise TrainingError(f'expected an .onnx model at {path}, but got: {error}') from error
+    values = {
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.graph.initializer
+    }
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    model = Matcher().eval()
+    try:
+        with torch.no_grad():
+            for name, module in model.named_modules():
+                if isinstance(module, nn.Conv2d):
+                    _fill(module.weight, values[f'{name}.weight'])
+                    if module.bias is not None:
+                        _fill(module.bias, values[f'{name}.bias'])
+                elif isinstance(module, nn.BatchNorm2d):
+                    convolution = f'{name.rpartition(".")[0]}.0'
+                    _fill(module.bias, values[f'{convolution}.weight_bias'])
+                    module.weight.fill_(1.0)
+                    module.running_mean.zero_()
+                    module.running_var.fill_(1.0 - module.eps)
+            model.log_temperature.fill_(math.log(float(metadata['temperature'])))
+            model.dustbin.fill_(float(metadata['dustbin']))
+    except (KeyError, ValueError) as error:
+        raise TrainingError(
+            f'expected the weights of a Matcher in {path}, but {error} is missing or wrong'
+        ) from error
+    return model, metadata
+
+
+def _fill(parameter: torch.Tensor, value: torch.Tensor) -> None:
+    if parameter.shape != value.shape:
+        raise ValueError(f'a tensor of shape {tuple(value.shape)} where {tuple(parameter.shape)} belongs')
+    parameter.copy_(value)
