@@ -70,25 +70,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     light = parser.add_argument_group('perturbations', 'each has a probability; 0 switches it off')
-    light.add_argument('--global-light', type=float, default=0.5, metavar='P', help='affine (default 0.5)')
-    light.add_argument('--gain', type=float, nargs=2, default=[0.6, 1.4], metavar='F', help='(default 0.6 1.4)')
     light.add_argument(
-        '--offset', type=float, nargs=2, default=[-30.0, 30.0], metavar='GREY', help='grey levels (default -30 30)'
+        '--global-light',
+        type=float,
+        default=0.5,
+        metavar='P',
+        help='affine change of all grey levels (default 0.5)',
     )
-    light.add_argument('--local-lights', type=float, default=0.5, metavar='P', help='Gaussian (default 0.5)')
-    light.add_argument('--lights', type=int, default=3, metavar='N', help='at most (default 3)')
     light.add_argument(
-        '--ambient', type=float, nargs=2, default=[0.3, 1.0], metavar='F', help='between lights (default 0.3 1)'
+        '--gain',
+        type=float,
+        nargs=2,
+        default=[0.6, 1.4],
+        metavar='F',
+        help='factor of the global light (default 0.6 1.4)',
     )
-    light.add_argument('--occlusion', type=float, default=0.5, metavar='P', help='clusters (default 0.5)')
+    light.add_argument(
+        '--offset',
+        type=float,
+        nargs=2,
+        default=[-30.0, 30.0],
+        metavar='GREY',
+        help='what the global light adds (default -30 30)',
+    )
+    light.add_argument(
+        '--local-lights', type=float, default=0.5, metavar='P', help='mixture of Gaussian lights (default 0.5)'
+    )
+    light.add_argument('--lights', type=int, default=3, metavar='N', help='Gaussian lights at most (default 3)')
+    light.add_argument(
+        '--ambient',
+        type=float,
+        nargs=2,
+        default=[0.3, 1.0],
+        metavar='F',
+        help='light between them (default 0.3 1)',
+    )
+    light.add_argument(
+        '--occlusion', type=float, default=0.5, metavar='P', help='clusters of other images (default 0.5)'
+    )
     light.add_argument(
         '--occluders', type=Path, metavar='DIR', help='images that clusters are cut from (default: drawn textures)'
     )
-    light.add_argument('--clusters', type=int, default=4, metavar='N', help='at most, an image (default 4)')
     light.add_argument(
-        '--cluster-scale', type=float, nargs=2, default=[0.7, 1.5], metavar='F', help='(default 0.7 1.5)'
+        '--clusters', type=int, default=4, metavar='N', help='clusters at most in an image (default 4)'
     )
-    light.add_argument('--noise', type=float, default=0.0, metavar='GREY', help='standard deviation (default 0)')
+    light.add_argument(
+        '--cluster-scale',
+        type=float,
+        nargs=2,
+        default=[0.7, 1.5],
+        metavar='F',
+        help='of their size; 1 shows the image they come from as large as the view (default 0.7 1.5)',
+    )
+    light.add_argument(
+        '--noise', type=float, default=0.0, metavar='GREY', help='deviation of the image noise (default 0)'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
