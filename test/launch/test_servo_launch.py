@@ -56,11 +56,10 @@ def test_arguments_override_parameters_that_exist():
 @pytest.mark.skipif(not importlib.util.find_spec('launch_ros'), reason='launch_ros is part of a ROS installation')
 class TestUnderLaunch:
     def launched(self, **given: str) -> dict:
+        from launch import LaunchContext
         from launch.actions import DeclareLaunchArgument, GroupAction
         from launch.launch_description_sources import get_launch_description_from_python_launch_file
         from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
-
-        from launch import LaunchContext
 
         description = get_launch_description_from_python_launch_file(str(FILE))
         context = LaunchContext()
