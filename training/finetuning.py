@@ -26,9 +26,9 @@ from cnn_vs_ros.estimation import Reference
 from training import checkpoints
 from training.errors import TrainingError
 from training.export import write_onnx
+from training.matching_loss import evaluate_batch
 from training.networks.matcher import STRIDE, Matcher
 from training.networks.onnx_weights import read_matcher
-from training.pretraining import evaluate_batch
 from training.snapshot.reference_groups import ReferenceGroups, ReferenceSampling
 
 VALIDATION_SEED = 1_000_003

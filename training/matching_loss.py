@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from training.networks.matcher import STRIDE, Matcher
 from training.targets import view_pairs
 
 
@@ -26,6 +27,21 @@ class MatchingOutcome:
     def total(self, dustbin_weight: float) -> Tensor:
         """Return the weighted sum of both terms."""
         return self.match + dustbin_weight * self.no_match
+
+
+def evaluate_batch(model: Matcher, images: Tensor, labels: Tensor) -> MatchingOutcome:
+    """Return the loss terms of images (G, V, H, W) uint8 and labels (G, 2, P, N, 3)."""
+    count, views, height, width = images.shape
+    flat = images.reshape(count * views, 1, height, width).float()
+    descriptors, matchability = model(flat)
+    return matching_outcome(
+        descriptors.reshape(count, views, -1, descriptors.shape[-1]),
+        matchability.reshape(count, views, -1),
+        labels,
+        temperature=model.log_temperature.exp(),
+        dustbin=model.dustbin,
+        columns=width // STRIDE,
+    )
 
 
 def matching_outcome(

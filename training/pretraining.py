@@ -19,8 +19,8 @@ from tqdm import tqdm
 from training import checkpoints, matching_data, validation
 from training.corpus import TRAIN, Corpus
 from training.errors import TrainingError
-from training.matching_loss import MatchingOutcome, matching_outcome
-from training.networks.matcher import STRIDE, Matcher
+from training.matching_loss import MatchingOutcome, evaluate_batch
+from training.networks.matcher import Matcher
 from training.views import ViewSampling
 
 CHECKPOINT = 'checkpoint.safetensors'
@@ -183,21 +183,6 @@ class Pretraining:
                 kept.lerp_(new, 1 - decay)
             else:
                 kept.copy_(new)
-
-
-def evaluate_batch(model: Matcher, images: torch.Tensor, labels: torch.Tensor) -> MatchingOutcome:
-    """Return the loss terms of images (G, V, H, W) uint8 and labels (G, 2, P, N, 3)."""
-    count, views, height, width = images.shape
-    flat = images.reshape(count * views, 1, height, width).float()
-    descriptors, matchability = model(flat)
-    return matching_outcome(
-        descriptors.reshape(count, views, -1, descriptors.shape[-1]),
-        matchability.reshape(count, views, -1),
-        labels,
-        temperature=model.log_temperature.exp(),
-        dustbin=model.dustbin,
-        columns=width // STRIDE,
-    )
 
 
 def _parameter_groups(model: Matcher, weight_decay: float) -> list[dict[str, Any]]:

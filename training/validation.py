@@ -9,6 +9,7 @@ import torch
 
 from training import matching_data
 from training.corpus import VALIDATION
+from training.matching_loss import evaluate_batch
 from training.networks.matcher import Matcher
 from training.views import ViewSampling
 
@@ -22,8 +23,6 @@ def validate(
 
     Keys `nominal` (no perturbation but noise) and `perturbed` (occluders, lights, optics as in training).
     """
-    from training.pretraining import evaluate_batch
-
     result = {}
     was_training = model.training
     model.eval()

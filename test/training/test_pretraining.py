@@ -15,7 +15,8 @@ import torch
 
 from training import matching_data
 from training.errors import TrainingError
-from training.pretraining import CHECKPOINT, Pretraining, PretrainingOptions, evaluate_batch
+from training.matching_loss import evaluate_batch
+from training.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
 from training.views import ViewSampling
 
 SMALL = ViewSampling(width=64, height=48, views=2)
