@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from tqdm import tqdm
 from training import checkpoints, matching_data, validation
 from training.corpus import TRAIN, Corpus
 from training.errors import TrainingError
+from training.interruption import interrupt_on_terminate
 from training.matching_loss import MatchingOutcome, evaluate_batch
 from training.networks.matcher import Matcher
 from training.views import ViewSampling
@@ -131,7 +129,7 @@ class Pretraining:
         bar = tqdm(total=self.options.steps, initial=self.step, unit='step', disable=not progress, mininterval=5)
         recent: list[tuple[float, float, float]] = []
         started = time.monotonic()
-        with _interrupt_on_terminate():
+        with interrupt_on_terminate():
             try:
                 for images, labels in loader:
                     outcome = self.train_step(images, labels)
@@ -190,17 +188,3 @@ def _parameter_groups(model: Matcher, weight_decay: float) -> list[dict[str, Any
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     return [{'params': weights, 'weight_decay': weight_decay}, {'params': others, 'weight_decay': 0.0}]
-
-
-@contextmanager
-def _interrupt_on_terminate() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C."""
-
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

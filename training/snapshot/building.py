@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
+from training.interruption import interrupt_on_terminate
 from training.snapshot import occluders, shards
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
 from training.snapshot.occluders import ClusterBank
@@ -92,7 +92,7 @@ def build(
     interval = 1.0 if sys.stderr.isatty() else 30.0  # in a log file every refresh is a line
     bar = tqdm(total=total, initial=present, unit='image', mininterval=interval, disable=not missing)
     begun, done, warp_seconds = time.perf_counter(), 0, 0.0
-    with _interrupt_on_terminate(), bar:
+    with interrupt_on_terminate(), bar:
         try:
             for count, seconds in _write_all(reference, generator, index, output, missing, workers):
                 done += count
@@ -212,15 +212,3 @@ def _check_space(output: Path, index: dict[str, Any]) -> None:
         raise TrainingError(
             f'expected {needed / 1e9:.1f} GB of free disk space for {output}, but there are {free / 1e9:.1f} GB'
         )
-
-
-@contextmanager
-def _interrupt_on_terminate() -> Iterator[None]:
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
