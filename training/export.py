@@ -98,11 +98,20 @@ def write_onnx(model: Matcher, output: Path, metadata: dict[str, str]) -> None:
         },
     )
     graph = program.model_proto
+    strip_traces(graph)
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph)
     onnx.save(graph, temporary)
     _check(model, temporary)
     os.replace(temporary, output)
+
+
+def strip_traces(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes of the source code: stack traces with the paths of the machine it ran on."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ''
 
 
 def _check(model: Matcher, path: Path) -> None:

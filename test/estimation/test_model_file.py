@@ -27,6 +27,10 @@ def test_the_shipped_model_says_where_it_comes_from():
     assert model.path.stat().st_size < 10e6
 
 
+def test_the_shipped_model_names_no_file_of_the_machine_that_made_it():
+    assert b'.py' not in load_model('scene_agnostic').path.read_bytes()
+
+
 def test_a_model_is_loaded_by_path(tmp_path):
     path = tmp_path / 'mine.onnx'
     path.write_bytes(load_model('scene_agnostic').path.read_bytes())
