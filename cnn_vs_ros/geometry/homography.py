@@ -97,6 +97,5 @@ def pose_from_homography(homography: Array, camera: PinholeCamera, depth: float)
         raise PoseError('homography should be invertible but its first two columns vanish')
     euclidean = euclidean / scale
     columns = np.column_stack([euclidean[:, 0], euclidean[:, 1], np.cross(euclidean[:, 0], euclidean[:, 1])])
-    u, _, vt = np.linalg.svd(columns)
-    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    rotation = se3.nearest_rotation(columns)
     return se3.transform(rotation, (euclidean[:, 2] - rotation[:, 2]) * depth)

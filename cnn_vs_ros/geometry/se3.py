@@ -78,10 +78,15 @@ def inverse(pose: Array) -> Array:
     return transform(rotation.T, -rotation.T @ pose[:3, 3])
 
 
+def nearest_rotation(matrix: Array) -> Array:
+    """Rotation (3, 3) nearest to a matrix (3, 3), in the least-squares sense."""
+    u, _, vt = np.linalg.svd(matrix)
+    return np.asarray(u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt)
+
+
 def normalised(pose: Array) -> Array:
     """Nearest rigid pose (4, 4) to a product of many, whose rounding errors grow from product to product."""
-    u, _, vt = np.linalg.svd(pose[:3, :3])
-    return transform(u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt, pose[:3, 3])
+    return transform(nearest_rotation(pose[:3, :3]), pose[:3, 3])
 
 
 def pose_vector(pose: Array) -> Array:
