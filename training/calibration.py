@@ -87,19 +87,17 @@ def _scene_samples(
 
 def _judge(alignment: Alignment, desired_T_current: Array, *, known: bool) -> Sample:
     miss = se3.pose_error(se3.inverse(desired_T_current) @ se3.inverse(alignment.current_T_desired))
-    features = np.array(list(confidence.features(alignment, DEPTH).values()))
     return Sample(
-        features,
+        confidence.features(alignment, DEPTH),
         fine=known and miss[0] < SUCCESS[0] and miss[1] < SUCCESS[1],
         gross=known and miss[0] < SAME_BASIN[0] and miss[1] < SAME_BASIN[1],
     )
 
 
-def fit_logistic(features: Array, labels: Array, ridge: float = 1.0, iterations: int = 60) -> Array:
-    """Weights (F + 1,), bias last, of a logistic regression of `labels` (N,) on `features` (N, F), by Newton."""
-    design = np.column_stack([features, np.ones(len(features))])
+def fit_logistic(design: Array, labels: Array, ridge: float = 1.0, iterations: int = 60) -> Array:
+    """Weights (F,) of a logistic regression of `labels` (N,) on `design` (N, F), first column 1, by Newton."""
     penalty = ridge * np.eye(design.shape[1])
-    penalty[-1, -1] = 1e-6
+    penalty[0, 0] = 1e-6
     weights = np.zeros(design.shape[1])
     for _ in range(iterations):
         probability = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -40, 40)))

@@ -17,16 +17,21 @@ from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, Alig
 from cnn_vs_ros.estimation.plane_pose import PlanePose
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
+from cnn_vs_ros.estimation.track_belief import TrackBelief
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]
 
 # The residuals of neighbouring samples are correlated, so the normal equations alone are too sure.
 _COVARIANCE_INFLATION = 4.0
-# Probabilities of showing the reference from which a new match, and a track, are believed. A track has the last
-# image's pose in its favour.
-_MIN_MATCH = 0.6
-_MIN_TRACK = 0.3
+# Probability of showing the reference from which a match in one image is believed, and to which the belief in a
+# doubtful one has to grow over the next images.
+_BELIEVED = 0.6
+# A track that was believed is reported while its belief is over this, and an image while it alone has the other.
+_MIN_TRACK = 0.4
+_MIN_IMAGE = 0.05
+# Under this a doubtful match is not worth following, and a track is forgotten.
+_MIN_DOUBTFUL = 0.15
 
 
 class PoseEstimator:
@@ -44,6 +49,8 @@ class PoseEstimator:
         self._matcher: ReferenceMatcher | None = None
         self._features: FeatureMatcher | None = None
         self._track: Array | None = None
+        self._belief: TrackBelief | None = None
+        self._believed = False
         self._motion = np.eye(4)
         self._images_lost = 0
         self._last = np.eye(4)
@@ -76,7 +83,8 @@ class PoseEstimator:
 
     def reset(self) -> None:
         """Forget the track: the next image is acquired from the image alone."""
-        self._track, self._motion = None, np.eye(4)
+        self._track = self._belief = None
+        self._motion = np.eye(4)
         self._images_lost = 0
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
@@ -97,32 +105,49 @@ class PoseEstimator:
             status = PoseStatus.ACQUIRED
             found = self._acquire(self._aligner, pyramid)
         if found is None:
-            self._track, self._motion = None, np.eye(4)
+            self._motion = np.eye(4)
             self._images_lost += 1
             self.details = {'confidence': 0.0}
             return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
         return self._report(found, status)
 
     def _follow(self, aligner: PhotometricAlignment, pyramid: ImagePyramid, motion: Array) -> Alignment | None:
-        if self._track is None:
+        """Track into this image. A doubtful or disturbed track is followed without being reported."""
+        if self._track is None or self._belief is None:
             return None
-        found = aligner.align(pyramid, se3.inverse(motion) @ self._track, TRACK_STAGES)
-        trusted = found is not None and confidence.match_probability(found, aligner.depth) > _MIN_TRACK
-        return found if trusted else None
+        self._track = se3.inverse(motion) @ self._track
+        found = aligner.align(pyramid, self._track, TRACK_STAGES)
+        probability = 0.0 if found is None else confidence.match_probability(found, aligner.depth)
+        belief = self._belief.update(probability)
+        if found is None or belief < _MIN_DOUBTFUL:
+            if belief < _MIN_DOUBTFUL:
+                self._track = self._belief = None
+            return None
+        if probability > _MIN_IMAGE:
+            self._track = found.current_T_desired
+        self._believed = belief > (_MIN_TRACK if self._believed else _BELIEVED)
+        return found if self._believed and probability > _MIN_IMAGE else None
 
     def _acquire(self, aligner: PhotometricAlignment, pyramid: ImagePyramid) -> Alignment | None:
+        """Find the reference anew; a match too doubtful to be reported is followed if nothing better is."""
         best: Alignment | None = None
-        best_probability = _MIN_MATCH
+        best_probability = _MIN_DOUBTFUL if self._belief is None else max(self._belief.probability, _MIN_DOUBTFUL)
         for hypothesis in self._hypotheses(pyramid):
             found = aligner.align(pyramid, hypothesis.current_T_desired, ACQUIRE_STAGES)
             if found is None:
                 continue
             probability = confidence.match_probability(found, aligner.depth)
-            if probability > best_probability:
+            # On a pattern that repeats itself several matches are probable; the right one correlates best.
+            rival = best is not None and min(probability, best_probability) > _BELIEVED
+            if found.correlation > best.correlation if best and rival else probability > best_probability:
                 best, best_probability = found, probability
-            if best_probability > confidence.CERTAIN:
+            if probability > confidence.CERTAIN and found.correlation > confidence.UNRIVALLED:
                 break
-        return best
+        if best is None:
+            return None
+        self._track, self._belief = best.current_T_desired, TrackBelief(best_probability)
+        self._believed = best_probability > _BELIEVED
+        return best if self._believed else None
 
     def _hypotheses(self, pyramid: ImagePyramid) -> Iterator[PlanePose]:
         """The network's poses, then that of the features; each is computed only if those before it failed.
@@ -137,11 +162,12 @@ class PoseEstimator:
                 yield found
 
     def _report(self, found: Alignment, status: PoseStatus) -> RelativePose:
-        previous, self._track = self._track, found.current_T_desired
-        self._images_lost = 0
-        tracked = status is PoseStatus.TRACKED and previous is not None
-        self._motion = previous @ se3.inverse(self._track) if tracked and previous is not None else np.eye(4)
+        previous, self._track = self._last, found.current_T_desired
         self._last = se3.inverse(self._track)
+        self._motion = np.eye(4)
+        if status is PoseStatus.TRACKED and self._images_lost == 0:
+            self._motion = se3.inverse(previous) @ self._last
+        self._images_lost = 0
         depth = self._aligner.depth if self._aligner is not None else 1.0
         self.details = {
             'confidence': confidence.confidence(found, depth),

@@ -18,11 +18,13 @@ from cnn_vs_ros.geometry import PinholeCamera, plane_homography
 
 Array = NDArray[np.float64]
 
-# The window's standard deviation, as a share of the image width: large enough to keep the texture's coarse
-# structure, small enough that a lamp's falloff looks constant in it.
-_WINDOW = 1 / 12
-# Grey levels: contrast below this is noise and is not amplified to full scale.
+# The window's standard deviation as a share of the image width, at images up to these widths: large enough to keep
+# the texture's coarse structure while the pose is far off, then small, that a lamp's falloff looks constant in it.
+_WINDOWS = ((120, 1 / 12), (240, 1 / 20), (1 << 30, 1 / 24))
+# Grey levels: contrast below this is noise and is not amplified to full scale. It follows the brightness down, so
+# that a faint texture in less light is still reduced to the same contrast.
 _CONTRAST_FLOOR = 4.0
+_LEAST_LIGHT = 0.1
 _MIN_COVERAGE = 1e-3
 # The statistics are interpolated on a grid this much finer than the one they are computed on.
 _INTERPOLATION = 4
@@ -41,7 +43,8 @@ class LocalLight:
 class LightModel:
     """Computes LocalLight at fixed sample positions of one level of the reference.
 
-    `grid` is the camera of the coarse grid, in the reference's frame, on which the statistics are computed.
+    `grid` is the camera of the coarse grid, in the reference's frame, on which the statistics are computed;
+    `grid_size` (h, w) its size and `cell` (N,) the flat index of each sample's cell in it.
     """
 
     def __init__(
@@ -52,12 +55,15 @@ class LightModel:
         self._moments = reference.moments(grid.size)
         self._size = (grid.width * _INTERPOLATION, grid.height * _INTERPOLATION)
         self._index = _flat_index(rows, columns, reference.camera.size, self._size)
-        self._cell = _flat_index(rows, columns, reference.camera.size, grid.size)
-        self._ones = np.ones((grid.height, grid.width), np.float32)
+        self.cell = _flat_index(rows, columns, reference.camera.size, grid.size)
+        self.grid_size = (grid.height, grid.width)
+        self._ones = np.ones(self.grid_size, np.float32)
+        width = reference.camera.width
+        self._window = grid.width * next(share for limit, share in _WINDOWS if width <= limit)
 
     def coverage(self, index: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Unoccluded share (h, w) of the grid, from the robust `weights` (M,) of the samples `index` (M,)."""
-        cells = self._cell[index]
+        cells = self.cell[index]
         count = np.bincount(cells, minlength=self._ones.size)
         total = np.bincount(cells, weights, minlength=self._ones.size)
         share = np.where(count > 0, total / np.maximum(count, 1), 1.0).astype(np.float32)
@@ -75,13 +81,14 @@ class LightModel:
             visible = visible * coverage
         seen = visible[..., None]
         stacked = np.concatenate([seen, warped * seen, self._moments * seen], axis=2)
-        smooth = cv2.GaussianBlur(stacked, (0, 0), _WINDOW * self._grid.width, borderType=cv2.BORDER_REFLECT)
+        smooth = cv2.GaussianBlur(stacked, (0, 0), self._window, borderType=cv2.BORDER_REFLECT)
         normal = smooth[..., 1:] / np.maximum(smooth[..., :1], _MIN_COVERAGE)
         statistics = np.empty_like(normal)
-        for mean in (0, 2):
+        light = np.clip(normal[..., 0] / np.maximum(normal[..., 2], 1.0), _LEAST_LIGHT, 1.0)
+        for mean, floor in ((0, _CONTRAST_FLOOR * light), (2, _CONTRAST_FLOOR)):
             variance = np.maximum(normal[..., mean + 1] - np.square(normal[..., mean]), 0.0)
             statistics[..., mean] = normal[..., mean]
-            statistics[..., mean + 1] = 1.0 / np.sqrt(variance + _CONTRAST_FLOOR**2)
+            statistics[..., mean + 1] = 1.0 / np.sqrt(variance + np.square(floor))
         full = cv2.resize(statistics, self._size, interpolation=cv2.INTER_LINEAR).reshape(-1, 4)
         return LocalLight(*(full.take(self._index, axis=0).T.copy()))
 

@@ -15,32 +15,33 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation.local_light import LightModel, LocalLight
 from cnn_vs_ros.estimation.pyramid import ImagePyramid, PyramidLevel
+from cnn_vs_ros.estimation.robust_weights import Visibility, tukey_weights, visibility
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
 
-# About this many samples at each level, coarse to fine; the pose's noise falls with their square root.
-_SAMPLES = (4800, 4800, 10000)
+# Sets of samples, (level, about how many), coarse to fine; the last sets the pose's noise.
+_SAMPLES = ((0, 4800), (1, 4800), (2, 4800), (2, 14400))
 _MARGIN = 2  # pixels near the border have no full gradient
-_TUKEY = 4.0
-_SCALE_FLOOR = 0.05
-_LOOSE = 0.6  # share of the root-mean-square residual below which a scale may not fall while far away
+_SATURATED = 250.0  # grey levels; where the sensor is saturated nothing is seen
 _MAX_STEP = (0.12, 0.12)  # translation as a share of the depth, rotation in radians
 _MIN_VISIBLE = 0.06
+_JUDGED_EVERY = 2  # iterations after which the occluded cells are judged anew
 _SETTLED = 4e-3  # pixels; a smaller step ends the stage
+_AS_GOOD_AS_THERE = 0.03  # pixels; after a smaller last step the residuals need not be computed anew
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A number of iterations at a pyramid level, with loose or tight outlier rejection."""
+    """A number of iterations on a set of samples, with loose or tight outlier rejection."""
 
-    level: int
+    samples: int
     iterations: int
     tight: bool = False
 
 
-ACQUIRE_STAGES = (Stage(0, 8), Stage(1, 8), Stage(2, 10), Stage(2, 3, tight=True))
-TRACK_STAGES = (Stage(0, 2), Stage(1, 3), Stage(2, 2), Stage(2, 2, tight=True))
+ACQUIRE_STAGES = (Stage(0, 8), Stage(1, 8), Stage(2, 10), Stage(3, 3, tight=True))
+TRACK_STAGES = (Stage(0, 2), Stage(1, 3), Stage(2, 2), Stage(3, 2, tight=True))
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Alignment:
 
     `current_T_desired` (4, 4); `correlation` and `correlation_unweighted` are the zero-normalised
     cross-correlation over the visible samples with and without the robust weights; `visible` is the share of
-    the reference's samples inside the current image and `unoccluded` the mean weight of those;
+    the reference's samples inside the current image, `unoccluded` the share of those that nothing else covers and
+    `evidence` how far they speak for a match (see `Visibility`);
     `information` (6, 6) is the normal matrix and `residual_scale` the residual's robust deviation.
     """
 
@@ -58,6 +60,7 @@ class Alignment:
     correlation_unweighted: float
     visible: float
     unoccluded: float
+    evidence: float
     information: Array
     residual_scale: float
     iterations: int
@@ -70,9 +73,10 @@ class Alignment:
 
 
 class _Samples:
-    """The reference's samples at one level: plane points (3, N), grey levels (N,) and their gradients (N,)."""
+    """The reference's samples at one `level`: plane points (3, N), grey levels (N,) and their gradients (N,)."""
 
-    def __init__(self, level: PyramidLevel, grid: PinholeCamera, depth: float, count: int) -> None:
+    def __init__(self, level: PyramidLevel, index: int, grid: PinholeCamera, depth: float, count: int) -> None:
+        self.level = index
         camera = level.camera
         channels = level.channels
         rows, columns = _strongest_per_block(channels, count)
@@ -107,9 +111,7 @@ class PhotometricAlignment:
         self.depth = depth
         coarsest = reference.levels[0].camera
         grid = coarsest.resized(max(1, coarsest.width // 2), max(1, coarsest.height // 2))
-        self._samples = [
-            _Samples(level, grid, depth, count) for level, count in zip(reference.levels, _SAMPLES, strict=True)
-        ]
+        self._samples = [_Samples(reference.levels[level], level, grid, depth, count) for level, count in _SAMPLES]
 
     def align(
         self, image: ImagePyramid, start: Array, stages: Sequence[Stage] = ACQUIRE_STAGES
@@ -117,12 +119,16 @@ class PhotometricAlignment:
         """Refine ``current_T_desired`` (4, 4) from `start`; None when too little of the reference is in view."""
         pose = se3.normalised(start)
         iterations = 0
+        system: _System | None = None
         coverage: np.ndarray | None = None
         for stage in stages:
-            samples, level = self._samples[stage.level], image.levels[stage.level]
+            samples = self._samples[stage.samples]
+            level = image.levels[samples.level]
             light = samples.light.at(level, pose, coverage)
-            for _ in range(stage.iterations):
-                system = _linearise(samples, level, light, pose, self.depth, tight=stage.tight)
+            for iteration in range(stage.iterations):
+                kept = system is not None and (stage.tight or iteration % _JUDGED_EVERY)
+                seen = system.seen if system is not None and kept else None
+                system = _linearise(samples, level, light, pose, self.depth, tight=stage.tight, seen=seen)
                 if system is None:
                     return None
                 step = system.step(self.depth)
@@ -131,9 +137,10 @@ class PhotometricAlignment:
                 pixels = level.camera.fx * max(np.abs(step[:3]).max() / self.depth, np.abs(step[3:]).max())
                 if pixels < _SETTLED:
                     break
-            if system is not None:
+            if system is not None and stage is not stages[-1]:
                 coverage = samples.light.coverage(system.index, system.weights)
-        system = _linearise(samples, level, light, pose, self.depth, tight=stage.tight)
+        if pixels > _AS_GOOD_AS_THERE:
+            system = _linearise(samples, level, light, pose, self.depth, tight=stage.tight, seen=seen)
         if system is None or not np.isfinite(pose).all():
             return None
         correlation, unweighted = system.correlations()
@@ -142,7 +149,8 @@ class PhotometricAlignment:
             correlation=correlation,
             correlation_unweighted=unweighted,
             visible=system.visible,
-            unoccluded=float(system.weights.mean()),
+            unoccluded=system.seen.share,
+            evidence=system.seen.evidence,
             information=system.information,
             residual_scale=system.scale,
             iterations=iterations,
@@ -158,6 +166,7 @@ class _System:
     weights: np.ndarray
     scale: float
     visible: float
+    seen: Visibility
     index: np.ndarray
     current: np.ndarray
     desired: np.ndarray
@@ -184,12 +193,19 @@ def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _linearise(
-    samples: _Samples, level: PyramidLevel, light: LocalLight, pose: Array, depth: float, *, tight: bool
+    samples: _Samples,
+    level: PyramidLevel,
+    light: LocalLight,
+    pose: Array,
+    depth: float,
+    *,
+    tight: bool,
+    seen: Visibility | None = None,
 ) -> _System | None:
     """Residuals, robust weights and normal equations for a left perturbation ``exp(xi) current_T_desired``.
 
     The gradient is the mean of the current image's and the reference's (efficient second-order
-    minimisation), which widens the basin of convergence.
+    minimisation), which widens the basin of convergence. Where the scene is `seen` is judged anew unless given.
     """
     camera = level.camera
     rotation = pose[:3, :3].astype(np.float32)
@@ -237,7 +253,12 @@ def _linearise(
             gradient_y * x - gradient_x * y,
         ]
     )
-    weights, deviation = _tukey_weights(residual, tight=tight)
+    weights, deviation = tukey_weights(residual, tight=tight)
+    cells = samples.light.cell[index]
+    if seen is None:
+        seen = visibility(cells, samples.light.grid_size, residual, current, desired)
+    weights *= seen.probability.take(cells)
+    weights[sampled[:, 0] > _SATURATED] = 0.0
     weighted = jacobian * weights
     return _System(
         information=(weighted @ jacobian.T).astype(np.float64),
@@ -245,6 +266,7 @@ def _linearise(
         weights=weights,
         scale=deviation,
         visible=len(index) / samples.count,
+        seen=seen,
         index=index,
         current=current,
         desired=desired,
@@ -268,13 +290,3 @@ def _sample(channels: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.nda
     lower += right_share * (flat.take(corner + width + 1, axis=0) - lower)
     upper += lower_share * (lower - upper)
     return upper
-
-
-def _tukey_weights(residual: np.ndarray, *, tight: bool) -> tuple[np.ndarray, float]:
-    deviation = 1.4826 * float(np.median(np.abs(residual)))
-    scale = max(deviation, _SCALE_FLOOR)
-    if not tight:
-        # A scale from the median alone rejects what is still misaligned, and the alignment stops there.
-        scale = max(scale, _LOOSE * float(np.sqrt(np.mean(residual * residual))))
-    ratio = np.square(residual / np.float32(_TUKEY * scale))
-    return np.square(np.maximum(1.0 - ratio, 0.0)), max(deviation, 1e-3)

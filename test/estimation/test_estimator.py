@@ -101,10 +101,39 @@ def test_what_does_not_show_the_reference_is_lost(estimator, image):
     assert np.isinf(pose.covariance).all()
 
 
-def test_a_covered_lens_ends_the_track_and_sight_restores_it(estimator, texture):
+def test_a_covered_lens_is_lost_at_once_and_sight_restores_the_track(estimator, texture):
     estimator.estimate(view(texture, FAR[0], seed=1))
     assert estimator.estimate(np.full((480, 640), 8, np.uint8)).is_lost
+    assert estimator.estimate(view(texture, FAR[0], seed=2)).status is PoseStatus.TRACKED
+
+
+def test_a_lens_that_stays_covered_ends_the_track(estimator, texture):
+    for seed in range(4):
+        estimator.estimate(view(texture, FAR[0], seed=seed))
+    for _ in range(6):
+        assert estimator.estimate(np.full((480, 640), 8, np.uint8)).is_lost
     assert estimator.estimate(view(texture, FAR[0], seed=2)).status is PoseStatus.ACQUIRED
+
+
+def _out_of_focus(texture, rng):
+    return cv2.GaussianBlur(view(texture, np.eye(4), seed=1), (0, 0), 40)
+
+
+def _covered(texture, rng):
+    return np.clip(rng.normal(rng.uniform(0, 60), 3, (480, 640)), 0, 255).astype(np.uint8)
+
+
+def _elsewhere(texture, rng):
+    return view(drawn_texture(seed=int(rng.integers(100, 10**6))), se3.from_pose_vector(rng.normal(0, 0.02, 6)))
+
+
+@pytest.mark.parametrize('scene', [_out_of_focus, _covered, _elsewhere])
+def test_nothing_of_the_reference_in_sight_is_lost_in_99_of_100_images(estimator, texture, scene):
+    rng = np.random.default_rng(3)
+    estimator.estimate(view(texture, np.eye(4), seed=1))
+    images = [scene(texture, rng) for _ in range(8)]
+    answers = [estimator.estimate(images[index % len(images)]) for index in range(24)]
+    assert all(answer.is_lost for answer in answers)
 
 
 def test_a_quarter_covered_still_tracks(estimator, texture):

@@ -169,11 +169,11 @@ def test_a_lost_method_ends_the_run_where_it_stands(monkeypatch, world, referenc
     monkeypatch.setattr(runs, '_method', lambda name: Blind())
     monkeypatch.setattr(runs, '_reference', lambda *_: reference)
     monkeypatch.setattr(runs, 'scene', lambda name: world)
-    monkeypatch.setattr(runs, '_occluder', lambda: world.texture)
+    monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
     result = runs.execute(RunKey('sift', 'wood', 'nominal', 5, 1, 0))
     assert not result.converged
     assert result.error_mm == pytest.approx(result.start_mm)
-    assert result.steps == 3
+    assert result.steps == runs.LOST_STEPS
 
 
 def test_summary_has_the_shape_that_is_promised(tmp_path):
@@ -209,8 +209,8 @@ def test_logistic_fit_recovers_the_probabilities_it_was_drawn_from():
     features = rng.normal(size=(4000, 2))
     truth = 1 / (1 + np.exp(-(features @ (2.0, -1.0) + 0.5)))
     labels = (rng.random(4000) < truth).astype(float)
-    weights = fit_logistic(features, labels)
-    np.testing.assert_allclose(weights, [2.0, -1.0, 0.5], atol=0.2)
+    weights = fit_logistic(np.column_stack([np.ones(4000), features]), labels)
+    np.testing.assert_allclose(weights, [0.5, 2.0, -1.0], atol=0.2)
     rows, error = reliability(truth, labels)
     assert error < 0.03
     assert sum(count for _, _, count in rows) == 4000

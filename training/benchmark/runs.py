@@ -22,8 +22,8 @@ from cnn_vs_ros.geometry import se3
 from training.benchmark.conditions import condition
 from training.benchmark.methods import Method, make_method
 from training.benchmark.methods.base import Step
-from training.benchmark.scenes import scene
-from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
+from training.benchmark.scenes import occluder, scene
+from training.benchmark.world import CAMERA, DEPTH, Sensor, World
 from training.errors import TrainingError
 
 Array = NDArray[np.float64]
@@ -36,7 +36,7 @@ HARDEST = np.array([0.04, 0.04, 0.02, *np.deg2rad([20.0, 20.0, 50.0])])  # offse
 _STILL = (5e-6, 2e-5)  # a step shorter than this does not move the camera
 _STILL_STEPS = 5
 _HOLD_STEPS = 20  # steps at the goal over which the error is sampled
-_LOST_STEPS = 30
+LOST_STEPS = 30
 _STALLED_STEPS = 120  # without coming nearer
 _GONE = 0.6  # m; a camera this far off never comes back
 
@@ -88,18 +88,13 @@ def _reference(scene_name: str, seed: int) -> Reference:
     return Reference(picture, CAMERA, DEPTH)
 
 
-@cache
-def _occluder() -> np.ndarray:
-    return scene('prints').texture
-
-
 def execute(key: RunKey) -> RunRecord:
     """Carry out one run."""
     cv2.setNumThreads(1)
     run_seed = hash_of(key.seed, key.batch, key.run)
     method = _method(key.method)
     method.start(_reference(key.scene, key.seed), run_seed)
-    disturb = condition(key.condition)(run_seed, _occluder())
+    disturb = condition(key.condition)(run_seed, occluder())
     return _Loop(method, scene(key.scene), disturb, Sensor(run_seed + 1)).run(key)
 
 
@@ -111,7 +106,7 @@ def hash_of(*numbers: int) -> int:
 class _Loop:
     """The closed loop of one run."""
 
-    def __init__(self, method: Method, world: PlanarWorld, disturb: Any, sensor: Sensor) -> None:
+    def __init__(self, method: Method, world: World, disturb: Any, sensor: Sensor) -> None:
         self._method, self._world, self._disturb, self._sensor = method, world, disturb, sensor
         self._times: dict[bool, list[float]] = {True: [], False: []}
         self._confident = self._wrong = 0
@@ -126,7 +121,7 @@ class _Loop:
             answer = self._answer(pose, steps)
             if answer.motion is None:
                 lost += 1
-                if lost >= (3 if key.condition == 'nominal' else _LOST_STEPS):
+                if lost >= LOST_STEPS:
                     break
                 continue
             lost = 0

@@ -1,4 +1,4 @@
-"""The held-out scenes, which no training reads: photographs bundled with scikit-image, and drawings."""
+"""The held-out scenes, which no training reads: photographs bundled with scikit-image, drawings, and solids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from training.benchmark import drawn
-from training.benchmark.world import PlanarWorld
+from training.benchmark.world import PlanarWorld, World
 from training.errors import TrainingError
 
 _GRAIN = 4.0  # grey levels of paper grain, which enlarged pictures lack
@@ -63,6 +63,10 @@ def _with_grain(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image + _GRAIN * grain / grain.std()), 0, 255).astype(np.uint8)
 
 
+def _plane(draw: Callable[[], np.ndarray]) -> World:
+    return PlanarWorld(draw())
+
+
 TEXTURES: dict[str, Callable[[], np.ndarray]] = {
     'prints': _prints,
     'retina': partial(_photograph, 'retina'),
@@ -78,9 +82,30 @@ TEXTURES: dict[str, Callable[[], np.ndarray]] = {
 }
 
 
+def _relief(name: str) -> World:
+    try:
+        from training.benchmark import relief
+    except ImportError as error:
+        raise TrainingError('scenes of solids need MuJoCo: install the simulation extra') from error
+    return getattr(relief, name)()
+
+
+SCENES: dict[str, Callable[[], World]] = {
+    **{name: partial(_plane, draw) for name, draw in TEXTURES.items()},
+    'relief': partial(_relief, 'relief'),
+    'towers': partial(_relief, 'towers'),
+}
+
+
 @cache
-def scene(name: str) -> PlanarWorld:
+def scene(name: str) -> World:
     """Return the scene `name`. Raises TrainingError, with the valid names, for another."""
-    if name not in TEXTURES:
-        raise TrainingError(f'scene should be one of {", ".join(TEXTURES)} but is {name!r}')
-    return PlanarWorld(TEXTURES[name]())
+    if name not in SCENES:
+        raise TrainingError(f'scene should be one of {", ".join(SCENES)} but is {name!r}')
+    return SCENES[name]()
+
+
+@cache
+def occluder() -> np.ndarray:
+    """Return the picture, grey uint8 (H, W), that things in front of the scene are cut from."""
+    return _prints()

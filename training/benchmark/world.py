@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,6 +19,13 @@ DEPTH = 0.25
 TEXELS_PER_METRE = 2400.0
 NOISE = 2.0
 _GROUND = 110.0  # what lies beyond the texture
+
+
+class World(Protocol):
+    """What a camera can look at."""
+
+    def image(self, current_T_desired: Array) -> np.ndarray:
+        """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     from training.benchmark.conditions import CONDITIONS
     from training.benchmark.methods import METHODS
-    from training.benchmark.scenes import TEXTURES
+    from training.benchmark.scenes import SCENES
 
     parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}')
-    parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(TEXTURES)}')
+    parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(SCENES)}')
     parser.add_argument('--batches', help='comma-separated batch numbers; default 0 to 9')
     parser.add_argument('--runs', type=int, help="runs of each batch; default 80, the paper's")
     parser.add_argument(
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if runs < 1:
         raise TrainingError(f'runs should be at least 1 but is {runs}')
     names = _chosen(arguments.methods, methods.METHODS, 'method')
-    places = _chosen(arguments.scenes, scenes.TEXTURES, 'scene')
+    places = _chosen(arguments.scenes, scenes.SCENES, 'scene')
     disturbances = _chosen(arguments.condition, conditions.CONDITIONS, 'condition')
     batches = [int(b) for b in _chosen(arguments.batches, {str(b): None for b in range(BATCHES)}, 'batch')]
     keys = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from training.errors import TrainingError
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     import numpy as np
     from tqdm import tqdm
 
+    from cnn_vs_ros.estimation import confidence
     from training import calibration
     from training.corpus import Corpus
 
@@ -41,30 +43,38 @@ def run(arguments: argparse.Namespace) -> int:
             list(tqdm(stream, desc=half, unit='alignment', mininterval=1.0 if sys.stderr.isatty() else 30.0))
         )
     arguments.output.mkdir(parents=True, exist_ok=True)
+    fit_features, judge_features = (np.array([sample.features for sample in half]) for half in halves)
+    centre, deviation = fit_features.mean(axis=0), fit_features.std(axis=0) + 1e-6
+    weights: dict[str, list[float]] = {'centre': _rounded(centre), 'deviation': _rounded(deviation)}
     result = {}
     for target in ('fine', 'gross'):
-        fit, judge = (
-            (np.array([s.features for s in half]), np.array([float(getattr(s, target)) for s in half]))
-            for half in halves
-        )
-        weights = calibration.fit_logistic(*fit)
-        probability = 1 / (1 + np.exp(-np.clip(judge[0] @ weights[:-1] + weights[-1], -40, 40)))
-        rows, error = calibration.reliability(probability, judge[1])
+        fit_labels, labels = (np.array([float(getattr(s, target)) for s in half]) for half in halves)
+        fitted = calibration.fit_logistic(confidence.quadratic(fit_features, centre, deviation), fit_labels)
+        logit = confidence.quadratic(judge_features, centre, deviation) @ fitted
+        probability = 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
+        rows, error = calibration.reliability(probability, labels)
         sure = probability > 0.9
+        weights[target] = _rounded(fitted)
         result[target] = {
-            'weights': [round(float(weight), 4) for weight in weights],
             'expected_calibration_error': error,
             'bins': rows,
-            'rate': float(judge[1].mean()),
+            'rate': float(labels.mean()),
             'sure': float(sure.mean()),
-            'sure_and_wrong': float((1 - judge[1][sure]).mean()) if sure.any() else None,
+            'sure_and_wrong': float((1 - labels[sure]).mean()) if sure.any() else None,
         }
         print(f'{target}: {json.dumps(result[target])}')
-        np.savez(arguments.output / f'{target}.npz', features=judge[0], labels=judge[1], probability=probability)
+    made = {'features': confidence.FEATURES, 'scenes': arguments.scenes, 'seed': arguments.seed}
+    (arguments.output / 'confidence.json').write_text(json.dumps({**made, **weights}, indent=1) + '\n')
     (arguments.output / 'calibration.json').write_text(json.dumps(result, indent=1) + '\n')
     _draw(result, arguments.output / 'reliability.png')
-    print(f'calibration.json and reliability.png are in {arguments.output}')
+    print(
+        f'confidence.json (for resource/weights), calibration.json and reliability.png are in {arguments.output}'
+    )
     return 0
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    return [round(float(value), 5) for value in values]
 
 
 def _draw(result: dict, path: Path) -> None:

@@ -10,18 +10,21 @@ from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from training.benchmark.methods.base import Method, Step, towards
 
-_RETREAT_STEP = np.array([0.0, 0.0, -0.025, 0.0, 0.0, 0.0])
-_RETREAT_STEPS = 6
+# What is done while the reference is lost, a step at a time: look on, back off along the optical axis to see more
+# (15 cm, bounded), look there, come back, and look on for good.
+_BACK = np.array([0.0, 0.0, -0.025, 0.0, 0.0, 0.0])
+_SEARCH = (*(None,) * 6, *(_BACK,) * 6, *(None,) * 6, *(-_BACK,) * 6)
 
 
 class EstimatorServoing(Method):
-    """PBVS on the pose estimator; with `retreat`, backs off 15 cm at most to find a lost reference."""
+    """PBVS on the pose estimator; with `retreat`, backs off by up to 15 cm to find a lost reference."""
 
     def __init__(self, model: str = 'scene_agnostic', retreat: bool = False) -> None:
         self._estimator = PoseEstimator.load(model)
         self._sha256 = ''
         self._retreat = retreat
-        self._retreated = 0
+        self._lost = 0
+        self._moved: np.ndarray | None = None
 
     def start(self, reference: Reference, seed: int) -> None:
         """Forget the last run."""
@@ -29,19 +32,24 @@ class EstimatorServoing(Method):
             self._estimator.set_reference(reference)
             self._sha256 = reference.sha256
         self._estimator.reset()
-        self._retreated = 0
+        self._lost = 0
+        self._moved = None
 
     def step(self, image: np.ndarray) -> Step:
         """Follow the estimate, retreat or stay."""
-        pose = self._estimator.estimate(image)
+        motion = None if self._moved is None else se3.exp(self._moved)
+        answer = self._answer(self._estimator.estimate(image, motion))
+        self._moved = np.zeros(6) if answer.motion is None else answer.motion
+        return answer
+
+    def _answer(self, pose: RelativePose) -> Step:
         if not pose.is_lost:
-            self._retreated = 0
+            self._lost = 0
             tracked = pose.status is PoseStatus.TRACKED
             return Step(towards(pose), tracked, pose.confidence, pose.transform)
-        if self._retreat and self._retreated < _RETREAT_STEPS:
-            self._retreated += 1
-            return Step(_RETREAT_STEP)
-        return Step(None)
+        self._lost += 1
+        searching = self._retreat and self._lost <= len(_SEARCH)
+        return Step(_SEARCH[self._lost - 1] if searching else None)
 
 
 class CoarseServoing(Method):
