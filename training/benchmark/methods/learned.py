@@ -15,6 +15,8 @@ from training.benchmark.methods.base import Method, Step, towards
 _BACK = np.array([0.0, 0.0, -0.025, 0.0, 0.0, 0.0])
 _SEARCH = (*(None,) * 6, *(_BACK,) * 6, *(None,) * 6, *(-_BACK,) * 6)
 
+_SURE, _LEAST_TRUST = 0.8, 0.15
+
 
 class EstimatorServoing(Method):
     """PBVS on the pose estimator; with `retreat`, backs off by up to 15 cm to find a lost reference."""
@@ -46,7 +48,9 @@ class EstimatorServoing(Method):
         if not pose.is_lost:
             self._lost = 0
             tracked = pose.status is PoseStatus.TRACKED
-            return Step(towards(pose), tracked, pose.confidence, pose.transform)
+            # The less sure the pose, the smaller the step: poor estimates are averaged over more images.
+            trust = min(max(pose.confidence / _SURE, _LEAST_TRUST), 1.0)
+            return Step(trust * towards(pose), tracked, pose.confidence, pose.transform)
         self._lost += 1
         searching = self._retreat and self._lost <= len(_SEARCH)
         return Step(_SEARCH[self._lost - 1] if searching else None)
