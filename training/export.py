@@ -57,7 +57,7 @@ def matcher_metadata(model: Matcher, header: dict[str, Any], *, licence: str) ->
         'sampling': sampling,
         'corpus': header['corpus'],
         'validation': header['metrics'],
-        'commit': _git_commit(),
+        'commit': git_commit(),
         'date': datetime.datetime.now(datetime.UTC).date().isoformat(),
         'torch': torch.__version__,
     }
@@ -97,13 +97,17 @@ def write_onnx(model: Matcher, output: Path, metadata: dict[str, str]) -> None:
             }
         },
     )
-    graph = program.model_proto
+    save_graph(program.model_proto, temporary, metadata)
+    _check(model, temporary)
+    os.replace(temporary, output)
+
+
+def save_graph(graph: onnx.ModelProto, path: Path, metadata: dict[str, str]) -> None:
+    """Write a traced graph with its metadata, without what the exporter noted of the source."""
     strip_traces(graph)
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph)
-    onnx.save(graph, temporary)
-    _check(model, temporary)
-    os.replace(temporary, output)
+    onnx.save(graph, path)
 
 
 def strip_traces(model: onnx.ModelProto) -> None:
@@ -130,7 +134,7 @@ def _check(model: Matcher, path: Path) -> None:
             )
 
 
-def _git_commit() -> str:
+def git_commit() -> str:
     """Return the commit of the source tree, or 'unknown' outside one."""
     result = subprocess.run(
         ['git', 'rev-parse', '--short=12', 'HEAD'],

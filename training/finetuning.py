@@ -26,6 +26,7 @@ from cnn_vs_ros.estimation import Reference
 from training import checkpoints
 from training.errors import TrainingError
 from training.export import write_onnx
+from training.interruption import Interruption
 from training.matching_loss import evaluate_batch
 from training.networks.matcher import STRIDE, Matcher
 from training.networks.onnx_weights import read_matcher
@@ -130,7 +131,7 @@ class FineTuning:
         )
         interval = 1.0 if sys.stderr.isatty() else 30.0
         bar = tqdm(total=options.steps, initial=self.step, unit='step', mininterval=interval, disable=not progress)
-        with _Interruption() as interruption, bar:
+        with Interruption() as interruption, bar:
             for images, labels in _batches(groups, options.batch_groups, self.step, workers):
                 self._train_step(images, labels)
                 bar.update()
@@ -280,25 +281,3 @@ def _batches(
 
 def _ignore_interrupts(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
-
-
-class _Interruption:
-    """Notes Ctrl-C and SIGTERM, to be served between two steps; a second one is not waited with."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> _Interruption:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: object) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ReferenceFolderError
-from cnn_vs_ros.estimation import confidence
+from cnn_vs_ros.estimation import confidence, regressor
 from cnn_vs_ros.estimation.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.model_file import load_model
@@ -34,6 +35,9 @@ _MIN_IMAGE = 0.05
 _MIN_DOUBTFUL = 0.15
 
 
+_log = logging.getLogger(__name__)
+
+
 class PoseEstimator:
     """Estimates the relative pose of a camera from its images and one reference.
 
@@ -44,6 +48,9 @@ class PoseEstimator:
 
     def __init__(self, network: MatcherNetwork) -> None:
         self._network = network
+        self._start()
+
+    def _start(self) -> None:
         self._reference: Reference | None = None
         self._aligner: PhotometricAlignment | None = None
         self._matcher: ReferenceMatcher | None = None
@@ -58,8 +65,16 @@ class PoseEstimator:
 
     @classmethod
     def load(cls, model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> PoseEstimator:
-        """Estimator with a shipped model by name, or a model file by path. Raises ModelError."""
-        return cls(MatcherNetwork(load_model(model, threads)))
+        """Estimator with a shipped model by name, or a model file by path. Raises ModelError.
+
+        A `pose_regressor` model makes the estimator of its kind, `hybrid.HybridEstimator`.
+        """
+        loaded = load_model(model, threads)
+        if loaded.kind == regressor.KIND:
+            from cnn_vs_ros.estimation.hybrid import HybridEstimator  # builds on this class
+
+            return HybridEstimator.of_model(loaded)
+        return cls(MatcherNetwork(loaded))
 
     @property
     def name(self) -> str:
@@ -74,6 +89,9 @@ class PoseEstimator:
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image; the next image is acquired anew."""
         pyramid = ImagePyramid(reference.image, reference.camera)
+        warning = self._network.check(reference)
+        if warning:
+            _log.warning(warning)
         self._matcher = ReferenceMatcher(self._network, pyramid, reference.camera, reference.depth)
         self._aligner = PhotometricAlignment(pyramid, reference.depth)
         self._features = FeatureMatcher(pyramid, reference.camera, reference.depth)
@@ -83,9 +101,13 @@ class PoseEstimator:
 
     def reset(self) -> None:
         """Forget the track: the next image is acquired from the image alone."""
-        self._track = self._belief = None
-        self._motion = np.eye(4)
+        self._forget()
         self._images_lost = 0
+
+    def _forget(self) -> None:
+        self._track = self._belief = None
+        self._believed = False
+        self._motion = np.eye(4)
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8, of the reference's size.
@@ -121,7 +143,7 @@ class PoseEstimator:
         belief = self._belief.update(probability)
         if found is None or belief < _MIN_DOUBTFUL:
             if belief < _MIN_DOUBTFUL:
-                self._track = self._belief = None
+                self._forget()
             return None
         if probability > _MIN_IMAGE:
             self._track = found.current_T_desired
@@ -145,9 +167,13 @@ class PoseEstimator:
                 break
         if best is None:
             return None
-        self._track, self._belief = best.current_T_desired, TrackBelief(best_probability)
-        self._believed = best_probability > _BELIEVED
+        self._begin(best, best_probability)
         return best if self._believed else None
+
+    def _begin(self, found: Alignment, probability: float) -> None:
+        """Begin a track at a match of that probability."""
+        self._track, self._belief = found.current_T_desired, TrackBelief(probability)
+        self._believed = probability > _BELIEVED
 
     def _hypotheses(self, pyramid: ImagePyramid) -> Iterator[PlanePose]:
         """The network's poses, then that of the features; each is computed only if those before it failed.

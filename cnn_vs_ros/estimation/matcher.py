@@ -13,6 +13,7 @@ from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation.model_file import ModelFile
 from cnn_vs_ros.estimation.plane_pose import PlanePose, solve_plane_pose
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.geometry import PinholeCamera, plane_homography
 
 Array = NDArray[np.float64]
@@ -39,7 +40,18 @@ class MatcherNetwork:
         self.cell_offset = model.number('cell_offset')
         self.temperature = model.number('temperature')
         self.dustbin = model.number('dustbin')
+        self.reference_sha256 = model.metadata.get('reference_sha256')
+        self._path = model.path
         self._session = model.session
+
+    def check(self, reference: Reference) -> str:
+        """Return a sentence to warn with when the model was fine-tuned on another reference, else an empty one."""
+        if self.reference_sha256 in (None, reference.sha256):
+            return ''
+        return (
+            f'model {self._path} was fine-tuned on another reference image: it finds this one, but knows best '
+            'the scene that it was tuned on'
+        )
 
     def describe(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Descriptors (B, N, C) and matchability logits (B, N) of grey float images (B, H, W), 0 to 255."""

@@ -1,20 +1,30 @@
-"""Fine-tune the shipped matcher on one reference: a model that knows the scene, in about a minute of CPU time.
+"""Train a model on one reference snapshot: one .onnx file that the pose estimator loads by its path.
 
-The result is one .onnx file that the pose estimator loads by its path. An interrupted command goes on where it was
-when it is given again.
+`--architecture matcher` tunes the shipped matcher in about a minute of CPU time: the practical way. The others are
+the paper's: networks that regress the pose of the camera from one image, trained on views of the snapshot drawn on
+the fly (or on a dataset of `python -m training dataset`). An interrupted command goes on where it was when it is
+given again. Several processes: `torchrun --nproc-per-node N -m training finetune ...` (regressors only).
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+from training.commands import views
 from training.errors import TrainingError
 
-SUMMARY = 'fine-tune the shipped matcher on one reference'
+SUMMARY = 'train a model on one reference: the shipped matcher tuned, or a pose regressor'
 
-ARCHITECTURES = ('matcher',)
+REGRESSORS = ('alexnet', 'vgg16', 'mobilenet_v3_small', 'efficientnet_lite0')
+ARCHITECTURES = ('matcher', *REGRESSORS)
+
+# Of the arguments that only some architectures take; None on the command line stands for these.
+_MATCHER = {'steps': 120, 'batch_groups': 6, 'validate_every': 30, 'learning_rate': 6e-4, 'patience': 3}
+_REGRESSOR = {'epochs': 50, 'batch': 50, 'patience': 10}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,32 +32,82 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--reference', type=Path, required=True, help='reference folder, of capture_reference')
     parser.add_argument('--output', type=Path, required=True, help='model file to write (.onnx)')
     parser.add_argument(
-        '--architecture', default='matcher', help=f'one of {", ".join(ARCHITECTURES)} (the default)'
+        '--architecture', default='matcher', help=f'one of {", ".join(ARCHITECTURES)} (default matcher)'
     )
-    parser.add_argument('--base', type=Path, help='model file to start from (default: the shipped one)')
-    parser.add_argument('--steps', type=int, default=120, help='at most (default 120)')
-    parser.add_argument('--batch-groups', type=int, default=6, help='groups of 4 views a step (default 6)')
-    parser.add_argument('--learning-rate', type=float, default=6e-4, help='the highest (default 6e-4)')
-    parser.add_argument('--validate-every', type=int, default=30, help='steps between validations (default 30)')
-    parser.add_argument('--patience', type=int, default=3, help='validations without gain to the end (default 3)')
-    parser.add_argument('--seed', type=int, default=0, help='of the views (default 0)')
-    parser.add_argument('--threads', type=int, default=1, help='torch threads (default 1)')
+    parser.add_argument(
+        '--learning-rate', type=float, help='the highest (default 6e-4; alexnet 1e-4; the others 1e-3)'
+    )
+    parser.add_argument(
+        '--patience', type=int, help='validations without gain to the end (default 3; regressors 10)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of views and weights (default 0)')
+    parser.add_argument('--threads', type=int, default=1, help='torch threads of a process (default 1)')
     parser.add_argument('--workers', type=int, default=1, help='processes that draw views (default 1)')
+
+    matcher = parser.add_argument_group('matcher only')
+    matcher.add_argument('--base', type=Path, help='model file to start from (default: the shipped one)')
+    matcher.add_argument('--steps', type=int, help='at most (default 120)')
+    matcher.add_argument('--batch-groups', type=int, help='groups of 4 views a step (default 6)')
+    matcher.add_argument('--validate-every', type=int, help='steps between validations (default 30)')
+
+    regressor = parser.add_argument_group('regressors only')
+    regressor.add_argument('--epochs', type=int, help='at most; views are new in each (default 50)')
+    regressor.add_argument('--batch', type=int, help='views a step, of all processes together (default 50)')
+    regressor.add_argument(
+        '--micro-batch',
+        type=int,
+        metavar='N',
+        help='views that go through the network at once, to save memory (default: all; vgg16: 2)',
+    )
+    regressor.add_argument(
+        '--weights',
+        default='torchvision',
+        metavar='FILE',
+        help="state dict of ImageNet weights (.safetensors, .pth); 'torchvision' downloads those of torchvision, "
+        "'none' trains from scratch (default torchvision)",
+    )
+    regressor.add_argument(
+        '--loss', default='balanced', help='balanced or paper (eq. 7 in metres and degrees) (default balanced)'
+    )
+    regressor.add_argument('--beta', type=float, help='weight of rotations (default 1; loss paper: 0.01)')
+    regressor.add_argument('--optimizer', help='adamw or sgd (default adamw; vgg16: sgd)')
+    regressor.add_argument('--momentum', type=float, help='of sgd (default 0.9)')
+    regressor.add_argument('--weight-decay', type=float, help='(default 0)')
+    regressor.add_argument('--cooldown', type=float, help='share of the steps of falling rate (default 0.3)')
+    regressor.add_argument(
+        '--precision', help='float32, or bfloat16 where a processor is faster in it (default float32)'
+    )
+    regressor.add_argument('--validation-images', type=int, help='views judged each epoch (default 300)')
+    regressor.add_argument(
+        '--dataset', type=Path, metavar='DIR', help="train on this dataset of the verb 'dataset', not on new views"
+    )
+    views.add_size_arguments(regressor)
+    views.add_view_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fine-tune, and print the validation before and after."""
+    """Train, and print what the validation says."""
     if arguments.architecture not in ARCHITECTURES:
         raise TrainingError(
             f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{arguments.architecture}'"
         )
-    from cnn_vs_ros.estimation import Reference
+    if arguments.output.suffix != '.onnx':
+        raise TrainingError(f'expected an output that ends in .onnx, but got {arguments.output}')
+    if arguments.threads < 1 or arguments.workers < 0:
+        raise TrainingError(
+            f'expected at least 1 thread and 0 workers, but got {arguments.threads} and {arguments.workers}'
+        )
+    if arguments.architecture == 'matcher':
+        return _tune_matcher(arguments)
+    return _train_regressor(arguments)
+
+
+def _tune_matcher(arguments: argparse.Namespace) -> int:
     from cnn_vs_ros.resources import resource_path
     from training.finetuning import FineTuningOptions, finetune
 
-    names = {field.name for field in fields(FineTuningOptions)}
-    options = FineTuningOptions(**{name: value for name, value in vars(arguments).items() if name in names})
-    reference = Reference.load(arguments.reference)
+    options = FineTuningOptions(**_given(arguments, FineTuningOptions, _MATCHER))
+    reference = views.reference_of(arguments)
     base = arguments.base or resource_path('weights') / 'scene_agnostic.onnx'
     done = finetune(
         base, reference, arguments.output, options, threads=arguments.threads, workers=arguments.workers
@@ -55,3 +115,37 @@ def run(arguments: argparse.Namespace) -> int:
     shown = ', '.join(f'{name} {done.before[name]:.3f} -> {done.after[name]:.3f}' for name in done.after)
     print(f'finetune: cells matched right: {shown} (step {done.best_step} of {done.step}); {arguments.output}')
     return 0
+
+
+def _train_regressor(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from training.regression import command
+    from training.regression.options import LEARNING_RATES, RegressionOptions
+    from training.regression.parallel import team
+
+    defaults: dict[str, Any] = {**_REGRESSOR, 'learning_rate': LEARNING_RATES[arguments.architecture]}
+    if arguments.architecture == 'vgg16':
+        defaults |= {'optimizer': 'sgd', 'micro_batch': 2}
+    options = RegressionOptions(**_given(arguments, RegressionOptions, defaults))
+    reference = views.reference_of(arguments)
+    torch.set_num_threads(arguments.threads)
+    with team() as processes:
+        return command.train(
+            reference,
+            options,
+            views.settings_of(arguments),
+            arguments.output,
+            weights=arguments.weights,
+            occluder_folder=arguments.occluders,
+            dataset=arguments.dataset,
+            workers=arguments.workers,
+            team=processes,
+        )
+
+
+def _given(arguments: argparse.Namespace, options: type, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are fields of `options`, with `defaults` for those that were not given."""
+    names = {field.name for field in fields(options)}
+    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    return {**defaults, **given}

@@ -21,7 +21,9 @@ import numpy as np
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
-from training.snapshot.generator import SnapshotGenerator
+from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
+from training.snapshot.perturbations import Perturbations
+from training.snapshot.viewpoints import ViewpointDraw
 
 INDEX_FILE = 'dataset.json'
 OCCLUDER_FILE = 'occluders.npz'
@@ -89,6 +91,17 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
+def settings_of(index: dict[str, Any]) -> SnapshotSettings:
+    """Return the settings that a dataset's index holds. Raises TrainingError when they are none."""
+    try:
+        values = dict(index['parameters'])
+        viewpoints = ViewpointDraw(**_tuples(values.pop('viewpoints')))
+        perturbations = Perturbations(**_tuples(values.pop('perturbations')))
+        return SnapshotSettings(**values, viewpoints=viewpoints, perturbations=perturbations)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(f'expected the parameters of a dataset in {INDEX_FILE}, but got: {error}') from error
+
+
 def write_shard(folder: Path, index: dict[str, Any], shard: int, generator: SnapshotGenerator) -> int:
     """Draw and write one shard; return its number of images."""
     indices = shard_indices(index, shard)
@@ -143,6 +156,10 @@ def read_labels(folder: Path, index: dict[str, Any], shard: int, *, verify: bool
 def open_images(folder: Path, shard: int) -> np.ndarray:
     """Map the images (N, H, W, C) of a shard into memory."""
     return np.load(shard_paths(folder, shard)[0], mmap_mode='r', allow_pickle=False)
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,127 @@
+"""The regressor: a network that knows one scene and tells where the camera is (paper, section III)."""
+
+from __future__ import annotations
+
+import logging
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.errors import ModelError
+from cnn_vs_ros.estimation.model_file import ModelFile
+from cnn_vs_ros.estimation.pyramid import to_grey
+from cnn_vs_ros.estimation.reference import Reference
+from cnn_vs_ros.geometry import PinholeCamera, se3
+
+Array = NDArray[np.float64]
+
+KIND = 'pose_regressor'
+
+_CAMERA_TOLERANCE = 0.01  # of the image size, in focal lengths and principal point
+# An answer further from the trained reference than this many deviations of the training views is not believed.
+_TRAINED_RANGE = 4.0
+
+_log = logging.getLogger(__name__)
+
+
+class RegressorNetwork:
+    """The network of a `pose_regressor` model: one image to ``c0_T_c``, the pose in the trained reference's frame.
+
+    Raises ModelError for another kind of model, or one without the metadata of its kind.
+    """
+
+    def __init__(self, model: ModelFile) -> None:
+        if model.kind != KIND:
+            raise ModelError(f'model {model.path} should be a {KIND} but is a {model.kind}')
+        self.name, self.path = model.name, model.path
+        self.size = int(model.number('input_width')), int(model.number('input_height'))
+        self.channels = int(model.number('channels'))
+        self.depth = model.number('depth')
+        self.reference_sha256 = model.metadata.get('reference_sha256', '')
+        self.deviations = self._vector(model, 'deviations')
+        self.errors = self._vector(model, 'errors')
+        self._intrinsics = np.array([model.number(name) for name in ('fx', 'fy', 'cx', 'cy')])
+        self._session = model.session
+
+    def check(self, reference: Reference) -> str:
+        """Return a sentence to warn with when `reference` is not the trained one, else an empty one.
+
+        Raises ModelError when the camera is another, for which the network's answers would be wrong.
+        """
+        camera = reference.camera.undistorted.resized(*self.size)
+        found = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
+        differences = np.abs(found - self._intrinsics) / np.array([*self.size, *self.size])
+        if not (differences < _CAMERA_TOLERANCE).all():
+            raise ModelError(
+                f'model {self.path} was trained for a camera with fx, fy, cx, cy = '
+                f'{np.round(self._intrinsics, 1)} at {self.size[0]}x{self.size[1]} '
+                f'but the reference has {np.round(found, 1)}: train it for this camera'
+            )
+        if reference.sha256 == self.reference_sha256:
+            return ''
+        return (
+            f'model {self.path} was trained for another reference image: '
+            'it is right only if the two show the same scene from nearby poses'
+        )
+
+    def pose(self, image: np.ndarray, camera: PinholeCamera) -> Array:
+        """Regress ``c0_T_c`` (4, 4) of `image` (H, W[, 3]) uint8, as `camera` delivered it."""
+        image = camera.undistort(image if self.channels == 3 and image.ndim == 3 else to_grey(image))
+        small = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA)
+        if small.ndim == 2:
+            small = np.repeat(small[..., None], self.channels, axis=2)
+        planes = np.ascontiguousarray(np.moveaxis(small, 2, 0), dtype=np.float32)[None]
+        (found,) = self._session.run(['pose'], {'image': planes})
+        return se3.from_pose_vector(np.asarray(found[0], np.float64))
+
+    def in_range(self, pose: Array) -> bool:
+        """Whether ``c0_T_c`` (4, 4) lies among the views that the network was trained on."""
+        return bool((np.abs(se3.pose_vector(pose)) <= _TRAINED_RANGE * self.deviations).all())
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance (6, 6) of an answer, from the errors on the validation views (m^2, rad^2)."""
+        return np.diag(np.square(self.errors))
+
+    @staticmethod
+    def _vector(model: ModelFile, key: str) -> Array:
+        try:
+            vector = np.asarray(model.structure(key), np.float64)
+        except (TypeError, ValueError):
+            vector = np.empty(0)
+        if vector.shape != (6,) or not np.isfinite(vector).all() or (vector <= 0).any():
+            raise ModelError(f'model {model.path} should state six positive numbers as {key!r} in its metadata')
+        return vector
+
+
+class RelativeRegressor:
+    """The relative pose of two images by two inferences: ``c*_T_c = inv(c0_T_c*) c0_T_c`` (paper, section III).
+
+    The desired image need not be the trained reference, only near it. Where the desired image and the current one
+    are alike the errors of the two inferences cancel. Raises ModelError when the network places the desired image
+    outside the views that it was trained on.
+    """
+
+    def __init__(self, network: RegressorNetwork, desired: Reference) -> None:
+        self.network = network
+        self._camera = desired.camera
+        warning = network.check(desired)
+        if warning:
+            _log.warning(warning)
+        c0_T_desired = network.pose(desired.image, desired.camera)
+        if not network.in_range(c0_T_desired):
+            distance, angle = se3.pose_error(c0_T_desired)
+            raise ModelError(
+                f'model {network.path} places the desired image {1e3 * distance:.0f} mm and '
+                f'{np.rad2deg(angle):.0f} degrees from the reference that it was trained for, outside its '
+                'training: train it for this reference'
+            )
+        self._desired_T_c0 = se3.inverse(c0_T_desired)
+
+    def pose(self, image: np.ndarray) -> Array | None:
+        """``desired_T_current`` (4, 4) of an image; None when the answer is outside what was trained."""
+        c0_T_current = self.network.pose(image, self._camera)
+        if not (np.isfinite(c0_T_current).all() and self.network.in_range(c0_T_current)):
+            return None
+        return np.asarray(self._desired_T_c0 @ c0_T_current)

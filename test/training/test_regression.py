@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('onnxscript')
+
+import torch
+
+from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
+from cnn_vs_ros.estimation.regressor import RegressorNetwork
+from cnn_vs_ros.geometry import PinholeCamera, se3
+from training import textures
+from training.__main__ import main
+from training.errors import TrainingError
+from training.networks.regressor import ARCHITECTURES, PoseRegressor, load_weights
+from training.regression import training as regression
+from training.regression.loss import PoseLoss
+from training.regression.options import RegressionOptions
+from training.regression.training import Regression
+from training.snapshot.generator import SnapshotSettings
+from training.snapshot.perturbations import Perturbations
+
+DEVIATIONS = [0.01, 0.01, 0.01, *np.deg2rad([10.0, 10.0, 20.0])]
+OPTIONS = RegressionOptions(architecture='mobilenet_v3_small', epochs=2, batch=4, validation_images=4)
+PLAIN = Perturbations(global_light=0.0, local_lights=0.0, occlusion=0.0)
+SETTINGS = SnapshotSettings(width=64, height=64, count=12, fine=0, grey=True, perturbations=PLAIN)
+
+
+@pytest.fixture(scope='module')
+def reference() -> Reference:
+    picture = textures.draw(np.random.default_rng(3), 320)[:240]
+    return Reference(picture, PinholeCamera(320, 240, 300.0, 300.0, 159.5, 119.5), 0.25)
+
+
+@pytest.fixture(scope='module')
+def whole(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> tuple[Regression, Path]:
+    torch.set_num_threads(1)
+    checkpoint = tmp_path_factory.mktemp('whole') / 'run.checkpoint'
+    run = Regression(reference, OPTIONS, SETTINGS, None)
+    run.run(checkpoint, progress=False)
+    return run, checkpoint
+
+
+def weights(model: torch.nn.Module) -> np.ndarray:
+    return torch.cat([value.flatten().double() for value in model.state_dict().values()]).numpy()
+
+
+def pose_error(metres: float, degrees: float) -> tuple[torch.Tensor, torch.Tensor]:
+    found = torch.tensor([[metres, 0.0, 0.0, 0.0, math.radians(degrees), 0.0]])
+    return found, torch.zeros(1, 6)
+
+
+def test_the_papers_loss_counts_metres_and_degrees() -> None:
+    loss = PoseLoss.named('paper', DEVIATIONS)
+    assert float(loss(*pose_error(0.1, 0.0))) == pytest.approx(0.01)
+    assert float(loss(*pose_error(0.0, 1.0))) == pytest.approx(0.01)
+    assert float(PoseLoss.named('paper', DEVIATIONS, beta=1.0)(*pose_error(0.0, 2.0))) == pytest.approx(4.0)
+
+
+def test_the_balanced_loss_charges_ignorance_three_for_each_part() -> None:
+    loss = PoseLoss.named('balanced', DEVIATIONS)
+    draw = torch.from_numpy(np.random.default_rng(0).normal(size=(20000, 6)) * DEVIATIONS).float()
+    still = draw.clone()
+    still[:, 3:] = 0
+    assert float(loss(torch.zeros_like(draw), draw)) == pytest.approx(6.0, rel=0.03)
+    assert float(loss(torch.zeros_like(draw), still)) == pytest.approx(3.0, rel=0.03)
+
+
+@pytest.mark.parametrize('architecture', ARCHITECTURES)
+def test_each_architecture_regresses_six_numbers(architecture: str) -> None:
+    model = PoseRegressor(architecture, width=224, height=224, scale=DEVIATIONS).eval()
+    with torch.inference_mode():
+        found = model(torch.full((1, 1, 224, 224), 90.0))
+    assert found.shape == (1, 6)
+    assert (found.abs() <= torch.tensor(DEVIATIONS) * 0.2).all()  # it begins by knowing nothing
+
+
+def test_a_state_dict_is_loaded_from_a_file_and_another_one_is_refused(tmp_path: Path) -> None:
+    model = PoseRegressor('mobilenet_v3_small', width=64, height=64, scale=DEVIATIONS)
+    published = {f'features.{name}': torch.ones_like(value) for name, value in model.body.state_dict().items()}
+    torch.save(published, tmp_path / 'weights.pth')
+    said = load_weights(model, str(tmp_path / 'weights.pth'))
+    assert 'starts from the weights of' in said
+    assert all((value == 1).all() for value in model.body.state_dict().values())
+    torch.save({'features.0.0.weight': torch.zeros(1)}, tmp_path / 'other.pth')
+    with pytest.raises(TrainingError, match='tensors are missing or of another shape'):
+        load_weights(model, str(tmp_path / 'other.pth'))
+
+
+def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
+    model = PoseRegressor('mobilenet_v3_small', width=64, height=64, scale=DEVIATIONS)
+    torch.save({'a': Path('x')}, tmp_path / 'code.pth')
+    with pytest.raises(TrainingError, match='expected a state dict'):
+        load_weights(model, str(tmp_path / 'code.pth'))
+
+
+def test_an_interrupted_run_goes_on_bit_for_bit(
+    reference: Reference, whole: tuple[Regression, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, log = whole
+    checkpoint = tmp_path / 'run.checkpoint'
+    step = Regression._train_step
+
+    def interrupted(self: Regression, *batch: object) -> None:
+        step(self, *batch)
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Regression, '_train_step', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Regression(reference, OPTIONS, SETTINGS, None).run(checkpoint, progress=False)
+    monkeypatch.setattr(Regression, '_train_step', step)
+    resumed = Regression(reference, OPTIONS, SETTINGS, None)
+    resumed.run(checkpoint, progress=False)
+    assert resumed.step == expected.step == 6
+    np.testing.assert_array_equal(weights(resumed.model), weights(expected.model))
+    rows = [list(csv.DictReader(regression.log_path(path).open())) for path in (checkpoint, log)]
+    for resumed_row, row in zip(*rows, strict=True):
+        del resumed_row['seconds'], row['seconds']
+        assert resumed_row == row
+
+
+def test_a_checkpoint_of_another_run_is_refused(reference: Reference, whole: tuple[Regression, Path]) -> None:
+    other = Regression(reference, RegressionOptions(**{**vars(OPTIONS), 'seed': 5}), SETTINGS, None)
+    with pytest.raises(TrainingError, match='seed differ'):
+        other.restore(whole[1])
+
+
+def test_finetune_writes_one_model_that_the_estimator_loads(
+    reference: Reference, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference.save(tmp_path / 'reference')
+    output = tmp_path / 'scene.onnx'
+    arguments = ['--architecture', 'mobilenet_v3_small', '--weights', 'none', '--size', '64', '--count', '8']
+    arguments += ['--fine', '4', '--batch', '4', '--epochs', '1', '--validation-images', '4', '--grey', '--workers', '0']
+    assert main(['finetune', '--reference', str(tmp_path / 'reference'), '--output', str(output), *arguments]) == 0
+    assert 'median error' in capsys.readouterr().out
+    network = RegressorNetwork(load_model(output))
+    loaded = Reference.load(tmp_path / 'reference')
+    assert network.check(loaded) == ''
+    assert json.loads(load_model(output).metadata['training'])['options']['batch'] == 4
+    estimator = PoseEstimator.load(output)
+    estimator.set_reference(loaded)
+    assert not estimator.estimate(loaded.image).is_lost
+    assert not list(tmp_path.glob('*.checkpoint*'))
+
+
+def test_the_exported_graph_agrees_with_torch(whole: tuple[Regression, Path], tmp_path: Path) -> None:
+    from training.regression.export import export_regressor
+
+    run, checkpoint = whole
+    model = run.load_best(checkpoint)
+    export_regressor(run, model, tmp_path / 'scene.onnx')
+    network = RegressorNetwork(load_model(tmp_path / 'scene.onnx'))
+    image = run.reference.image
+    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(small)[None, None])[0].double().numpy()
+    found = se3.pose_vector(network.pose(image, run.reference.camera))
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_two_processes_train_one_model(reference: Reference, tmp_path: Path) -> None:
+    reference.save(tmp_path / 'reference')
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
+    command += ['-m', 'training', 'finetune', '--reference', str(tmp_path / 'reference')]
+    command += ['--output', str(tmp_path / 'scene.onnx'), '--architecture', 'mobilenet_v3_small', '--weights', 'none']
+    command += ['--size', '64', '--count', '8', '--fine', '0', '--batch', '4', '--epochs', '1', '--grey']
+    command += ['--validation-images', '4', '--workers', '0', '--occlusion', '0']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'GLOO_SOCKET_IFNAME': 'lo'}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count('median error') == 1
+    trained = json.loads(load_model(tmp_path / 'scene.onnx').metadata['training'])
+    assert trained['steps'] == 2
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--architecture', 'resnet'], 'expected an architecture among matcher, alexnet'),
+        (['--architecture', 'vgg16', '--size', '128', '--weights', 'none'], 'expected images of 224x224 px'),
+        (['--architecture', 'mobilenet_v3_small', '--weights', 'gone.pth'], 'expected a state dict'),
+        (['--architecture', 'efficientnet_lite0'], 'expected --weights FILE for efficientnet_lite0'),
+        (['--architecture', 'mobilenet_v3_small', '--weights', 'none', '--loss', 'l1'], 'expected a loss among'),
+        (['--architecture', 'mobilenet_v3_small', '--weights', 'none', '--batch', '0'], 'batch of at least 1'),
+    ],
+)
+def test_bad_requests_are_told_in_a_sentence(
+    reference: Reference,
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reference.save(tmp_path / 'reference')
+    given = ['finetune', '--reference', str(tmp_path / 'reference'), '--output', str(tmp_path / 'a.onnx'), *arguments]
+    assert main(given) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,145 @@
+"""Networks that regress the pose of the camera from one image (paper, section III)."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from training.errors import TrainingError
+from training.networks import efficientnet_lite
+from training.networks.efficientnet_lite import EfficientNetLite0
+from training.networks.torchvision_models import torchvision_models
+
+ARCHITECTURES = ('alexnet', 'vgg16', 'mobilenet_v3_small', 'efficientnet_lite0')
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # of torchvision's weights
+_LITE = ((127 / 255,) * 3, (128 / 255,) * 3)  # of EfficientNet-Lite's
+_REDUCED, _HIDDEN = 64, 512
+
+
+class PoseRegressor(nn.Module):
+    """(B, C, H, W) grey levels 0..255, C = 1 or 3 (BGR), to (B, 6): [t; theta u] of ``c0_T_c`` in m and rad.
+
+    `scale` (6,) is what an output of 1 of the last layer means, in metres and radians: the deviations of the
+    training draw. AlexNet and VGG-16 are torchvision's with the last layer replaced by six outputs, as in the
+    paper. The other two keep where a feature was seen, which their own mean over the image would forget: their
+    features are reduced to 64 channels, and two layers read the pose from all cells.
+    """
+
+    def __init__(self, architecture: str, *, width: int, height: int, scale: Sequence[float]) -> None:
+        super().__init__()
+        check_size(architecture, width, height)
+        self.architecture = architecture
+        mean, deviation = _LITE if architecture == 'efficientnet_lite0' else _IMAGENET
+        self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer('deviation', torch.tensor(deviation).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer('scale', torch.tensor(scale, dtype=torch.float32))
+        if architecture in ('alexnet', 'vgg16'):
+            self.body: nn.Module = getattr(torchvision_models(), architecture)(weights=None)
+            self.head: nn.Module = nn.Linear(4096, 6)
+            self.body.classifier[-1] = nn.Identity()
+        else:
+            channels = efficientnet_lite.FEATURES
+            self.body = EfficientNetLite0()
+            if architecture == 'mobilenet_v3_small':
+                self.body = torchvision_models().mobilenet_v3_small(weights=None).features
+                channels = 576
+            self.head = _spatial_head(channels, -(-width // 32) * -(-height // 32))
+        nn.init.normal_(_last(self.head).weight, std=1e-3)
+        nn.init.zeros_(_last(self.head).bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Regress the poses."""
+        rgb = image.expand(-1, 3, -1, -1) if image.shape[1] == 1 else image[:, [2, 1, 0]]
+        return self.head(self.body((rgb - self.mean) / self.deviation)) * self.scale
+
+
+def check_size(architecture: str, width: int, height: int) -> None:
+    """Raise TrainingError for an unknown architecture, or a size that it cannot take."""
+    if architecture not in ARCHITECTURES:
+        raise TrainingError(f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{architecture}'")
+    if architecture in ('alexnet', 'vgg16') and (width, height) != (224, 224):
+        raise TrainingError(f'expected images of 224x224 px for {architecture}, but got {width}x{height}')
+    if width % 32 or height % 32 or min(width, height) < 64:
+        raise TrainingError(
+            f'expected sides of 64 px or more in steps of 32 for {architecture}, but got {width}x{height}'
+        )
+
+
+def load_weights(model: PoseRegressor, source: str) -> str:
+    """Load ImageNet weights into the body of `model` and say in a sentence what was done.
+
+    `source` is `none`, `torchvision` (its published weights, downloaded unless cached) or a file: a state dict of
+    the published network, `.safetensors` or torch's own format (read without executing anything in it). Its
+    classifier is dropped.
+
+    Raises:
+        TrainingError: the file is missing or does not fit, or the weights cannot be downloaded.
+    """
+    if source == 'none':
+        return f'{model.architecture} is trained from scratch: no ImageNet weights were asked for'
+    state = _torchvision_state(model.architecture) if source == 'torchvision' else read_state(Path(source))
+    if model.architecture == 'efficientnet_lite0':
+        state = {'.'.join(part.removeprefix('_') for part in k.split('.')): v for k, v in state.items()}
+    if model.architecture == 'mobilenet_v3_small':
+        state = {k.removeprefix('features.'): v for k, v in state.items()}
+    wanted = model.body.state_dict()
+    fitting = {k: v for k, v in state.items() if k in wanted and v.shape == wanted[k].shape}
+    missing = sorted(set(wanted) - set(fitting) - {k for k in wanted if k.endswith('num_batches_tracked')})
+    if missing:
+        raise TrainingError(
+            f'expected weights of {model.architecture} in {source}, but {len(missing)} of {len(wanted)} tensors '
+            f'are missing or of another shape, {missing[0]} among them'
+        )
+    model.body.load_state_dict(fitting, strict=False)
+    return f'{model.architecture} starts from the weights of {source} ({len(fitting)} tensors; a new last layer)'
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict. Raises TrainingError when the file is missing or none."""
+    try:
+        if path.suffix == '.safetensors':
+            return load_file(path)
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TrainingError(f'expected a state dict (.safetensors, .pth) in {path}, but got: {reason}') from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise TrainingError(f'expected a state dict (names and tensors) in {path}, but it holds something else')
+    return state
+
+
+def _torchvision_state(architecture: str) -> dict[str, Tensor]:
+    if architecture == 'efficientnet_lite0':
+        raise TrainingError('expected --weights FILE for efficientnet_lite0, which torchvision does not have')
+    try:
+        weights = torchvision_models().get_model_weights(architecture).DEFAULT
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:  # no network, or not the file that was published
+        raise TrainingError(
+            f"cannot download torchvision's weights of {architecture} ({error}): "
+            'give a file with --weights FILE, or train from scratch with --weights none'
+        ) from error
+
+
+def _spatial_head(channels: int, cells: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, _REDUCED, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(_REDUCED * cells, _HIDDEN),
+        nn.ReLU(),
+        nn.Linear(_HIDDEN, 6),
+    )
+
+
+def _last(head: nn.Module) -> nn.Linear:
+    layer = head[-1] if isinstance(head, nn.Sequential) else head
+    assert isinstance(layer, nn.Linear)
+    return layer

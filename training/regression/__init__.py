@@ -1,0 +1,1 @@
+"""Training of a pose regressor on one reference (paper, section III)."""

@@ -1,0 +1,82 @@
+"""A training of a regressor from its arguments to the model file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from cnn_vs_ros.estimation import Reference
+from training.errors import TrainingError
+from training.regression import storage
+from training.regression.export import export_regressor
+from training.regression.options import RegressionOptions
+from training.regression.parallel import Team
+from training.regression.training import Regression, best_path
+from training.snapshot import occluders, shards
+from training.snapshot.generator import SnapshotSettings
+from training.snapshot.occluders import ClusterBank
+from training.snapshot.torch_datasets import StoredSnapshots
+
+
+def train(
+    reference: Reference,
+    options: RegressionOptions,
+    settings: SnapshotSettings,
+    output: Path,
+    *,
+    weights: str,
+    occluder_folder: Path | None,
+    dataset: Path | None,
+    workers: int,
+    team: Team,
+) -> int:
+    """Train on views of `reference` and write the best model to `output` (.onnx); return the exit status.
+
+    With `dataset`, views and settings are those of that folder. Raises TrainingError for what does not fit.
+    """
+    stored, bank = None, None
+    if dataset is not None:
+        stored, settings, bank = open_dataset(dataset, reference)
+    else:
+        settings = replace(settings, seed=options.seed)
+        if settings.perturbations.occlusion > 0:
+            bank = occluders.build_bank(occluder_folder, settings.seed)
+    run = Regression(reference, options, settings, bank, weights=weights, team=team, data=stored)
+    checkpoint = checkpoint_path(output)
+    if team.leads:
+        print(f'finetune: {run.weights_used}', flush=True)
+        print(f'finetune: loss {run.loss}; {run.epoch_steps} steps an epoch', flush=True)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        run.run(checkpoint, workers=workers)
+        if not team.leads:
+            return 0
+        export_regressor(run, run.load_best(checkpoint), output)
+    except OSError as error:
+        raise TrainingError(f'cannot write {output}: {os.strerror(error.errno or 0)}') from error
+    storage.remove(checkpoint)
+    storage.remove(best_path(checkpoint))
+    best = run.best_metrics
+    print(
+        f'finetune: median error {best["median_mm"]:.1f} mm, {best["median_degrees"]:.2f} degrees on new views '
+        f'(epoch {run.best_epoch} of {run.step // run.epoch_steps}, {run.seconds / 60:.1f} minutes); {output}'
+    )
+    return 0
+
+
+def checkpoint_path(output: Path) -> Path:
+    """Return the folder in which the run that makes `output` (.onnx) keeps its checkpoint."""
+    return output.with_suffix('.checkpoint')
+
+
+def open_dataset(
+    folder: Path, reference: Reference
+) -> tuple[StoredSnapshots, SnapshotSettings, ClusterBank | None]:
+    """Open a dataset with its settings and occluders. Raises TrainingError when it is of another reference."""
+    stored = StoredSnapshots(folder, verify=True)
+    index = stored.index
+    if index['reference_sha256'] != reference.sha256 or index['depth'] != reference.depth:
+        raise TrainingError(f'expected {folder} to be a dataset of this reference and depth, but it is of another')
+    bank = ClusterBank.load(folder / shards.OCCLUDER_FILE) if index['occluders'] else None
+    return stored, shards.settings_of(index), bank

@@ -1,0 +1,114 @@
+"""Export of a trained regressor as one .onnx file with its metadata inside."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from cnn_vs_ros.estimation.model_file import FORMAT_VERSION
+from cnn_vs_ros.estimation.regressor import KIND
+from training.errors import TrainingError
+from training.export import git_commit, save_graph
+from training.networks.regressor import PoseRegressor
+from training.regression.training import Regression
+
+_AGREEMENT = 1e-3  # of the deviations of the training views
+
+
+def export_regressor(run: Regression, model: PoseRegressor, output: Path) -> dict[str, str]:
+    """Write `model`, trained by `run`, to `output` (.onnx) and return its metadata.
+
+    The graph takes `image` (B, C, H, W) float32 grey levels 0..255 (BGR for C = 3; the undistorted image resized
+    by area) and returns `pose` (B, 6), [t; theta u] of ``c0_T_c`` in metres and radians.
+
+    Raises:
+        TrainingError: the written graph disagrees with the network.
+    """
+    metadata = _metadata(run, run.component_errors(model))
+    write_onnx(model, output, metadata)
+    return metadata
+
+
+def write_onnx(model: PoseRegressor, output: Path, metadata: dict[str, str]) -> None:
+    """Trace `model` with a free batch, compare it with onnxruntime, and write it atomically."""
+    shape = [int(metadata[name]) for name in ('channels', 'input_height', 'input_width')]
+    model = model.eval().cpu().to(memory_format=torch.contiguous_format)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_suffix('.partial.onnx')
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', FutureWarning)  # of torch about its own exporter
+            program = torch.onnx.export(
+                model,
+                (torch.zeros(2, *shape),),
+                dynamo=True,
+                verbose=False,
+                optimize=True,
+                input_names=['image'],
+                output_names=['pose'],
+                dynamic_shapes={'image': {0: torch.export.Dim('batch', min=1)}},
+            )
+        save_graph(program.model_proto, temporary, metadata)
+        _check(model, temporary, shape)
+        os.replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _metadata(run: Regression, errors: Sequence[float]) -> dict[str, str]:
+    camera = run.reference.camera.undistorted.resized(run.settings.width, run.settings.height)
+    training = {
+        'options': asdict(run.options),
+        'views': asdict(run.settings),
+        'loss': str(run.loss),
+        'weights': run.weights_used,
+        'epoch': run.best_epoch,
+        'steps': run.step,
+        'seconds': round(run.seconds, 1),
+        'validation': run.best_metrics,
+        'commit': git_commit(),
+        'date': datetime.datetime.now(datetime.UTC).date().isoformat(),
+        'torch': torch.__version__,
+    }
+    return {
+        'kind': KIND,
+        'format_version': str(FORMAT_VERSION),
+        'architecture': run.options.architecture,
+        'input_width': str(run.settings.width),
+        'input_height': str(run.settings.height),
+        'channels': str(run.channels),
+        'output': '[t; theta u] of c0_T_c, the camera in the frame of the reference camera, in metres and radians',
+        'depth': repr(float(run.reference.depth)),
+        'reference_sha256': run.reference.sha256,
+        **{name: repr(float(getattr(camera, name))) for name in ('fx', 'fy', 'cx', 'cy')},
+        'deviations': json.dumps(run.settings.viewpoints.deviations(run.reference.depth).tolist()),
+        'errors': json.dumps(list(errors)),
+        'training': json.dumps(training),
+    }
+
+
+def _check(model: PoseRegressor, path: Path, shape: Sequence[int]) -> None:
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    for batch in (1, 3):
+        image = np.random.default_rng(0).uniform(0, 255, (batch, *shape)).astype(np.float32)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(image)).numpy()
+        (actual,) = session.run(None, {'image': image})
+        scale = model.get_buffer('scale').numpy()
+        worst = float((np.abs(actual - expected) / scale).max())
+        if not worst < _AGREEMENT:
+            raise TrainingError(
+                f'expected the exported graph to agree with the network within {_AGREEMENT}, '
+                f'but it differs by {worst:.2g}'
+            )

@@ -1,0 +1,58 @@
+"""Judging a regressor on views that its training does not see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from cnn_vs_ros.estimation import Reference
+from training.regression.loss import PoseLoss
+from training.snapshot.generator import SnapshotSettings
+from training.snapshot.occluders import ClusterBank
+from training.snapshot.torch_datasets import DrawnSnapshots
+
+SEED = 1_000_003
+
+
+class Validation:
+    """About `count` views of the mixture of `settings`, of a seed of their own."""
+
+    def __init__(
+        self, reference: Reference, settings: SnapshotSettings, bank: ClusterBank | None, count: int, batch: int
+    ) -> None:
+        self._wide = max(1, round(count * settings.count / settings.total))
+        fine = round(count * settings.fine / settings.total)
+        views = replace(settings, seed=SEED, count=self._wide, fine=fine)
+        self._views = DrawnSnapshots(reference, views, bank)
+        self._batch = min(25, batch)
+
+    def judge(self, model: nn.Module, loss: PoseLoss) -> dict[str, float]:
+        """Return the loss over all views, and the median errors on the wide draw."""
+        estimates, poses = self._estimate(model)
+        error = (estimates - poses)[: self._wide]
+        return {
+            'validation_loss': float(loss(estimates, poses)),
+            'median_mm': 1e3 * float(error[:, :3].norm(dim=1).median()),
+            'median_degrees': float(torch.rad2deg(error[:, 3:].norm(dim=1).median())),
+        }
+
+    def component_errors(self, model: nn.Module) -> list[float]:
+        """Return the root mean square errors (6,) on the wide draw, in metres and radians."""
+        estimates, poses = self._estimate(model)
+        return (estimates - poses)[: self._wide].square().mean(dim=0).sqrt().tolist()
+
+    def _estimate(self, model: nn.Module) -> tuple[Tensor, Tensor]:
+        """Return estimates and poses (N, 6), those of the wide draw first."""
+        device = next(model.parameters()).device
+        was_training = model.training
+        model.eval()
+        found, true = [], []
+        with torch.inference_mode():
+            for images, poses in DataLoader(self._views, batch_size=self._batch):
+                found.append(model(images.to(device).float()).cpu())
+                true.append(poses)
+        model.train(was_training)
+        return torch.cat(found), torch.cat(true)
