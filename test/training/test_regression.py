@@ -144,7 +144,8 @@ def test_finetune_writes_one_model_that_the_estimator_loads(
     reference.save(tmp_path / 'reference')
     output = tmp_path / 'scene.onnx'
     arguments = ['--architecture', 'mobilenet_v3_small', '--weights', 'none', '--size', '64', '--count', '8']
-    arguments += ['--fine', '4', '--batch', '4', '--epochs', '1', '--validation-images', '4', '--grey', '--workers', '0']
+    arguments += ['--fine', '4', '--batch', '4', '--epochs', '1', '--validation-images', '4', '--grey']
+    arguments += ['--workers', '0']
     assert main(['finetune', '--reference', str(tmp_path / 'reference'), '--output', str(output), *arguments]) == 0
     assert 'median error' in capsys.readouterr().out
     network = RegressorNetwork(load_model(output))
@@ -176,8 +177,22 @@ def test_two_processes_train_one_model(reference: Reference, tmp_path: Path) -> 
     reference.save(tmp_path / 'reference')
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
     command += ['-m', 'training', 'finetune', '--reference', str(tmp_path / 'reference')]
-    command += ['--output', str(tmp_path / 'scene.onnx'), '--architecture', 'mobilenet_v3_small', '--weights', 'none']
-    command += ['--size', '64', '--count', '8', '--fine', '0', '--batch', '4', '--epochs', '1', '--grey']
+    command += ['--output', str(tmp_path / 'scene.onnx'), '--architecture', 'mobilenet_v3_small']
+    command += [
+        '--weights',
+        'none',
+        '--size',
+        '64',
+        '--count',
+        '8',
+        '--fine',
+        '0',
+        '--batch',
+        '4',
+        '--epochs',
+        '1',
+        '--grey',
+    ]
     command += ['--validation-images', '4', '--workers', '0', '--occlusion', '0']
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'GLOO_SOCKET_IFNAME': 'lo'}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
@@ -206,6 +221,6 @@ def test_bad_requests_are_told_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     reference.save(tmp_path / 'reference')
-    given = ['finetune', '--reference', str(tmp_path / 'reference'), '--output', str(tmp_path / 'a.onnx'), *arguments]
-    assert main(given) == 2
+    given = ['--reference', str(tmp_path / 'reference'), '--output', str(tmp_path / 'a.onnx'), *arguments]
+    assert main(['finetune', *given]) == 2
     assert message in capsys.readouterr().err
