@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_vs_ros.control.convergence import Convergence
 from cnn_vs_ros.control.gain import AdaptiveGain
+from cnn_vs_ros.control.jump_guard import JumpGuard
 from cnn_vs_ros.control.limits import TwistLimiter
 from cnn_vs_ros.control.motion_history import MotionHistory
 from cnn_vs_ros.control.pbvs import PbvsLaw
 from cnn_vs_ros.control.retreat import Retreat
 from cnn_vs_ros.control.servo import LostBehaviour, Servo, ServoStatus
+from cnn_vs_ros.control.shaping import DemandShaping
+from cnn_vs_ros.control.workspace import Workspace
 
 if TYPE_CHECKING:
     from cnn_vs_ros.control.differential_ik import DifferentialIk
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = [
     'AdaptiveGain',
     'Convergence',
+    'DemandShaping',
     'DifferentialIk',
+    'JumpGuard',
     'LostBehaviour',
     'MotionHistory',
     'PbvsLaw',
@@ -26,6 +31,7 @@ __all__ = [
     'Servo',
     'ServoStatus',
     'TwistLimiter',
+    'Workspace',
 ]
 
 

@@ -11,6 +11,9 @@ from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
+_LOOK_AHEAD = 1e-3
+"""Radians of the fastest joint after which the condition number is looked at again."""
+
 
 class DifferentialIk:
     """Kinematics of the chain of joints from a robot's root link to one of its frames.
@@ -22,6 +25,10 @@ class DifferentialIk:
     the direction of the motion, so that no joint exceeds its velocity limit, nor runs towards a position limit
     faster than in proportion to what is left of `position_margin`.
 
+    Towards a singularity the whole vector is scaled down besides, from `lower_singularity_threshold` of the
+    Jacobian's condition number on, to zero at `hard_stop_singularity_threshold` (the two thresholds of
+    moveit_servo); motion away from it is free.
+
     Args:
         urdf_xml: robot description; joints off the chain (a gripper's) are ignored.
         tip_frame: any link of it.
@@ -29,10 +36,12 @@ class DifferentialIk:
         singular_value_threshold: singular value under which damping starts.
         position_margin: distance to a position limit at which slowing starts, radians (sliding joints: metres).
         max_joint_velocity: further limit on every joint's speed, radians a second.
+        lower_singularity_threshold: condition number of the Jacobian (m, rad) at which slowing down starts.
+        hard_stop_singularity_threshold: that at which the arm halts; greater than the lower one.
 
     Raises:
         DescriptionError: no valid URDF, no such frame, no joint that moves it, or a joint without velocity limit.
-        ParameterError: a damping, threshold, margin or speed that is not positive.
+        ParameterError: a damping, threshold, margin or speed that is not positive, or thresholds in wrong order.
     """
 
     def __init__(
@@ -44,17 +53,26 @@ class DifferentialIk:
         singular_value_threshold: float = 0.08,
         position_margin: float = 0.15,
         max_joint_velocity: float = np.inf,
+        lower_singularity_threshold: float = 17.0,
+        hard_stop_singularity_threshold: float = 30.0,
     ) -> None:
         parameters = {
             'damping': damping,
             'singular_value_threshold': singular_value_threshold,
             'position_margin': position_margin,
             'max_joint_velocity': max_joint_velocity,
+            'lower_singularity_threshold': lower_singularity_threshold,
         }
         for name, value in parameters.items():
             if not value > 0:
                 raise ParameterError(f'{name} should be positive but is {value}')
+        if not lower_singularity_threshold < hard_stop_singularity_threshold:
+            raise ParameterError(
+                'hard_stop_singularity_threshold should be greater than lower_singularity_threshold but they are '
+                f'{hard_stop_singularity_threshold} and {lower_singularity_threshold}'
+            )
         self.tip_frame = tip_frame
+        self._slow_from, self._halt_from = lower_singularity_threshold, hard_stop_singularity_threshold
         self._model = _chain(urdf_xml, tip_frame)
         self._data = self._model.createData()
         self._tip = self._model.getFrameId(tip_frame)
@@ -90,7 +108,23 @@ class DifferentialIk:
         twist = se3.as_vector(twist, 6, 'twist')
         q = self._checked(q)
         velocities = self._damped_inverse(self.jacobian(q)) @ twist
-        return velocities * self._scale(q, velocities)
+        return velocities * (self._scale(q, velocities) * self.singularity_scale(q, velocities))
+
+    def condition_number(self, q: ArrayLike) -> float:
+        """Condition number of the Jacobian (m, rad) at joint positions `q` (n,); infinite at a singularity."""
+        s = np.linalg.svd(self.jacobian(q), compute_uv=False)
+        return float(s[0] / s[-1]) if s[-1] > 0 else float('inf')
+
+    def singularity_scale(self, q: ArrayLike, velocities: Array) -> float:
+        """Part of the joint velocities (n,) that may be kept at `q` (n,), from 1 to 0 at a halt."""
+        condition = self.condition_number(q)
+        fastest = float(np.abs(velocities).max())
+        if condition <= self._slow_from or fastest == 0.0:
+            return 1.0
+        ahead = self.condition_number(np.asarray(q) + velocities * (_LOOK_AHEAD / fastest))
+        if ahead <= condition:
+            return 1.0
+        return float(np.clip((self._halt_from - condition) / (self._halt_from - self._slow_from), 0.0, 1.0))
 
     def smallest_singular_value(self, q: ArrayLike) -> float:
         """How far `q` (n,) is from a singularity: the Jacobian's smallest singular value, in m and rad."""

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -19,6 +21,7 @@ from cnn_vs_ros.errors import DescriptionError, VisualServoingError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
@@ -30,6 +33,14 @@ _IK_OPTIONS = {
     'damping': (0.05, 'Greatest damping near a singularity.'),
     'singular_value_threshold': (0.08, 'Singular value of the Jacobian (m, rad) under which damping begins.'),
     'position_margin': (0.15, 'Distance to a position limit at which the arm slows down, rad.'),
+    'lower_singularity_threshold': (
+        17.0,
+        'Condition number of the Jacobian (m, rad) from which on motion towards a singularity slows down.',
+    ),
+    'hard_stop_singularity_threshold': (
+        30.0,
+        'Condition number of the Jacobian (m, rad) at which motion towards a singularity halts.',
+    ),
     'max_joint_velocity': (3.0, 'Greatest speed of a joint besides the limits of the URDF, rad/s.'),
 }
 
@@ -86,7 +97,12 @@ class DifferentialIkNode(Node):
             self.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
         self.create_subscription(JointState, 'joint_states', self._on_joint_state, _NEWEST)
         self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
-        self.create_timer(1.0 / rate, self._on_timer)
+        # Steady, so that the watch goes on when the node's clock stands still or jumps.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0 / rate, self._on_timer, clock=steady)
+        self._usage, self._problem = ProcessUsage(), ''
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
 
     def shut_down(self) -> None:
         """Send zeros and see them delivered."""
@@ -133,8 +149,10 @@ class DifferentialIkNode(Node):
             velocities = self._joint_velocities(message)
         except VisualServoingError as error:
             self._warn(f'no motion: {error}')
+            self._problem = str(error)
             self._send_zeros()
             return
+        self._problem = ''
         self._send(velocities)
 
     def _joint_velocities(self, message: TwistStamped) -> Array:
@@ -152,6 +170,18 @@ class DifferentialIkNode(Node):
         # Before the first twist nothing is sent: the controller may still be someone else's.
         if self._twist_arrival is not None and not 0 <= self._now() - self._twist_arrival <= self._twist_timeout:
             self._send_zeros()
+
+    def _publish_diagnostics(self) -> None:
+        status = DiagnosticStatus(name=f'{self.get_fully_qualified_name().lstrip("/")}: joint velocities')
+        status.level = DiagnosticStatus.WARN if self._problem else DiagnosticStatus.OK
+        status.message = self._problem or ('waiting for a twist' if self._twist_arrival is None else 'ready')
+        values: dict[str, object] = dict(self._usage.report())
+        if self._ik is not None and self._positions is not None:
+            values['condition_number'] = self._ik.condition_number(self._positions)
+        status.values = messages.key_values(values)
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(array)
 
     def _send_zeros(self) -> None:
         if self._ik is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,10 @@ def declare(
         if value not in choices:
             raise ParameterError(_refusal(name, choices, value))
         node.add_on_set_parameters_callback(_restriction(name, tuple(choices)))
+    if bounds is not None and isinstance(default, float):
+        if not math.isfinite(value):
+            raise ParameterError(f'parameter {name} should {_allowed(bounds)} but is {value}')
+        node.add_on_set_parameters_callback(_finite(name, bounds))
     return value
 
 
@@ -63,6 +68,18 @@ def _allowed(bounds: tuple[float, float] | None) -> str:
 
 def _refusal(name: str, choices: Sequence[str], value: Any) -> str:
     return f'parameter {name} should be one of {", ".join(choices)} but is {value!r}'
+
+
+def _finite(name: str, bounds: tuple[float, float]) -> Any:
+    # rclpy's own check of the range lets nan pass.
+    def check(parameters: list) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == name and isinstance(parameter.value, float) and math.isnan(parameter.value):
+                reason = f'parameter {name} should {_allowed(bounds)} but is {parameter.value}'
+                return SetParametersResult(successful=False, reason=reason)
+        return SetParametersResult(successful=True)
+
+    return check
 
 
 def _restriction(name: str, choices: tuple[str, ...]) -> Any:

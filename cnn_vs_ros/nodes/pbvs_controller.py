@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped, TwistStamped
+from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -18,12 +20,21 @@ from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, make_servo
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 _Said = tuple[PoseStatus, float]
+_LONGEST_RAMP = 0.5
+"""Wall-clock seconds that a smooth stop may take before the node ends; then come zeros."""
+_LEVELS = {
+    ServoStatus.LOST: DiagnosticStatus.WARN,
+    ServoStatus.STALE: DiagnosticStatus.WARN,
+    ServoStatus.LIMITED: DiagnosticStatus.WARN,
+    ServoStatus.ERROR: DiagnosticStatus.ERROR,
+}
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -46,10 +57,13 @@ class PbvsControllerNode(ManagedNode):
     def configure(self) -> None:
         """Make the servo task of the parameters."""
         self._servo = make_servo(self)
-        self._announced: ServoStatus | None = None
+        self._announced: tuple[ServoStatus, str] | None = None
+        self._usage = ProcessUsage()
         self._matcher: StampMatcher[_Said, PoseWithCovariance] = StampMatcher()
         self._twist_publisher = self.create_lifecycle_publisher(TwistStamped, 'twist', 1)
         self._status_publisher = self.create_lifecycle_publisher(String, 'servo_status', _LATCHED)
+        self._reason_publisher = self.create_lifecycle_publisher(String, 'servo_status_reason', _LATCHED)
+        self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
         self._start_service = self.create_service(Trigger, '~/start', self._on_start)
         self._stop_service = self.create_service(Trigger, '~/stop', self._on_stop)
 
@@ -62,25 +76,32 @@ class PbvsControllerNode(ManagedNode):
         self._said_subscription = self.create_subscription(
             DiagnosticArray, 'pose_status', self._on_pose_status, 10
         )
-        self._twist_timer = self.create_timer(1.0 / self.get_parameter('rate').value, self._on_timer)
+        self._period = 1.0 / self.get_parameter('rate').value
+        self._twist_timer = self.create_timer(self._period, self._on_timer)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._announce()
 
     def deactivate(self) -> None:
-        """Send zeros and see them delivered."""
+        """Come to a smooth stop, then send zeros and see them delivered."""
         self.destroy_timer(self._twist_timer)
+        self.destroy_timer(self._diagnostics_timer)
         self.destroy_subscription(self._pose_subscription)
         self.destroy_subscription(self._said_subscription)
         self._matcher.clear()
         self._servo.stop()
+        self._ramp_down()
         self._servo.halt()
         self._send(np.zeros(6))
         self._announce()
         wait_until_delivered(self._twist_publisher)
 
     def cleanup(self) -> None:
-        """Drop the servo task, the publishers and the services."""
+        """Drop the publishers and the services."""
         self.destroy_lifecycle_publisher(self._twist_publisher)
         self.destroy_lifecycle_publisher(self._status_publisher)
+        self.destroy_lifecycle_publisher(self._reason_publisher)
+        self.destroy_lifecycle_publisher(self._diagnostics_publisher)
         self.destroy_service(self._start_service)
         self.destroy_service(self._stop_service)
 
@@ -102,7 +123,7 @@ class PbvsControllerNode(ManagedNode):
             self._reject(error)
             return
         if status is None:  # there is nothing to servo to, nor to look for
-            self._servo.reject_estimate()
+            self._servo.reject_estimate('the estimator has no reference')
         elif status is PoseStatus.LOST:
             self._add(RelativePose(np.eye(4), confidence=0.0, status=status), stamp)
         else:
@@ -126,7 +147,7 @@ class PbvsControllerNode(ManagedNode):
             self._reject(error)
 
     def _reject(self, error: PoseError) -> None:
-        self._servo.reject_estimate()
+        self._servo.reject_estimate(f'estimate refused: {error}')
         self._warn(f'estimate refused: {error}')
 
     # Twists
@@ -136,9 +157,8 @@ class PbvsControllerNode(ManagedNode):
             twist = self._servo.update(self._now())
         except VisualServoingError as error:
             self._warn(f'no twist, zeros instead: {error}')
-            self._servo.reject_estimate()
-            self._servo.halt()
-            twist = np.zeros(6)
+            self._servo.fail(f'no twist: {error}')
+            twist = self._servo.ramp_down(self._period)
         self._send(twist)
         self._announce()
 
@@ -149,12 +169,36 @@ class PbvsControllerNode(ManagedNode):
         self._twist_publisher.publish(message)
 
     def _announce(self) -> None:
-        status = self._servo.status
-        if status is self._announced:
+        status, reason = self._servo.status, self._servo.reason
+        before = self._announced
+        if before == (status, reason):
             return
-        self._announced = status
-        self._status_publisher.publish(String(data=status.value))
-        self.get_logger().info(status.value)
+        self._announced = status, reason
+        self._reason_publisher.publish(String(data=reason))
+        if before is None or before[0] is not status:
+            self._status_publisher.publish(String(data=status.value))
+            self.get_logger().info(f'{status.value}: {reason}')
+
+    def _ramp_down(self) -> None:
+        deadline = time.monotonic() + _LONGEST_RAMP
+        while time.monotonic() < deadline:
+            twist = self._servo.ramp_down(self._period)
+            if not twist.any():
+                return
+            self._send(twist)
+            time.sleep(self._period)
+
+    def _publish_diagnostics(self) -> None:
+        status = self._servo.status
+        message = DiagnosticStatus(
+            level=_LEVELS.get(status, DiagnosticStatus.OK),
+            name=f'{self.get_fully_qualified_name().lstrip("/")}: servo',
+            message=f'{status.value}: {self._servo.reason}',
+            values=messages.key_values({'status': status.value, **self._usage.report()}),
+        )
+        array = DiagnosticArray(status=[message])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(array)
 
     def _now(self) -> float:
         return 1e-9 * self.get_clock().now().nanoseconds

@@ -27,6 +27,7 @@ from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
@@ -61,6 +62,7 @@ class PoseEstimatorNode(ManagedNode):
         declare(self, 'threads', 1, 'Threads of the network inference.', bounds=(1, 64))
         declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
         self._statistics = FrameStatistics()
+        self._usage = ProcessUsage()
         self._warn = ThrottledWarnings(self.get_logger())
         self._outcome = Outcome()
 
@@ -170,6 +172,7 @@ class PoseEstimatorNode(ManagedNode):
                 'confidence': outcome.confidence,
                 **figures,
                 'estimator': self._estimation.estimator.name,
+                **self._usage.report(),
             }
         )
         array = DiagnosticArray(status=[status])

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 
 from cnn_vs_ros.control import (
     AdaptiveGain,
     Convergence,
+    DemandShaping,
+    JumpGuard,
     LostBehaviour,
     MotionHistory,
     PbvsLaw,
     Retreat,
     Servo,
     TwistLimiter,
+    Workspace,
 )
+from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.nodes.parameters import declare
 
 # name: default, bounds, description
@@ -33,6 +41,23 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'limits.angular_acceleration': (4.0, (1e-3, 100.0), 'Greatest angular acceleration of the camera, rad/s^2.'),
     'pose_timeout': (0.2, (0.01, 10.0), 'An estimate is stale this long after its image or its arrival, s.'),
     'minimum_confidence': (0.0, (0.0, 1.0), 'An estimate with less confidence counts as lost.'),
+    'low_confidence_time': (0.0, (0.0, 10.0), 'For so long less confidence is put up with, s.'),
+    'full_speed_confidence': (0.0, (0.0, 1.0), 'Under this confidence the speed falls in proportion; 0: never.'),
+    'deadband.translation': (0.0, (0.0, 1.0), 'Within this distance and angle of the goal nothing moves, m.'),
+    'deadband.rotation': (0.0, (0.0, 1.0), 'Within this distance and angle of the goal nothing moves, rad.'),
+    'workspace.x': (1.0, (1e-3, 100.0), "Greatest offset from the reference along its camera's x axis, m."),
+    'workspace.y': (1.0, (1e-3, 100.0), "Greatest offset from the reference along its camera's y axis, m."),
+    'workspace.z': (1.0, (1e-3, 100.0), 'Greatest offset from the reference along its optical axis, m.'),
+    'workspace.distance': (1.0, (1e-3, 100.0), 'Greatest distance from the reference, m.'),
+    'jump.translation': (
+        0.05,
+        (1e-3, 100.0),
+        'An estimate this far from what the motion sent says is refused, m.',
+    ),
+    'jump.rotation': (0.35, (1e-3, 10.0), 'An estimate this far from what the motion sent says is refused, rad.'),
+    'time_limit': (0.0, (0.0, 86400.0), 'A task ends after this long, s; 0: never.'),
+    'convergence.linear_velocity': (0.002, (1e-6, 10.0), 'Greatest speed when converged, m/s.'),
+    'convergence.angular_velocity': (0.01, (1e-6, 10.0), 'Greatest angular speed when converged, rad/s.'),
     'convergence.translation': (5e-5, (1e-7, 1.0), 'Greatest mean distance to the goal when converged, m.'),
     'convergence.rotation': (3.5e-4, (1e-7, 1.0), 'Greatest mean angle to the goal when converged, rad.'),
     'convergence.hold_time': (0.5, (0.0, 60.0), 'How long the goal must be held, s.'),
@@ -55,6 +80,24 @@ def declare_servo_parameters(node: Node) -> None:
     )
     declare(node, 'latency_compensation', True, 'Add the motion sent since an image was taken to its pose.')
     declare(node, 'keep_servoing', False, 'Go on servoing after convergence instead of keeping still.')
+    mask = declare(
+        node,
+        'degrees_of_freedom',
+        [True] * 6,
+        'Which of vx, vy, vz, wx, wy, wz of the camera may move: six booleans, one of them true at least.',
+    )
+    DemandShaping(mask)  # raises
+    node.add_on_set_parameters_callback(_check_mask)
+
+
+def _check_mask(parameters: list[Any]) -> SetParametersResult:
+    try:
+        for parameter in parameters:
+            if parameter.name == 'degrees_of_freedom' and parameter.value is not None:
+                DemandShaping(parameter.value)
+    except ParameterError as error:
+        return SetParametersResult(successful=False, reason=str(error))
+    return SetParametersResult(successful=True)
 
 
 def make_servo(node: Node) -> Servo:
@@ -82,4 +125,15 @@ def make_servo(node: Node) -> Servo:
         retreat=Retreat(number['retreat.speed'], number['retreat.distance'], acceleration) if retreats else None,
         keep_servoing=node.get_parameter('keep_servoing').value,
         longest_step=2.0 / number['rate'],
+        shaping=DemandShaping(
+            node.get_parameter('degrees_of_freedom').value,
+            number['deadband.translation'],
+            number['deadband.rotation'],
+            number['full_speed_confidence'],
+        ),
+        workspace=Workspace([number[f'workspace.{axis}'] for axis in 'xyz'], number['workspace.distance']),
+        jump_guard=JumpGuard(number['jump.translation'], number['jump.rotation']),
+        time_limit=number['time_limit'] or math.inf,
+        low_confidence_time=number['low_confidence_time'],
+        rest_speeds=(number['convergence.linear_velocity'], number['convergence.angular_velocity']),
     )
