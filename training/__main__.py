@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cnn_vs_ros.errors import VisualServoingError
-from training.commands import benchmark, calibrate, corpus, dataset, export, finetune, pretrain
+from training.commands import benchmark, calibrate, corpus, dataset, evaluate, export, finetune, pretrain
 
 # A verb is a module of training.commands with SUMMARY, add_arguments and run; register it here.
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     'pretrain': pretrain,
     'dataset': dataset,
     'finetune': finetune,
+    'evaluate': evaluate,
     'export': export,
     'benchmark': benchmark,
     'calibrate': calibrate,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -37,6 +37,7 @@ class ViewSampling:
     recentred: float = 0.6
     framed: float = 0.5
     perturbed: bool = True
+    focal: float = 0.0  # focal length in widths; 0: about that of a common camera, varied
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,14 @@ class ViewGroup:
         images: (V, H, W) uint8.
         homographies: (V, 3, 3), from texel coordinates to the pixels of each view.
         visible: (V, H, W) bool, pixels that show the texture (no border, no occluder).
+        poses: (V, 4, 4), the plane's frame in each camera, lengths in units of the plane's depth; empty where they
+            are not known.
     """
 
     images: np.ndarray
     homographies: np.ndarray
     visible: np.ndarray
+    poses: np.ndarray = field(default_factory=lambda: np.empty((0, 4, 4)))
 
 
 def sample_pose(sampling: ViewSampling, rng: np.random.Generator, *, is_reference: bool) -> np.ndarray:
@@ -90,10 +94,11 @@ def sample_group(
         texture = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA)
     border = cv2.BORDER_REFLECT if reflected else cv2.BORDER_CONSTANT
     background = float(rng.integers(256))
-    camera = _camera(sampling, float(rng.uniform(0.8, 1.15)) if rng.random() < 0.5 else 0.9375)
+    varied = float(rng.uniform(0.8, 1.15)) if rng.random() < 0.5 else 0.9375
+    camera = _camera(sampling, sampling.focal or varied)
     texel_to_reference = _texel_to_reference(texture.shape[0], size, sampling)
     frame = (sampling.width, sampling.height)
-    images, homographies, visible = [], [], []
+    images, homographies, visible, poses = [], [], [], []
     for index in range(sampling.views):
         pose = sample_pose(sampling, rng, is_reference=index == 0)
         homography = geometry.plane_homography(pose, 1.0, camera) @ texel_to_reference
@@ -114,7 +119,8 @@ def sample_group(
         images.append(sensor.expose(view, rng, noise))
         homographies.append(homography)
         visible.append(shown)
-    return ViewGroup(np.stack(images), np.stack(homographies), np.stack(visible))
+        poses.append(pose)
+    return ViewGroup(np.stack(images), np.stack(homographies), np.stack(visible), np.stack(poses))
 
 
 def perturb(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ReferenceFolderError
-from cnn_vs_ros.estimation import confidence, regressor
+from cnn_vs_ros.estimation import confidence, pair_regressor, regressor
 from cnn_vs_ros.estimation.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.model_file import load_model
@@ -67,10 +67,10 @@ class PoseEstimator:
     def load(cls, model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> PoseEstimator:
         """Estimator with a shipped model by name, or a model file by path. Raises ModelError.
 
-        A `pose_regressor` model makes the estimator of its kind, `hybrid.HybridEstimator`.
+        A `pose_regressor` or `pose_pair_regressor` makes the estimator of its kind, `hybrid.HybridEstimator`.
         """
         loaded = load_model(model, threads)
-        if loaded.kind == regressor.KIND:
+        if loaded.kind in (regressor.KIND, pair_regressor.KIND):
             from cnn_vs_ros.estimation.hybrid import HybridEstimator  # builds on this class
 
             return HybridEstimator.of_model(loaded)

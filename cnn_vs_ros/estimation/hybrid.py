@@ -11,6 +11,8 @@ from cnn_vs_ros.errors import ParameterError, ReferenceFolderError
 from cnn_vs_ros.estimation import confidence
 from cnn_vs_ros.estimation.estimator import PoseEstimator
 from cnn_vs_ros.estimation.model_file import ModelFile
+from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
+from cnn_vs_ros.estimation.pair_regressor import PairNetwork, PairRegressor
 from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, Alignment, PhotometricAlignment
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
@@ -73,26 +75,27 @@ class Switch:
 
 
 class HybridEstimator(PoseEstimator):
-    """Pose estimator with a scene's regressor: its pose far from the goal, the photometric one close to it.
+    """Pose estimator with a regressor, of one scene or of image pairs.
 
+    Far from the goal the regressor's pose is taken, close to it the photometric one.
     With `photometric` False the regressor alone. Poses of the regressor have status ACQUIRED, the covariance of
     its validation and confidence 0: it cannot tell whether it is right. `details['photometric']` is 1 when the
     alignment has the word.
     """
 
     def __init__(
-        self, network: RegressorNetwork, *, photometric: bool = True, switch: Switch | None = None
+        self, network: RegressorNetwork | PairNetwork, *, photometric: bool = True, switch: Switch | None = None
     ) -> None:
         self._regressor_network = network
-        self._regressor: RelativeRegressor | None = None
+        self._regressor: RelativeRegressor | PairRegressor | None = None
         self._photometric = photometric
         self.switch = switch or Switch()
         self._start()
 
     @classmethod
     def of_model(cls, model: ModelFile) -> HybridEstimator:
-        """Estimator of a `pose_regressor` model. Raises ModelError for another."""
-        return cls(RegressorNetwork(model))
+        """Estimator of a `pose_regressor` or `pose_pair_regressor` model. Raises ModelError for another."""
+        return cls(PairNetwork(model) if model.kind == PAIR_KIND else RegressorNetwork(model))
 
     @property
     def name(self) -> str:
@@ -100,11 +103,15 @@ class HybridEstimator(PoseEstimator):
         return self._regressor_network.name
 
     def set_reference(self, reference: Reference) -> None:
-        """Take a new desired image, near the one that the regressor was trained for.
+        """Take a new desired image; for a scene's regressor one near that which it was trained for.
 
         Raises ModelError when it is of another camera, or outside what was trained.
         """
-        self._regressor = RelativeRegressor(self._regressor_network, reference)
+        network = self._regressor_network
+        if isinstance(network, PairNetwork):
+            self._regressor = PairRegressor(network, reference)
+        else:
+            self._regressor = RelativeRegressor(network, reference)
         self._aligner = PhotometricAlignment(ImagePyramid(reference.image, reference.camera), reference.depth)
         self._reference = reference
         self._last = np.eye(4)
@@ -139,7 +146,7 @@ class HybridEstimator(PoseEstimator):
         self._forget()
         self._last = pose
         self.details = {'confidence': 0.0, 'photometric': 0.0}
-        return RelativePose(pose, self._regressor_network.covariance, 0.0, PoseStatus.ACQUIRED)
+        return RelativePose(pose, self._regressor.covariance, 0.0, PoseStatus.ACQUIRED)
 
     def _fine(self, found: Alignment | None, aligner: PhotometricAlignment) -> bool:
         if found is None:

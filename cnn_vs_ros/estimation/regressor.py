@@ -39,8 +39,8 @@ class RegressorNetwork:
         self.channels = int(model.number('channels'))
         self.depth = model.number('depth')
         self.reference_sha256 = model.metadata.get('reference_sha256', '')
-        self.deviations = self._vector(model, 'deviations')
-        self.errors = self._vector(model, 'errors')
+        self.deviations = pose_vector_of(model, 'deviations')
+        self.errors = pose_vector_of(model, 'errors')
         self._intrinsics = np.array([model.number(name) for name in ('fx', 'fy', 'cx', 'cy')])
         self._session = model.session
 
@@ -79,20 +79,16 @@ class RegressorNetwork:
         """Whether ``c0_T_c`` (4, 4) lies among the views that the network was trained on."""
         return bool((np.abs(se3.pose_vector(pose)) <= _TRAINED_RANGE * self.deviations).all())
 
-    @property
-    def covariance(self) -> Array:
-        """Covariance (6, 6) of an answer, from the errors on the validation views (m^2, rad^2)."""
-        return np.diag(np.square(self.errors))
 
-    @staticmethod
-    def _vector(model: ModelFile, key: str) -> Array:
-        try:
-            vector = np.asarray(model.structure(key), np.float64)
-        except (TypeError, ValueError):
-            vector = np.empty(0)
-        if vector.shape != (6,) or not np.isfinite(vector).all() or (vector <= 0).any():
-            raise ModelError(f'model {model.path} should state six positive numbers as {key!r} in its metadata')
-        return vector
+def pose_vector_of(model: ModelFile, key: str) -> Array:
+    """Metadata entry `key`, six positive numbers (6,). Raises ModelError for anything else."""
+    try:
+        vector = np.asarray(model.structure(key), np.float64)
+    except (TypeError, ValueError):
+        vector = np.empty(0)
+    if vector.shape != (6,) or not np.isfinite(vector).all() or (vector <= 0).any():
+        raise ModelError(f'model {model.path} should state six positive numbers as {key!r} in its metadata')
+    return vector
 
 
 class RelativeRegressor:
@@ -119,8 +115,13 @@ class RelativeRegressor:
             )
         self._desired_T_c0 = se3.inverse(c0_T_desired)
 
+    @property
+    def covariance(self) -> Array:
+        """Covariance (6, 6) of an answer, from the errors on the validation views (m^2, rad^2)."""
+        return np.diag(np.square(self.network.errors))
+
     def pose(self, image: np.ndarray) -> Array | None:
-        """``desired_T_current`` (4, 4) of an image; None when the answer is outside what was trained."""
+        """``desired_T_current (4, 4) of an image; None when the answer is outside what was trained."""
         c0_T_current = self.network.pose(image, self._camera)
         if not (np.isfinite(c0_T_current).all() and self.network.in_range(c0_T_current)):
             return None

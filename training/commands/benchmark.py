@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from training.errors import TrainingError
 
@@ -16,10 +18,12 @@ QUICK = {'methods': 'dvs_ssd,sift,scene_agnostic', 'scenes': 'prints,wood', 'bat
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     from training.benchmark.conditions import CONDITIONS
-    from training.benchmark.methods import METHODS
+    from training.benchmark.methods import METHODS, MODEL_METHODS
     from training.benchmark.scenes import SCENES
 
-    parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}')
+    also = f'and, with --model, {" and ".join(MODEL_METHODS)}'
+    parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}; {also}')
+    parser.add_argument('--model', type=Path, help="model file of the methods 'regressor' (alone) and 'hybrid'")
     parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(SCENES)}')
     parser.add_argument('--batches', help='comma-separated batch numbers; default 0 to 9')
     parser.add_argument('--runs', type=int, help="runs of each batch; default 80, the paper's")
@@ -52,7 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
     runs = 80 if arguments.runs is None else arguments.runs
     if runs < 1:
         raise TrainingError(f'runs should be at least 1 but is {runs}')
-    names = _chosen(arguments.methods, methods.METHODS, 'method')
+    if arguments.model is not None:
+        os.environ[methods.MODEL_VARIABLE] = str(arguments.model.resolve())
+    names = _chosen(arguments.methods, methods.METHODS, 'method', also=methods.MODEL_METHODS)
+    if arguments.model is None and any(name in methods.MODEL_METHODS for name in names):
+        raise TrainingError('methods regressor and hybrid should be given a model: --model FILE')
     places = _chosen(arguments.scenes, scenes.SCENES, 'scene')
     disturbances = _chosen(arguments.condition, conditions.CONDITIONS, 'condition')
     batches = [int(b) for b in _chosen(arguments.batches, {str(b): None for b in range(BATCHES)}, 'batch')]
@@ -72,9 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(text: str | None, valid: dict, what: str) -> list[str]:
+def _chosen(text: str | None, valid: Mapping, what: str, also: Mapping = MappingProxyType({})) -> list[str]:
     if text is None:
         return list(valid)
+    valid = {**valid, **also}
     names = [name.strip() for name in text.split(',') if name.strip()]
     wrong = [name for name in names if name not in valid]
     if wrong or not names:

@@ -1,4 +1,8 @@
-"""Pre-train the scene-agnostic coarse matcher on a corpus."""
+"""Pre-train a scene-agnostic network on a corpus: the coarse matcher, or the paper's regressor of image pairs.
+
+The matcher's folder gets a checkpoint, which `export` turns into a model file; a pair regressor's gets model.onnx.
+An interrupted run of pairs goes on when the command is given again; torchrun starts several processes.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,21 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-SUMMARY = 'pre-train the scene-agnostic coarse matcher on a corpus'
+from training.errors import TrainingError
+
+SUMMARY = 'pre-train the scene-agnostic matcher on a corpus, or a regressor of image pairs'
+
+ARCHITECTURES = ('matcher', 'vgg16_pairs', 'mobilenet_v3_small_pairs')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('--corpus', type=Path, required=True, help="folder written by the verb 'corpus'")
     parser.add_argument('--output', type=Path, required=True, help='folder for the checkpoint and log.csv')
-    parser.add_argument('--resume', type=Path, help='checkpoint to continue from')
+    parser.add_argument(
+        '--architecture', default='matcher', help=f'one of {", ".join(ARCHITECTURES)} (default matcher)'
+    )
+    parser.add_argument('--resume', type=Path, help='checkpoint to continue from (matcher)')
     parser.add_argument('--steps', type=int, default=4000, help='total number of steps (default 4000)')
     parser.add_argument('--batch-groups', type=int, default=8, help='textures a step, 4 views each (default 8)')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights and data (default 0)')
@@ -25,10 +36,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--validate-every', type=int, default=250, help='steps between validations (default 250)')
     parser.add_argument('--threads', type=int, default=1, help='torch threads (default 1)')
     parser.add_argument('--workers', type=int, default=1, help='processes that draw views (default 1)')
+    pairs = parser.add_argument_group('pairs only')
+    pairs.add_argument('--epochs', type=int, default=50, help='at most; pairs are new in each (default 50)')
+    pairs.add_argument('--pairs', type=int, default=11_000, help='of an epoch (default 11000)')
+    pairs.add_argument('--batch', type=int, default=50, help='pairs a step (default 50)')
+    pairs.add_argument('--micro-batch', type=int, default=2, help='of them at once (default 2, for little memory)')
+    pairs.add_argument('--patience', type=int, default=10, help='epochs without gain to the end (default 10)')
+    pairs.add_argument('--validation-images', type=int, default=300, help='pairs judged each epoch (default 300)')
+    pairs.add_argument('--loss', default='balanced', help='balanced or paper (eq. 10) (default balanced)')
+    pairs.add_argument(
+        '--weights',
+        default='torchvision',
+        metavar='FILE',
+        help="state dict of ImageNet weights; 'torchvision' downloads, 'none' trains from scratch",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print the last validation."""
+    if arguments.architecture not in ARCHITECTURES:
+        raise TrainingError(
+            f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{arguments.architecture}'"
+        )
+    return _train_matcher(arguments) if arguments.architecture == 'matcher' else _train_pairs(arguments)
+
+
+def _train_matcher(arguments: argparse.Namespace) -> int:
     from training.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
 
     names = {field.name for field in fields(PretrainingOptions)}
@@ -39,4 +72,46 @@ def run(arguments: argparse.Namespace) -> int:
     training.run(arguments.output)
     shown = ', '.join(f'{name} {value:.3f}' for name, value in training.metrics.items())
     print(f'pretrain: step {training.step}, {shown}; {arguments.output / CHECKPOINT}')
+    return 0
+
+
+def _train_pairs(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from training.regression.export import export_pairs
+    from training.regression.options import RegressionOptions
+    from training.regression.pairs import PairRegression
+    from training.regression.parallel import team
+
+    torch.set_num_threads(arguments.threads)
+    is_vgg = arguments.architecture.startswith('vgg16')
+    options = RegressionOptions(
+        architecture=arguments.architecture,
+        epochs=arguments.epochs,
+        batch=arguments.batch,
+        micro_batch=arguments.micro_batch if is_vgg else 0,
+        seed=arguments.seed,
+        loss=arguments.loss,
+        optimizer='sgd' if is_vgg else 'adamw',
+        learning_rate=1e-3,
+        patience=arguments.patience,
+        validation_images=arguments.validation_images,
+    )
+    with team() as processes:
+        run = PairRegression(
+            arguments.corpus, options, pairs=arguments.pairs, weights=arguments.weights, team=processes
+        )
+        if processes.leads:
+            print(f'pretrain: {run.weights_used}; loss {run.loss}', flush=True)
+        checkpoint = arguments.output / 'run.checkpoint'
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        run.run(checkpoint, workers=arguments.workers)
+        if processes.leads:
+            model = arguments.output / 'model.onnx'
+            export_pairs(run, run.load_best(checkpoint), model)
+            best = run.best_metrics
+            print(
+                f'pretrain: median error {best["median_mm"]:.0f} thousandths of the depth, '
+                f'{best["median_degrees"]:.2f} degrees on unseen scenes (epoch {run.best_epoch}); {model}'
+            )
     return 0

@@ -18,6 +18,7 @@ from training.networks.torchvision_models import torchvision_models
 
 ARCHITECTURES = ('alexnet', 'vgg16', 'mobilenet_v3_small', 'efficientnet_lite0')
 
+PAIRS = '_pairs'  # ends the name of an architecture that takes two images
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # of torchvision's weights
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)  # of EfficientNet-Lite's
 _REDUCED, _HIDDEN = 64, 512
@@ -25,6 +26,9 @@ _REDUCED, _HIDDEN = 64, 512
 
 class PoseRegressor(nn.Module):
     """(B, C, H, W) grey levels 0..255, C = 1 or 3 (BGR), to (B, 6): [t; theta u] of ``c0_T_c`` in m and rad.
+
+    An architecture that ends in `_pairs` takes two grey images, C = 2, the current and the desired one (paper,
+    section IV), by a first layer of six channels that begins as half the sum of two of three.
 
     `scale` (6,) is what an output of 1 of the last layer means, in metres and radians: the deviations of the
     training draw. AlexNet and VGG-16 are torchvision's with the last layer replaced by six outputs, as in the
@@ -36,6 +40,8 @@ class PoseRegressor(nn.Module):
         super().__init__()
         check_size(architecture, width, height)
         self.architecture = architecture
+        self.is_paired = architecture.endswith(PAIRS)
+        architecture = architecture.removesuffix(PAIRS)
         mean, deviation = _LITE if architecture == 'efficientnet_lite0' else _IMAGENET
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer('deviation', torch.tensor(deviation).view(1, 3, 1, 1) * 255, persistent=False)
@@ -51,19 +57,25 @@ class PoseRegressor(nn.Module):
                 self.body = torchvision_models().mobilenet_v3_small(weights=None).features
                 channels = 576
             self.head = _spatial_head(channels, -(-width // 32) * -(-height // 32))
+        if self.is_paired:
+            _widen_first_layer(self.body)
         nn.init.normal_(_last(self.head).weight, std=1e-3)
         nn.init.zeros_(_last(self.head).bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """Regress the poses."""
+        if self.is_paired:
+            colours = [(image[:, i : i + 1].expand(-1, 3, -1, -1) - self.mean) / self.deviation for i in (0, 1)]
+            return self.head(self.body(torch.cat(colours, dim=1))) * self.scale
         rgb = image.expand(-1, 3, -1, -1) if image.shape[1] == 1 else image[:, [2, 1, 0]]
         return self.head(self.body((rgb - self.mean) / self.deviation)) * self.scale
 
 
 def check_size(architecture: str, width: int, height: int) -> None:
     """Raise TrainingError for an unknown architecture, or a size that it cannot take."""
-    if architecture not in ARCHITECTURES:
+    if architecture.removesuffix(PAIRS) not in ARCHITECTURES:
         raise TrainingError(f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{architecture}'")
+    architecture = architecture.removesuffix(PAIRS)
     if architecture in ('alexnet', 'vgg16') and (width, height) != (224, 224):
         raise TrainingError(f'expected images of 224x224 px for {architecture}, but got {width}x{height}')
     if width % 32 or height % 32 or min(width, height) < 64:
@@ -84,12 +96,15 @@ def load_weights(model: PoseRegressor, source: str) -> str:
     """
     if source == 'none':
         return f'{model.architecture} is trained from scratch: no ImageNet weights were asked for'
-    state = _torchvision_state(model.architecture) if source == 'torchvision' else read_state(Path(source))
-    if model.architecture == 'efficientnet_lite0':
+    architecture = model.architecture.removesuffix(PAIRS)
+    state = _torchvision_state(architecture) if source == 'torchvision' else read_state(Path(source))
+    if architecture == 'efficientnet_lite0':
         state = {'.'.join(part.removeprefix('_') for part in k.split('.')): v for k, v in state.items()}
-    if model.architecture == 'mobilenet_v3_small':
+    if architecture == 'mobilenet_v3_small':
         state = {k.removeprefix('features.'): v for k, v in state.items()}
     wanted = model.body.state_dict()
+    if model.is_paired:
+        state = {k: _doubled(v) if k in wanted and v.shape != wanted[k].shape else v for k, v in state.items()}
     fitting = {k: v for k, v in state.items() if k in wanted and v.shape == wanted[k].shape}
     missing = sorted(set(wanted) - set(fitting) - {k for k in wanted if k.endswith('num_batches_tracked')})
     if missing:
@@ -126,6 +141,17 @@ def _torchvision_state(architecture: str) -> dict[str, Tensor]:
             f"cannot download torchvision's weights of {architecture} ({error}): "
             'give a file with --weights FILE, or train from scratch with --weights none'
         ) from error
+
+
+def _doubled(weight: Tensor) -> Tensor:
+    """Return the weights of a first layer for two images: each half of the one for one."""
+    return torch.cat([weight, weight], dim=1) / 2 if weight.ndim == 4 and weight.shape[1] == 3 else weight
+
+
+def _widen_first_layer(body: nn.Module) -> None:
+    first = next(module for module in body.modules() if isinstance(module, nn.Conv2d))
+    first.weight = nn.Parameter(_doubled(first.weight.detach()))
+    first.in_channels = 6
 
 
 def _spatial_head(channels: int, cells: int) -> nn.Sequential:

@@ -10,16 +10,19 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
 
 from cnn_vs_ros.estimation.model_file import FORMAT_VERSION
+from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regressor import KIND
 from training.errors import TrainingError
 from training.export import git_commit, save_graph
 from training.networks.regressor import PoseRegressor
+from training.regression.pairs import PairRegression
 from training.regression.training import Regression
 
 _AGREEMENT = 1e-3  # of the deviations of the training views
@@ -35,6 +38,31 @@ def export_regressor(run: Regression, model: PoseRegressor, output: Path) -> dic
         TrainingError: the written graph disagrees with the network.
     """
     metadata = _metadata(run, run.component_errors(model))
+    write_onnx(model, output, metadata)
+    return metadata
+
+
+def export_pairs(run: PairRegression, model: PoseRegressor, output: Path) -> dict[str, str]:
+    """Write a `model` of image pairs, trained by `run`, to `output` (.onnx) and return its metadata.
+
+    The graph takes `image` (B, 2, H, W) float32, the current and the desired image as grey levels 0..255 of the
+    ideal camera in the metadata, and returns `pose` (B, 6), [t; theta u] of ``desired_T_current`` in depths and
+    radians.
+    """
+    size = run.drawn.width
+    metadata = {
+        'kind': PAIR_KIND,
+        'format_version': str(FORMAT_VERSION),
+        'architecture': run.options.architecture,
+        'input_width': str(size),
+        'input_height': str(size),
+        'channels': '2',
+        'output': '[t; theta u] of desired_T_current, in depths of the scene and radians',
+        'focal': repr(run.drawn.focal * size),
+        'deviations': json.dumps(run.scale.tolist()),
+        'errors': json.dumps(run.component_errors(model)),
+        'training': json.dumps({**_training(run), 'pairs': run.pairs, 'views': asdict(run.drawn)}),
+    }
     write_onnx(model, output, metadata)
     return metadata
 
@@ -68,19 +96,7 @@ def write_onnx(model: PoseRegressor, output: Path, metadata: dict[str, str]) -> 
 
 def _metadata(run: Regression, errors: Sequence[float]) -> dict[str, str]:
     camera = run.reference.camera.undistorted.resized(run.settings.width, run.settings.height)
-    training = {
-        'options': asdict(run.options),
-        'views': asdict(run.settings),
-        'loss': str(run.loss),
-        'weights': run.weights_used,
-        'epoch': run.best_epoch,
-        'steps': run.step,
-        'seconds': round(run.seconds, 1),
-        'validation': run.best_metrics,
-        'commit': git_commit(),
-        'date': datetime.datetime.now(datetime.UTC).date().isoformat(),
-        'torch': torch.__version__,
-    }
+    training = {**_training(run), 'views': asdict(run.settings)}
     return {
         'kind': KIND,
         'format_version': str(FORMAT_VERSION),
@@ -95,6 +111,21 @@ def _metadata(run: Regression, errors: Sequence[float]) -> dict[str, str]:
         'deviations': json.dumps(run.settings.viewpoints.deviations(run.reference.depth).tolist()),
         'errors': json.dumps(list(errors)),
         'training': json.dumps(training),
+    }
+
+
+def _training(run: Regression) -> dict[str, Any]:
+    return {
+        'options': asdict(run.options),
+        'loss': str(run.loss),
+        'weights': run.weights_used,
+        'epoch': run.best_epoch,
+        'steps': run.step,
+        'seconds': round(run.seconds, 1),
+        'validation': run.best_metrics,
+        'commit': git_commit(),
+        'date': datetime.datetime.now(datetime.UTC).date().isoformat(),
+        'torch': torch.__version__,
     }
 
 

@@ -60,7 +60,7 @@ class RegressionOptions:
     @property
     def averaging(self) -> float:
         """Decay per step of the moving average of the weights; 0 for the paper's networks, which have none."""
-        return 0.0 if self.architecture in ('alexnet', 'vgg16') else _AVERAGING
+        return 0.0 if self.architecture.startswith(('alexnet', 'vgg16')) else _AVERAGING
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of step `step` of `steps`, counted from 0."""

@@ -27,7 +27,7 @@ from training.regression.batches import Batches
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
 from training.regression.parallel import Team
-from training.regression.validation import Validation
+from training.regression.validation import Validation, unseen_views
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
 from training.snapshot.occluders import ClusterBank
 from training.snapshot.torch_datasets import DrawnSnapshots
@@ -69,14 +69,21 @@ class Regression:
         self.model = PoseRegressor(
             options.architecture, width=settings.width, height=settings.height, scale=scale.tolist()
         )
+        self._is_stored = data is not None
+        data = data or DrawnSnapshots(reference, settings, bank, epochs=options.epochs)
+        self._set_up(
+            weights, Batches(data, settings.total, options.batch, options.seed, renewed=not self._is_stored)
+        )
+
+    def _set_up(self, weights: str, batches: Batches) -> None:
+        """Load weights into the model and begin its average, its optimiser and its count."""
+        options = self.options
         self.weights_used = load_weights(self.model, weights)
         layout = torch.contiguous_format if options.averaging == 0 else torch.channels_last
         self.model.to(device=self.team.device, memory_format=layout)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if options.averaging else self.model
         self.optimizer = _optimizer(self.model, options)
-        self._is_stored = data is not None
-        data = data or DrawnSnapshots(reference, settings, bank, epochs=options.epochs)
-        self._batches = Batches(data, settings.total, options.batch, options.seed, renewed=not self._is_stored)
+        self._batches = batches
         self.step = self.best_epoch = self.misses = 0
         self.best_score = float('inf')
         self.metrics: dict[str, float] = {}
@@ -192,8 +199,8 @@ class Regression:
         return model.eval()
 
     def _validation(self) -> Validation:
-        count = self.options.validation_images
-        return Validation(self.reference, self.settings, self.bank, count, self.options.batch)
+        views, wide = unseen_views(self.reference, self.settings, self.bank, self.options.validation_images)
+        return Validation(views, wide, self.options.batch)
 
     def _train_step(self, model: nn.Module, images: Tensor, poses: Tensor) -> None:
         options = self.options

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from cnn_vs_ros.estimation import Reference
 from training.regression.loss import PoseLoss
@@ -17,16 +17,20 @@ from training.snapshot.torch_datasets import DrawnSnapshots
 SEED = 1_000_003
 
 
-class Validation:
-    """About `count` views of the mixture of `settings`, of a seed of their own."""
+def unseen_views(
+    reference: Reference, settings: SnapshotSettings, bank: ClusterBank | None, count: int
+) -> tuple[Dataset, int]:
+    """Return about `count` views as of `settings` but of another seed, and how many are of the wide draw."""
+    wide = max(1, round(count * settings.count / settings.total))
+    fine = round(count * settings.fine / settings.total)
+    return DrawnSnapshots(reference, replace(settings, seed=SEED, count=wide, fine=fine), bank), wide
 
-    def __init__(
-        self, reference: Reference, settings: SnapshotSettings, bank: ClusterBank | None, count: int, batch: int
-    ) -> None:
-        self._wide = max(1, round(count * settings.count / settings.total))
-        fine = round(count * settings.fine / settings.total)
-        views = replace(settings, seed=SEED, count=self._wide, fine=fine)
-        self._views = DrawnSnapshots(reference, views, bank)
+
+class Validation:
+    """Judges on `views`, of which the first `wide` give the errors that are reported."""
+
+    def __init__(self, views: Dataset, wide: int, batch: int) -> None:
+        self._views, self._wide = views, wide
         self._batch = min(25, batch)
 
     def judge(self, model: nn.Module, loss: PoseLoss) -> dict[str, float]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
 from training.benchmark.methods.base import Method
 from training.benchmark.methods.features import FeatureServoing
-from training.benchmark.methods.learned import CoarseServoing, EstimatorServoing
+from training.benchmark.methods.learned import CoarseServoing, EstimatorServoing, RegressorServoing
 from training.benchmark.methods.particle_filter import ParticleFilterServoing
 from training.benchmark.methods.photometric import PhotometricServoing
 from training.errors import TrainingError
@@ -21,13 +22,23 @@ METHODS: dict[str, Callable[[], Method]] = {
     'scene_agnostic': EstimatorServoing,
     'scene_agnostic_retreat': partial(EstimatorServoing, retreat=True),
 }
+# Methods that run a model of the user's: its path stands in the environment, which worker processes inherit.
+MODEL_METHODS: dict[str, Callable[[str], Method]] = {
+    'regressor': RegressorServoing,
+    'hybrid': EstimatorServoing,
+}
+MODEL_VARIABLE = 'CNN_VS_ROS_BENCHMARK_MODEL'
 
 
 def make_method(name: str) -> Method:
     """Return a new method by its registered name. Raises TrainingError, with the valid names, for another."""
+    if name in MODEL_METHODS:
+        if MODEL_VARIABLE not in os.environ:
+            raise TrainingError(f'method {name} should be given a model: --model FILE')
+        return MODEL_METHODS[name](os.environ[MODEL_VARIABLE])
     if name not in METHODS:
-        raise TrainingError(f'method should be one of {", ".join(METHODS)} but is {name!r}')
+        raise TrainingError(f'method should be one of {", ".join((*METHODS, *MODEL_METHODS))} but is {name!r}')
     return METHODS[name]()
 
 
-__all__ = ['METHODS', 'Method', 'make_method']
+__all__ = ['METHODS', 'MODEL_METHODS', 'MODEL_VARIABLE', 'Method', 'make_method']

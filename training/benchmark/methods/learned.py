@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
+from cnn_vs_ros.estimation.hybrid import HybridEstimator
 from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
+from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
+from cnn_vs_ros.estimation.pair_regressor import PairNetwork
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.regressor import RegressorNetwork
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from training.benchmark.methods.base import Method, Step, towards
 
@@ -82,3 +86,21 @@ class CoarseServoing(Method):
         best = max(found, key=lambda hypothesis: hypothesis.support)
         pose = RelativePose(se3.inverse(best.current_T_desired))
         return Step(towards(pose), pose=pose.transform)
+
+
+class RegressorServoing(Method):
+    """PBVS on a regressor alone, without the photometric half (paper, section V-A)."""
+
+    def __init__(self, model: str) -> None:
+        loaded = load_model(model)
+        network = PairNetwork(loaded) if loaded.kind == PAIR_KIND else RegressorNetwork(loaded)
+        self._estimator = HybridEstimator(network, photometric=False)
+
+    def start(self, reference: Reference, seed: int) -> None:
+        """Place the desired image."""
+        self._estimator.set_reference(reference)
+
+    def step(self, image: np.ndarray) -> Step:
+        """Regress anew at each image."""
+        pose = self._estimator.estimate(image)
+        return Step(None) if pose.is_lost else Step(towards(pose), pose=pose.transform)

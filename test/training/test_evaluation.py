@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('tqdm')
+
+from cnn_vs_ros.estimation import Reference
+from test.scenes import CAMERA, DEPTH, drawn_texture, view
+from training import evaluation, evaluation_report
+from training.__main__ import main
+from training.errors import TrainingError
+from training.evaluation import CONDITIONS, SHARES, Answer
+
+
+@pytest.fixture(scope='module')
+def reference() -> Reference:
+    return Reference(view(drawn_texture(), np.eye(4), seed=1), CAMERA, DEPTH)
+
+
+@pytest.fixture(scope='module')
+def folder(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp('evaluation')
+    reference.save(output / 'reference')
+    arguments = ['--reference', str(output / 'reference'), '--output', str(output / 'result'), '--views', '1']
+    assert main(['evaluate', *arguments]) == 0
+    return output
+
+
+def test_every_size_is_judged_in_every_condition(folder: Path) -> None:
+    summary = json.loads((folder / 'result' / 'summary.json').read_text())
+    assert list(summary) == ['network', 'estimator']
+    assert list(summary['estimator']) == list(CONDITIONS)
+    assert [row['share'] for row in summary['estimator']['both']] == list(SHARES)
+    near = summary['estimator']['nominal'][0]
+    assert near['right'] == 1.0
+    assert near['median_mm'] < 0.5 < near['median_offset_mm']
+    assert (folder / 'result' / 'errors.png').stat().st_size > 5000
+    assert '| estimator | both |' in (folder / 'result' / 'table.md').read_text()
+
+
+def test_an_interrupted_evaluation_goes_on(
+    reference: Reference, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (folder / 'result' / 'answers.jsonl').read_text().splitlines(keepends=True)
+    (tmp_path / 'answers.jsonl').write_text(''.join(lines[:-2]) + lines[-2][:20])
+    asked = []
+    judge = evaluation.Candidate.answer
+
+    def counted(self, *arguments):
+        asked.append(1)
+        return judge(self, *arguments)
+
+    monkeypatch.setattr(evaluation.Candidate, 'answer', counted)
+    answers = evaluation.evaluate('scene_agnostic', reference, tmp_path, views=1, occluder_folder=None)
+    assert len(asked) == 2
+    assert len(answers) == len(SHARES) * len(CONDITIONS)
+    written = (tmp_path / 'answers.jsonl').read_text()
+    assert sorted(written.splitlines()) == sorted(line.rstrip('\n') for line in lines)
+
+
+def test_another_evaluation_in_the_folder_is_refused(folder: Path) -> None:
+    other = Reference(view(drawn_texture(3), np.eye(4), seed=1), CAMERA, DEPTH)
+    with pytest.raises(TrainingError, match='holds something else'):
+        evaluation.evaluate('scene_agnostic', other, folder / 'result', views=1, occluder_folder=None)
+
+
+def test_a_summary_counts_what_was_answered_and_what_was_right() -> None:
+    answers = [
+        Answer('nominal', share, view, (10.0, 5.0), None if view == 0 else (0.1 * view, 0.01), (2.0, 0.1))
+        for share in SHARES
+        for view in range(4)
+    ]
+    row = evaluation_report.summarise(answers)['network']['nominal'][0]
+    assert (row['answered'], row['right']) == (0.75, 0.75)
+    assert row['median_mm'] == pytest.approx(0.2)
+    assert evaluation_report.summarise(answers)['estimator']['nominal'][0]['right'] == 0.0
+
+
+def test_a_missing_reference_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['evaluate', '--reference', str(tmp_path / 'none'), '--output', str(tmp_path / 'out')]) == 2
+    assert 'none' in capsys.readouterr().err

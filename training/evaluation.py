@@ -1,0 +1,190 @@
+"""How well a model places the camera, against how far the camera is from the reference.
+
+Views are drawn from the reference as for training (paper, section III) but of seeds of their own, at the full size
+of the image, and the same ones under every condition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
+from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
+from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
+from cnn_vs_ros.estimation.pair_regressor import PairNetwork, PairRegressor
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.regressor import KIND, RegressorNetwork, RelativeRegressor
+from cnn_vs_ros.geometry import se3
+from training.errors import TrainingError
+from training.snapshot import occluders
+from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
+from training.snapshot.perturbations import Perturbations
+from training.snapshot.viewpoints import ViewpointDraw
+
+Array = NDArray[np.float64]
+
+SEED = 2_000_003
+# Shares of the hardest start of the benchmark: (4, 4, 2) cm at 25 cm and (20, 20, 50) degrees.
+SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+_HARDEST = ViewpointDraw(translation=(0.04, 0.04, 0.02), rotation=(0.349, 0.349, 0.873), depth=0.25)
+_NOISE = 2.0
+CONDITIONS = {
+    'nominal': Perturbations(global_light=0.0, local_lights=0.0, occlusion=0.0, noise=_NOISE),
+    'lit': Perturbations(global_light=1.0, local_lights=1.0, occlusion=0.0, noise=_NOISE),
+    'occluded': Perturbations(global_light=0.0, local_lights=0.0, occlusion=1.0, noise=_NOISE),
+    'both': Perturbations(global_light=1.0, local_lights=1.0, occlusion=1.0, noise=_NOISE),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One view: how far it was from the reference, and how far off the network and the whole estimator were.
+
+    Millimetres and degrees; null where there was no answer.
+    """
+
+    condition: str
+    share: float
+    view: int
+    offset: tuple[float, float]
+    network: tuple[float, float] | None
+    estimator: tuple[float, float] | None
+
+
+class Candidate:
+    """A model under evaluation: its network alone, and the estimator that it runs in."""
+
+    def __init__(self, model: str, reference: Reference) -> None:
+        self._estimator = PoseEstimator.load(model)
+        self._estimator.set_reference(reference)
+        self._network = _network(model, reference)
+
+    def answer(self, image: np.ndarray, desired_T_current: Array) -> tuple[Any, Any]:
+        """Return the errors (mm, degrees) of network and estimator, each from this image alone; null for none."""
+        self._estimator.reset()
+        pose = self._estimator.estimate(image)
+        found = (self._network(image), None if pose.is_lost else pose.transform)
+        network, estimator = (None if one is None else _error(one, desired_T_current) for one in found)
+        return network, estimator
+
+
+def _network(model: str, reference: Reference) -> Callable[[np.ndarray], Array | None]:
+    loaded = load_model(model)
+    if loaded.kind == PAIR_KIND:
+        return PairRegressor(PairNetwork(loaded), reference).pose
+    if loaded.kind == KIND:
+        return RelativeRegressor(RegressorNetwork(loaded), reference).pose
+    pyramid = ImagePyramid(reference.image, reference.camera)
+    matcher = ReferenceMatcher(MatcherNetwork(loaded), pyramid, reference.camera, reference.depth)
+
+    def pose(image: np.ndarray) -> Array | None:
+        found = list(matcher.hypotheses(ImagePyramid(image, reference.camera)))
+        best = max(found, key=lambda hypothesis: hypothesis.support, default=None)
+        return None if best is None else se3.inverse(best.current_T_desired)
+
+    return pose
+
+
+def _error(found: Array, true: Array) -> tuple[float, float]:
+    distance, angle = se3.pose_error(se3.inverse(true) @ found)
+    return round(1e3 * distance, 4), round(float(np.rad2deg(angle)), 5)
+
+
+def evaluate(
+    model: str, reference: Reference, output: Path, *, views: int, seed: int = SEED, occluder_folder: Path | None
+) -> list[Answer]:
+    """Judge `views` views of each share and condition; go on from what `output` holds of the same evaluation.
+
+    Raises TrainingError when `output` holds another evaluation, or `views` is not positive.
+    """
+    if views < 1:
+        raise TrainingError(f'expected at least 1 view, but got {views}')
+    cv2.setNumThreads(1)
+    # The generator draws what an ideal camera of the same intrinsics sees.
+    ideal = Reference(reference.camera.undistort(reference.image), reference.camera.undistorted, reference.depth)
+    reference = reference if reference.camera.undistorted == reference.camera else ideal
+    path = output / 'answers.jsonl'
+    done = _resume(path, {'model': _fingerprint(model), 'reference': reference.sha256, 'seed': seed})
+    interval = 1.0 if sys.stderr.isatty() else 30.0  # in a log file every refresh is a line
+    total = views * len(SHARES) * len(CONDITIONS)
+    candidate = Candidate(model, reference)
+    bank = occluders.build_bank(occluder_folder, seed)
+    with tqdm(total=total, unit='view', mininterval=interval) as bar, path.open('a') as file:
+        for answer in _answers(candidate, reference, bank, views, seed, done):
+            if answer.view < views:
+                done[answer.condition, answer.share, answer.view] = answer
+            file.write(json.dumps(asdict(answer)) + '\n')
+            file.flush()
+            bar.update(len(done) - bar.n)
+    return [answer for answer in done.values() if answer.view < views]
+
+
+def _answers(
+    candidate: Candidate, reference: Reference, bank: Any, views: int, seed: int, done: dict
+) -> Iterator[Answer]:
+    for share in SHARES:
+        draw = ViewpointDraw(
+            translation=_scaled(_HARDEST.translation, share),
+            rotation=_scaled(_HARDEST.rotation, share),
+            depth=_HARDEST.depth,
+        )
+        settings = SnapshotSettings(
+            width=reference.camera.width,
+            height=reference.camera.height,
+            count=views,
+            fine=0,
+            seed=seed,
+            grey=True,
+            viewpoints=draw,
+        )
+        generator = SnapshotGenerator(reference, settings, bank)
+        for view in range(views):
+            for condition, changes in CONDITIONS.items():
+                if (condition, share, view) in done:
+                    continue
+                sample = generator.sample(view, changes)
+                pose = se3.from_pose_vector(sample.pose)
+                network, estimator = candidate.answer(np.ascontiguousarray(sample.image[..., 0]), pose)
+                yield Answer(condition, share, view, _error(pose, np.eye(4)), network, estimator)
+
+
+def _scaled(values: tuple[float, float, float], share: float) -> tuple[float, float, float]:
+    x, y, z = (share * value for value in values)
+    return x, y, z
+
+
+def _fingerprint(model: str) -> str:
+    return hashlib.sha256(load_model(model).path.read_bytes()).hexdigest()
+
+
+def _resume(path: Path, identity: dict[str, Any]) -> dict[tuple[str, float, int], Answer]:
+    """Answers written before, by condition, share and view; the first line says of what."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    whole = [line for line in lines if line.endswith('\n')]
+    if not whole:
+        path.write_text(json.dumps(identity) + '\n')
+        return {}
+    try:
+        is_same = json.loads(whole[0]) == identity
+        answers = [Answer(**json.loads(line)) for line in whole[1:]]
+    except (ValueError, TypeError):
+        is_same, answers = False, []
+    if not is_same:
+        raise TrainingError(
+            f'expected {path.parent} to be empty or to hold an interrupted evaluation of this model, reference '
+            'and seed, but it holds something else: choose another output'
+        )
+    path.write_text(''.join(whole))
+    return {(answer.condition, answer.share, answer.view): answer for answer in answers}
