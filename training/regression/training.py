@@ -190,8 +190,10 @@ class Regression:
         self._losses = header['losses']
 
     def load_best(self, checkpoint: Path) -> PoseRegressor:
-        """Return the model of the best validation."""
+        """Return the model of the best validation; the run is over then, and lets go of what training needed."""
         model = self.average
+        self.optimizer.state.clear()
+        self.model.zero_grad(set_to_none=True)
         places = model.state_dict()
         with torch.no_grad():
             for name, value in storage.read(best_path(checkpoint)):
