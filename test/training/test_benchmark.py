@@ -167,7 +167,7 @@ def test_a_lost_method_ends_the_run_where_it_stands(monkeypatch, world, referenc
             return Step(None)
 
     monkeypatch.setattr(runs, '_method', lambda name: Blind())
-    monkeypatch.setattr(runs, '_reference', lambda *_: reference)
+    monkeypatch.setattr(runs, 'reference', lambda *_: reference)
     monkeypatch.setattr(runs, 'scene', lambda name: world)
     monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
     result = runs.execute(RunKey('sift', 'wood', 'nominal', 5, 1, 0))

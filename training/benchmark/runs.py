@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -83,7 +84,8 @@ def _method(name: str) -> Method:
 
 
 @cache
-def _reference(scene_name: str, seed: int) -> Reference:
+def reference(scene_name: str, seed: int) -> Reference:
+    """Return the reference that every run of a scene servoes to."""
     picture = Sensor(seed).expose(scene(scene_name).image(np.eye(4)))
     return Reference(picture, CAMERA, DEPTH)
 
@@ -93,7 +95,7 @@ def execute(key: RunKey) -> RunRecord:
     cv2.setNumThreads(1)
     run_seed = hash_of(key.seed, key.batch, key.run)
     method = _method(key.method)
-    method.start(_reference(key.scene, key.seed), run_seed)
+    method.start(reference(key.scene, key.seed), run_seed)
     disturb = condition(key.condition)(run_seed, occluder())
     return _Loop(method, scene(key.scene), disturb, Sensor(run_seed + 1)).run(key)
 
@@ -204,6 +206,11 @@ class RunFile:
                 self.path.write_bytes(text[: text.rfind(b'\n') + 1])
 
 
+def _leave_interrupts() -> None:
+    # Ctrl-C reaches the whole process group; the parent ends the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def execute_all(keys: Sequence[RunKey], folder: Path, workers: int) -> list[RunRecord]:
     """Carry out all runs that `folder` does not hold yet, with a progress bar; return the records of all `keys`.
 
@@ -219,7 +226,7 @@ def execute_all(keys: Sequence[RunKey], folder: Path, workers: int) -> list[RunR
     # In a log file every refresh is a line.
     interval = 1.0 if sys.stderr.isatty() else 30.0
     bar = tqdm(total=len(keys), initial=len(keys) - len(missing), unit='run', smoothing=0.05, mininterval=interval)
-    with bar, multiprocessing.get_context('spawn').Pool(workers) as pool:
+    with bar, multiprocessing.get_context('spawn').Pool(workers, _leave_interrupts) as pool:
         for record in pool.imap_unordered(execute, missing):
             file.append(record)
             done[record.key] = record

@@ -21,9 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from training.benchmark.methods import METHODS, MODEL_METHODS
     from training.benchmark.scenes import SCENES
 
-    also = f'and, with --model, {" and ".join(MODEL_METHODS)}'
+    also = f'and, with --model, {", ".join(MODEL_METHODS)}'
     parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}; {also}')
-    parser.add_argument('--model', type=Path, help="model file of the methods 'regressor' (alone) and 'hybrid'")
+    parser.add_argument('--model', type=Path, help='model file of ' + ', '.join(MODEL_METHODS))
+    parser.add_argument(
+        '--references', type=Path, metavar='DIR', help="write the scenes' references there, for finetune, and end"
+    )
     parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(SCENES)}')
     parser.add_argument('--batches', help='comma-separated batch numbers; default 0 to 9')
     parser.add_argument('--runs', type=int, help="runs of each batch; default 80, the paper's")
@@ -45,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark and print its table."""
     from training.benchmark import conditions, methods, scenes, summary
-    from training.benchmark.runs import BATCHES, RunKey, execute_all
+    from training.benchmark.runs import BATCHES, RunKey, execute_all, reference
 
     # Worker processes inherit it: one core a method, as the figures say.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -60,8 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
         os.environ[methods.MODEL_VARIABLE] = str(arguments.model.resolve())
     names = _chosen(arguments.methods, methods.METHODS, 'method', also=methods.MODEL_METHODS)
     if arguments.model is None and any(name in methods.MODEL_METHODS for name in names):
-        raise TrainingError('methods regressor and hybrid should be given a model: --model FILE')
+        raise TrainingError(f'methods {", ".join(methods.MODEL_METHODS)} should be given a model: --model FILE')
     places = _chosen(arguments.scenes, scenes.SCENES, 'scene')
+    if arguments.references is not None:
+        for place in places:
+            reference(place, arguments.seed).save(arguments.references / place)
+        print(f'references of {", ".join(places)} are in {arguments.references}')
+        return 0
     disturbances = _chosen(arguments.condition, conditions.CONDITIONS, 'condition')
     batches = [int(b) for b in _chosen(arguments.batches, {str(b): None for b in range(BATCHES)}, 'batch')]
     keys = [

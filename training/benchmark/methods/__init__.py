@@ -26,6 +26,7 @@ METHODS: dict[str, Callable[[], Method]] = {
 MODEL_METHODS: dict[str, Callable[[str], Method]] = {
     'regressor': RegressorServoing,
     'hybrid': EstimatorServoing,
+    'scene_specific': lambda model: EstimatorServoing(model, retreat=True),
 }
 MODEL_VARIABLE = 'CNN_VS_ROS_BENCHMARK_MODEL'
 
