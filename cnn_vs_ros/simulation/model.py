@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from cnn_vs_ros.simulation import textures
 from cnn_vs_ros.simulation.description import JointLimits, joint_limits
 from cnn_vs_ros.simulation.offscreen import mujoco
 from cnn_vs_ros.simulation.perturbations import LIGHT_COUNT, OCCLUDER_COUNT, OCCLUDER_RADIUS
-from cnn_vs_ros.simulation.scenes import Scene, SceneObject
+from cnn_vs_ros.simulation.scenes import DEPTH, Scene, SceneObject
 
 Array = NDArray[np.float64]
 
@@ -23,12 +24,8 @@ WRIST_CAMERA = 'wrist_camera'
 OVERVIEW_CAMERA = 'overview_camera'
 ROOM_LIGHT = 'room_light'
 
-PICTURE_HEIGHT = 0.002
-"""Height of the picture over the table top, which is the world's z = 0, metres."""
-world_T_picture = se3.transform([[0, -1, 0], [-1, 0, 0], [0, 0, -1]], (0.5, 0.0, PICTURE_HEIGHT))
-"""Frame of the picture: origin under the reference camera, axes as the reference camera's."""
-
 AMBIENT = 0.42
+_FLOOR = -0.75  # metres
 TIMESTEP = 0.002
 # A stiff position loop whose set point integrates the velocity command: what an industrial drive does. Plain
 # velocity actuators would sag under gravity.
@@ -75,7 +72,7 @@ def build_world(urdf: str, scene: Scene, camera: PinholeCamera = CAMERA) -> Worl
     _separate_collision_from_visual(spec)
     _add_drives(spec, joints)
     _add_wrist_camera(optical_frame, camera)
-    _add_room(spec)
+    _add_room(spec, scene)
     _add_picture(spec, scene)
     _add_perturbations(spec)
     model = spec.compile()
@@ -141,19 +138,19 @@ def _add_wrist_camera(optical_frame: mujoco.MjsBody, camera: PinholeCamera) -> N
     )
 
 
-def _add_image(spec: mujoco.MjSpec, name: str, image: np.ndarray) -> str:
-    """Add a texture and a matt material that shows the BGR image, top upwards; return the material's name."""
+def _add_image(spec: mujoco.MjSpec, name: str, image: np.ndarray, gloss: float = 0.0) -> str:
+    """Add a texture and a material, matt or glossy, that shows the BGR image, top upwards; return its name."""
     texture = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D)
     texture.height, texture.width, texture.nchannel = image.shape
     texture.data = np.ascontiguousarray(image[..., ::-1]).tobytes()
-    material = spec.add_material(name=name, specular=0.0, shininess=0.0, reflectance=0.0)
+    material = spec.add_material(name=name, specular=gloss, shininess=0.7 * gloss, reflectance=0.0)
     slots = [''] * int(mujoco.mjtTextureRole.mjNTEXROLE)
     slots[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = name
     material.textures = slots
     return name
 
 
-def _add_room(spec: mujoco.MjSpec) -> None:
+def _add_room(spec: mujoco.MjSpec, scene: Scene) -> None:
     spec.add_texture(
         name='sky',
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -175,13 +172,21 @@ def _add_room(spec: mujoco.MjSpec) -> None:
     board = _add_image(spec, 'board', textures.wood(900, 700, seed=7))
     box, plane = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_PLANE
     solid = {'contype': 0, 'conaffinity': _ARM}
-    world.add_geom(type=plane, size=(4, 4, 0.5), pos=(0, 0, -0.75), rgba=(0.55, 0.57, 0.60, 1), **solid)
-    world.add_geom(type=box, size=(0.75, 0.65, 0.02), pos=(0.4, 0, -0.02), material=board, **solid)
+    steel: dict[str, Any] = {'type': box, 'rgba': (0.30, 0.31, 0.33, 1), **solid}
+    world.add_geom(type=plane, size=(4, 4, 0.5), pos=(0, 0, _FLOOR), rgba=(0.55, 0.57, 0.60, 1), **solid)
+    top = DEPTH - scene.depth
+    beside = 0.0
+    if top < 0:  # the arm stands on a pillar of its own beside a lower table
+        world.add_geom(size=(0.1, 0.1, -_FLOOR / 2), pos=(0, 0, _FLOOR / 2), **steel)
+        beside = 0.48
+    world.add_geom(type=box, size=(0.75, 0.65, 0.02), pos=(0.4 + beside, 0, top - 0.02), material=board, **solid)
+    length = (top - 0.04 - _FLOOR) / 2
     for x in (-0.27, 1.07):
         for y in (-0.57, 0.57):
-            leg = {'size': (0.03, 0.03, 0.355), 'pos': (x, y, -0.395), 'rgba': (0.30, 0.31, 0.33, 1)}
-            world.add_geom(type=box, **leg, **solid)
+            world.add_geom(size=(0.03, 0.03, length), pos=(x + beside, y, _FLOOR + length), **steel)
     eye, target = np.array((1.35, -0.95, 0.85)), np.array((0.33, 0.02, 0.22))
+    if top < 0:
+        eye, target = np.array((1.9, -1.5, 1.0)), np.array((0.4, 0.0, 0.0))
     backwards = (eye - target) / np.linalg.norm(eye - target)
     right = np.cross((0, 0, 1), backwards)
     right /= np.linalg.norm(right)
@@ -194,9 +199,9 @@ def _add_picture(spec: mujoco.MjSpec, scene: Scene) -> None:
     height, width = image.shape[:2]
     column, row = scene.centre if scene.centre is not None else ((width - 1) / 2, (height - 1) / 2)
     from_centre = ((width - 1) / 2 - column, (height - 1) / 2 - row)
-    middle = world_T_picture @ (*(np.array(from_centre) / scene.pixels_per_metre), 0.0, 1.0)
+    middle = scene.world_T_picture @ (*(np.array(from_centre) / scene.pixels_per_metre), 0.0, 1.0)
     # A plane shows the side that its z axis leaves: the picture frame turned about its x axis.
-    upright = world_T_picture[:3, :3] @ np.diag([1.0, -1.0, -1.0])
+    upright = scene.world_T_picture[:3, :3] @ np.diag([1.0, -1.0, -1.0])
     spec.worldbody.add_geom(
         name='picture',
         type=mujoco.mjtGeom.mjGEOM_PLANE,
@@ -209,10 +214,10 @@ def _add_picture(spec: mujoco.MjSpec, scene: Scene) -> None:
         conaffinity=0,
     )
     for index, thing in enumerate(scene.objects):
-        _add_object(spec, f'object_{index}', thing)
+        _add_object(spec, f'object_{index}', thing, scene.world_T_picture)
 
 
-def _add_object(spec: mujoco.MjSpec, name: str, thing: SceneObject) -> None:
+def _add_object(spec: mujoco.MjSpec, name: str, thing: SceneObject, world_T_picture: Array) -> None:
     half = np.array(thing.size) / 2
     kinds = {
         'box': (mujoco.mjtGeom.mjGEOM_BOX, half),
@@ -221,7 +226,7 @@ def _add_object(spec: mujoco.MjSpec, name: str, thing: SceneObject) -> None:
         'ellipsoid': (mujoco.mjtGeom.mjGEOM_ELLIPSOID, half * (1, 1, 2)),
     }
     kind, size = kinds[thing.shape]
-    depth = 0.0 if thing.shape == 'ellipsoid' else -half[2]
+    depth = -thing.base - (0.0 if thing.shape == 'ellipsoid' else half[2])
     place = world_T_picture @ se3.transform(se3.rotation_exp((0, 0, thing.yaw)), (*thing.position, depth))
     spec.worldbody.add_geom(
         name=name,
@@ -229,7 +234,7 @@ def _add_object(spec: mujoco.MjSpec, name: str, thing: SceneObject) -> None:
         size=size,
         pos=place[:3, 3],
         quat=_wxyz(place[:3, :3] @ np.diag([1.0, -1.0, -1.0])),
-        material=_add_image(spec, name, thing.skin()),
+        material=_add_image(spec, name, thing.skin(), thing.gloss),
         contype=0,
         conaffinity=_ARM,
     )

@@ -46,16 +46,18 @@ class Spotlight:
 class MovingLights:
     """Spotlights over the table, each wandering and changing its brightness on its own.
 
-    `centre` (3,) is the point on the table about which they wander, metres in the world frame.
+    `centre` (3,) is the point on the table about which they wander, metres in the world frame; `scale` multiplies
+    their height and their reach.
     """
 
     HEIGHT = 0.7
     REACH = 0.18
     BRIGHTEST = 0.9
 
-    def __init__(self, seed: int, centre: ArrayLike, count: int = LIGHT_COUNT) -> None:
+    def __init__(self, seed: int, centre: ArrayLike, count: int = LIGHT_COUNT, scale: float = 1.0) -> None:
         rng = np.random.default_rng([seed, 1])
         self._centre = np.asarray(centre, dtype=np.float64)
+        self._scale = scale
         self._tints = rng.uniform(0.8, 1.0, (count, 3))
         self._wander = [Wander(rng, 5) for _ in range(count)]
 
@@ -64,8 +66,8 @@ class MovingLights:
         lights = []
         for tint, wander in zip(self._tints, self._wander, strict=True):
             x, y, lean_x, lean_y, brightness = wander(time)
-            target = self._centre + self.REACH * np.array([x, y, 0.0])
-            position = target + np.array([0.3 * lean_x, 0.3 * lean_y, self.HEIGHT])
+            target = self._centre + self._scale * self.REACH * np.array([x, y, 0.0])
+            position = target + self._scale * np.array([0.3 * lean_x, 0.3 * lean_y, self.HEIGHT])
             direction = (target - position) / np.linalg.norm(target - position)
             lights.append(Spotlight(position, direction, self.BRIGHTEST * (0.5 + 0.5 * brightness) * tint))
         return lights

@@ -12,11 +12,11 @@ from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.simulation import starts
 from cnn_vs_ros.simulation.description import load_robot_description
 from cnn_vs_ros.simulation.errors import SimulationError
-from cnn_vs_ros.simulation.model import AMBIENT, CAMERA, OPTICAL_FRAME, TIMESTEP, build_world, world_T_picture
+from cnn_vs_ros.simulation.model import AMBIENT, CAMERA, OPTICAL_FRAME, TIMESTEP, build_world
 from cnn_vs_ros.simulation.noise import NoiseBank
 from cnn_vs_ros.simulation.offscreen import OffscreenRenderer, mujoco
 from cnn_vs_ros.simulation.perturbations import MovingLights, MovingOccluders
-from cnn_vs_ros.simulation.scenes import find_scene
+from cnn_vs_ros.simulation.scenes import DEPTH, find_scene, world_T_reference
 
 Array = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class SimulatedRobot:
         self._data = mujoco.MjData(self._model)
         self._renderer: OffscreenRenderer | None = None
         self._noise = NoiseBank(camera.width, camera.height, noise, seed) if noise > 0 else None
-        self._lights = MovingLights(seed, world_T_picture[:3, 3])
+        self._lights = MovingLights(seed, self.scene.world_T_picture[:3, 3], scale=self.scene.depth / DEPTH)
         self._occluders = MovingOccluders(seed, (camera.width / 2 / camera.fx, camera.height / 2 / camera.fy))
         self._room_brightness = self._model.light_diffuse[self._world.room_light].copy()
         joints = [self._model.joint(limit.name) for limit in self._world.joints]
@@ -110,7 +110,7 @@ class SimulatedRobot:
         mujoco.mj_forward(self._model, self._data)
 
     def move_to_reference(self) -> None:
-        """Put the arm at the reference pose: the camera straight over the picture, at starts.DEPTH."""
+        """Put the arm at the reference pose: the camera straight over the picture."""
         self.set_joint_positions(starts.reference_joint_positions(self._kinematics))
 
     def move_camera_to(self, world_T_camera: Array) -> None:
@@ -131,13 +131,21 @@ class SimulatedRobot:
         Raises:
             ParameterError: there is no such batch or seed.
         """
-        return starts.draw_start(batch, seed, self._reaches)
+        return starts.draw_start(batch, seed, self._reaches, self.scene.depth)
+
+    def move_to_start_near(self, nominal: ArrayLike, seed: int) -> Array:
+        """Put the arm near the start [t; theta u] `nominal` (6,) (see `starts.draw_start_near`); return the pose.
+
+        Raises:
+            ParameterError: not such a pose, a negative seed, or out of reach.
+        """
+        return starts.draw_start_near(np.asarray(nominal), seed, self._reaches, self.scene.depth)
 
     def _reaches(self, desired_T_current: Array) -> bool:
-        if not starts.above_table(desired_T_current):
+        if not starts.above_table(desired_T_current, self.scene.depth):
             return False
         try:
-            self.move_camera_to(starts.world_T_reference @ desired_T_current)
+            self.move_camera_to(world_T_reference @ desired_T_current)
         except SimulationError:
             return False
         return True

@@ -1,6 +1,6 @@
 """Start poses of the benchmark, and the joint positions that put the camera somewhere.
 
-The reference pose looks straight down at the picture from 0.25 m. There the arm is far from singularities (elbow
+At the reference pose (`scenes.world_T_reference`) the arm is far from singularities (elbow
 bent by 105 degrees, wrist 2 at -90; the Jacobian's smallest singular value is 0.25) and wrist 3 can turn by more
 than half a turn either way.
 """
@@ -17,17 +17,15 @@ from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.simulation.errors import SimulationError
-from cnn_vs_ros.simulation.model import world_T_picture
+from cnn_vs_ros.simulation.scenes import DEPTH, world_T_reference
 
 Array = NDArray[np.float64]
 
-DEPTH = 0.25
-"""Distance of the reference camera to the picture, metres."""
-world_T_reference = world_T_picture @ se3.transform(np.eye(3), (0.0, 0.0, -DEPTH))
-
 BATCHES = 10
 HARDEST = np.array([0.04, 0.04, 0.02, *np.radians([20.0, 20.0, 50.0])])
-"""Standard deviations [t; theta u] of the last batch, metres and radians (paper, section V-A)."""
+"""Standard deviations [t; theta u] of the last batch at DEPTH, metres and radians (paper, section V-A)."""
+SPREAD = np.array([0.02, 0.02, 0.02, *np.radians([2.0, 2.0, 2.0])])
+"""Standard deviations of starts about a given one: translations in depths of the scene, rotations in radians."""
 LOWEST = 0.05
 """Least height of the camera's centre over the picture, metres."""
 
@@ -35,31 +33,59 @@ _SEED_POSITIONS = (-0.24, -1.33, 1.83, -2.07, -1.57, 1.33)
 _TOLERANCE = 1e-9
 
 
-def above_table(desired_T_current: Array) -> bool:
-    """Whether a camera there is at least LOWEST over the picture."""
-    return DEPTH - float(desired_T_current[2, 3]) >= LOWEST
+def above_table(desired_T_current: Array, depth: float = DEPTH) -> bool:
+    """Whether a camera there is at least LOWEST over a picture that is `depth` metres from the reference."""
+    return depth - float(desired_T_current[2, 3]) >= LOWEST
 
 
-def draw_start(batch: int, seed: int, accept: Callable[[Array], bool] = above_table) -> Array:
+def draw_start(
+    batch: int, seed: int, accept: Callable[[Array], bool] = above_table, depth: float = DEPTH
+) -> Array:
     """Pose desired_T_current (4, 4) from which run `seed` of `batch` starts (paper, section V-A).
 
     The six numbers [t; theta u] are Gaussian, with standard deviations that grow linearly from none in batch 0 to
-    HARDEST in batch 9. A pose that `accept` refuses (too low; for a robot also out of reach) gives way to the next
-    draw of the same generator.
+    HARDEST in batch 9, the translations scaled with the scene's `depth`. A pose that `accept` refuses (too low; for
+    a robot also out of reach) gives way to the next draw of the same generator.
 
     Raises:
         ParameterError: a batch outside 0..9, a negative seed, or no acceptable pose in 1000 draws.
     """
     if not 0 <= batch < BATCHES:
         raise ParameterError(f'start batch should be 0 to {BATCHES - 1} but is {batch}')
-    if seed < 0:
-        raise ParameterError(f'start seed should not be negative but is {seed}')
-    rng = np.random.default_rng([batch, seed])
-    for _ in range(1000):
-        pose = se3.from_pose_vector(rng.normal(0.0, 1.0, 6) * HARDEST * batch / (BATCHES - 1))
+    deviations = HARDEST * batch / (BATCHES - 1)
+    deviations[:3] *= depth / DEPTH
+    return _draw(np.zeros(6), deviations, [batch, seed], accept, f'start of batch {batch}, seed {seed}')
+
+
+def draw_start_near(
+    nominal: Array, seed: int, accept: Callable[[Array], bool] = above_table, depth: float = DEPTH
+) -> Array:
+    """Pose desired_T_current (4, 4) near the start [t; theta u] `nominal` (6,): that itself for seed 0.
+
+    Other seeds are Gaussian about it with SPREAD, redrawn as in `draw_start`.
+
+    Raises:
+        ParameterError: `nominal` is not six finite numbers, a negative seed, or no acceptable pose.
+    """
+    nominal = np.asarray(nominal, dtype=np.float64)
+    if nominal.shape != (6,) or not np.isfinite(nominal).all():
+        raise ParameterError(f'start pose should be six finite numbers [t; theta u] but is {nominal.tolist()}')
+    deviations = SPREAD * (seed != 0)
+    deviations[:3] *= depth
+    return _draw(nominal, deviations, [BATCHES, seed], accept, f'start {seed} near {nominal.tolist()}')
+
+
+def _draw(
+    mean: Array, deviations: Array, seeds: list[int], accept: Callable[[Array], bool], what: str
+) -> Array:
+    if seeds[-1] < 0:
+        raise ParameterError(f'start seed should not be negative but is {seeds[-1]}')
+    rng = np.random.default_rng(seeds)
+    for _ in range(1000 if deviations.any() else 1):
+        pose = se3.from_pose_vector(mean + rng.normal(0.0, 1.0, 6) * deviations)
         if accept(pose):
             return pose
-    raise ParameterError(f'start of batch {batch}, seed {seed} should be reachable but 1000 draws were not')
+    raise ParameterError(f'{what} should be reachable but no draw of it was')
 
 
 def reference_joint_positions(ik: DifferentialIk) -> Array:

@@ -88,3 +88,44 @@ def stained(seed: int, size: int = 256) -> np.ndarray:
     mix = 1 / (1 + np.exp(-2.5 * fractal_noise(rng, size, size, 0.5)))[..., None]
     first, second = rng.uniform(20, 235, (2, 3))
     return (mix * first + (1 - mix) * second).astype(np.uint8)
+
+
+def circuit_board(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """A printed circuit board, packages, pads, vias and traces on a grid, grey uint8 (height, width)."""
+    share = width * height / (1760 * 1440)
+    board = np.full((height, width), 72, np.uint8)
+    for _ in range(round(520 * share)):
+        point = rng.integers((0, 0), (width // 12, height // 12)) * 12
+        shade, thickness = int(rng.integers(95, 118)), int(rng.integers(2, 5))
+        for _ in range(int(rng.integers(2, 6))):
+            way = ((1, 0), (0, 1), (1, 1), (1, -1))[int(rng.integers(4))]
+            step = np.array(way) * int(rng.integers(-14, 15)) * 12
+            cv2.line(board, tuple(map(int, point)), tuple(map(int, point + step)), shade, thickness, cv2.LINE_AA)
+            point = point + step
+        cv2.circle(board, tuple(map(int, point)), 6, 190, -1, cv2.LINE_AA)
+        cv2.circle(board, tuple(map(int, point)), 2, 30, -1, cv2.LINE_AA)
+    for _ in range(round(85 * share)):
+        x, y = (int(value) for value in rng.integers((0, 0), (width, height)))
+        pins, pitch = int(rng.integers(2, 14)), int(rng.integers(9, 16))
+        length, depth = pins * pitch, int(rng.integers(14, 110))
+        for pin in range(pins):
+            for side in (-8, depth):
+                cv2.rectangle(board, (x + pin * pitch + 2, y + side), (x + pin * pitch + 7, y + side + 8), 205, -1)
+        cv2.rectangle(board, (x, y), (x + length, y + depth), int(rng.integers(18, 60)), -1)
+        label = ''.join(rng.choice(list('RCUL0123456789'), 4))
+        cv2.putText(board, label, (x + 4, y + depth // 2 + 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 215, 1, cv2.LINE_AA)
+    return board
+
+
+def workbench(seed: int = 11) -> np.ndarray:
+    """A wooden bench, 1.5 x 1.1 m at 1000 pixels a metre, with soft shadows, BGR uint8: almost nothing to see."""
+    rng = np.random.default_rng(seed)
+    bench = wood(1500, 1100, seed).astype(np.float32)
+    shade = cv2.GaussianBlur(fractal_noise(rng, 1500, 1100, 1.0), (0, 0), 60)
+    return np.clip(bench * (1.0 - 0.16 * np.clip(shade, 0, 2))[..., None], 0, 255).astype(np.uint8)
+
+
+def coloured_circuit(seed: int) -> np.ndarray:
+    """A green circuit board, BGR uint8 (480, 640, 3)."""
+    board = circuit_board(np.random.default_rng(seed), 640, 480).astype(np.float32)
+    return np.clip(board[..., None] * (0.75, 1.15, 0.6) + 8, 0, 255).astype(np.uint8)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from cnn_vs_ros.simulation.textures import circuit_board
+
 WIDTH, HEIGHT = 1760, 1440
 
 
@@ -82,26 +84,5 @@ def tiles() -> np.ndarray:
 def circuit() -> np.ndarray:
     """A printed circuit board: packages, pads, vias and traces on a grid."""
     rng = np.random.default_rng(105)
-    board = np.full((HEIGHT, WIDTH), 72, np.uint8)
-    for _ in range(520):
-        point = rng.integers((0, 0), (WIDTH // 12, HEIGHT // 12)) * 12
-        shade, thickness = int(rng.integers(95, 118)), int(rng.integers(2, 5))
-        for _ in range(int(rng.integers(2, 6))):
-            step = (
-                np.array([(1, 0), (0, 1), (1, 1), (1, -1)][int(rng.integers(4))]) * int(rng.integers(-14, 15)) * 12
-            )
-            cv2.line(board, tuple(map(int, point)), tuple(map(int, point + step)), shade, thickness, cv2.LINE_AA)
-            point = point + step
-        cv2.circle(board, tuple(map(int, point)), 6, 190, -1, cv2.LINE_AA)
-        cv2.circle(board, tuple(map(int, point)), 2, 30, -1, cv2.LINE_AA)
-    for _ in range(85):
-        x, y = (int(value) for value in rng.integers((0, 0), (WIDTH, HEIGHT)))
-        pins, pitch = int(rng.integers(2, 14)), int(rng.integers(9, 16))
-        length, depth = pins * pitch, int(rng.integers(14, 110))
-        for pin in range(pins):
-            for side in (-8, depth):
-                cv2.rectangle(board, (x + pin * pitch + 2, y + side), (x + pin * pitch + 7, y + side + 8), 205, -1)
-        cv2.rectangle(board, (x, y), (x + length, y + depth), int(rng.integers(18, 60)), -1)
-        label = ''.join(rng.choice(list('RCUL0123456789'), 4))
-        cv2.putText(board, label, (x + 4, y + depth // 2 + 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 215, 1, cv2.LINE_AA)
+    board = circuit_board(rng, WIDTH, HEIGHT)
     return _finish(board + 2.5 * _noise(rng, 3, 3) + 4 * _noise(rng, 300, 300))
