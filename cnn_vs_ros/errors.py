@@ -23,12 +23,20 @@ class ReferenceFolderError(VisualServoingError):
     """A reference folder that is missing, incomplete or inconsistent."""
 
 
+class DepthError(VisualServoingError):
+    """Observations from which the depth of the scene cannot be told."""
+
+
 class ModelError(VisualServoingError):
     """A model file that is missing, corrupt or made for something else."""
 
 
 class DescriptionError(VisualServoingError):
     """A robot description that lacks what is asked of it."""
+
+
+class ProbingError(VisualServoingError):
+    """A known motion of the camera that could not be made."""
 
 
 class ParameterError(VisualServoingError):

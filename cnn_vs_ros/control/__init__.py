@@ -10,6 +10,7 @@ from cnn_vs_ros.control.jump_guard import JumpGuard
 from cnn_vs_ros.control.limits import TwistLimiter
 from cnn_vs_ros.control.motion_history import MotionHistory
 from cnn_vs_ros.control.pbvs import PbvsLaw
+from cnn_vs_ros.control.probing import ProbingLimits, ProbingMotion
 from cnn_vs_ros.control.retreat import Retreat
 from cnn_vs_ros.control.servo import LostBehaviour, Servo, ServoStatus
 from cnn_vs_ros.control.shaping import DemandShaping
@@ -27,6 +28,8 @@ __all__ = [
     'LostBehaviour',
     'MotionHistory',
     'PbvsLaw',
+    'ProbingLimits',
+    'ProbingMotion',
     'Retreat',
     'Servo',
     'ServoStatus',

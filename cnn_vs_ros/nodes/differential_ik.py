@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray
 
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
@@ -27,8 +26,6 @@ from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 Array = NDArray[np.float64]
 
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _IK_OPTIONS = {
     'damping': (0.05, 'Greatest damping near a singularity.'),
     'singular_value_threshold': (0.08, 'Singular value of the Jacobian (m, rad) under which damping begins.'),
@@ -50,12 +47,6 @@ class DifferentialIkNode(Node):
 
     def __init__(self) -> None:
         super().__init__('differential_ik')
-        self._tip_frame = declare(
-            self, 'tip_frame', 'camera_optical_frame', 'Frame that the twists are of, in the URDF.', read_only=True
-        )
-        description = declare(
-            self, 'robot_description', '', 'URDF; empty: from the topic robot_description.', read_only=True
-        )
         self._joints = declare(
             self,
             'joints',
@@ -71,31 +62,16 @@ class DifferentialIkNode(Node):
             bounds=(0.01, 10.0),
             read_only=True,
         )
-        self._state_timeout = declare(
-            self,
-            'joint_state_timeout',
-            0.2,
-            'As long a joint state is used, s.',
-            bounds=(0.01, 10.0),
-            read_only=True,
-        )
-        self._options = {
+        options = {
             name: declare(self, name, default, text, bounds=(1e-6, 1e3), read_only=True)
             for name, (default, text) in _IK_OPTIONS.items()
         }
         rate = declare(self, 'rate', 100.0, 'Rate of the watch for stale twists, Hz.', bounds=(10.0, 1000.0))
         self._warn = ThrottledWarnings(self.get_logger())
-        self._ik: DifferentialIk | None = None
         self._order: list[int] = []
-        self._positions: Array | None = None
-        self._state_arrival = -np.inf
         self._twist_arrival: float | None = None
         self._publisher = self.create_publisher(Float64MultiArray, 'forward_velocity_controller/commands', 1)
-        if description:
-            self._take_description(description)
-        else:
-            self.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
-        self.create_subscription(JointState, 'joint_states', self._on_joint_state, _NEWEST)
+        self._arm = ArmListener(self, self._warn, options, self._on_kinematics)
         self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
         # Steady, so that the watch goes on when the node's clock stands still or jumps.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -110,38 +86,16 @@ class DifferentialIkNode(Node):
             self._send_zeros()
             wait_until_delivered(self._publisher)
 
-    def _on_description(self, message: String) -> None:
-        try:
-            self._take_description(message.data)
-        except VisualServoingError as error:
-            self.get_logger().error(f'robot_description refused: {error}')
-
-    def _take_description(self, urdf: str) -> None:
-        ik = DifferentialIk(urdf, self._tip_frame, **self._options)
-        names = list(ik.joint_names)
+    def _on_kinematics(self, kinematics: DifferentialIk) -> None:
+        names = list(kinematics.joint_names)
         joints = self._joints or names
         if sorted(joints) != sorted(names):
             raise DescriptionError(
-                f'parameter joints should be the joints of {self._tip_frame}, {", ".join(names)}, in any order '
-                f'but is {", ".join(joints)}'
+                f'parameter joints should be the joints of {kinematics.tip_frame}, {", ".join(names)}, '
+                f'in any order but is {", ".join(joints)}'
             )
-        self._ik, self._order, self._positions = ik, [names.index(joint) for joint in joints], None
-        self.get_logger().info(f'driving {self._tip_frame} by {", ".join(joints)}')
-
-    def _on_joint_state(self, message: JointState) -> None:
-        if self._ik is None:
-            return
-        try:
-            positions = dict(zip(message.name, message.position, strict=False))
-            missing = [name for name in self._ik.joint_names if name not in positions]
-            if missing:
-                raise DescriptionError(f'joint_states should hold {", ".join(missing)} but does not')
-            ordered = [positions[name] for name in self._ik.joint_names]
-            self._positions = se3.as_vector(ordered, len(ordered), 'joint positions')
-            self._state_arrival = self._now()
-        except VisualServoingError as error:
-            self._positions = None
-            self._warn(str(error))
+        self._order = [names.index(joint) for joint in joints]
+        self.get_logger().info(f'driving {kinematics.tip_frame} by {", ".join(joints)}')
 
     def _on_twist(self, message: TwistStamped) -> None:
         self._twist_arrival = self._now()
@@ -156,14 +110,12 @@ class DifferentialIkNode(Node):
         self._send(velocities)
 
     def _joint_velocities(self, message: TwistStamped) -> Array:
-        if self._ik is None:
-            raise DescriptionError('a robot_description should have come but has not')
-        if self._positions is None or not 0 <= self._now() - self._state_arrival <= self._state_timeout:
-            raise DescriptionError(f'joint_states should come every {self._state_timeout} s but do not')
-        if message.header.frame_id != self._tip_frame:
-            raise DescriptionError(f'twist should be in {self._tip_frame} but is in {message.header.frame_id!r}')
-        twist = messages.twist_from_message(message.twist)
-        velocities = self._ik.joint_velocities(self._positions, twist)
+        kinematics, positions = self._arm.state()
+        if message.header.frame_id != self._arm.tip_frame:
+            raise DescriptionError(
+                f'twist should be in {self._arm.tip_frame} but is in {message.header.frame_id!r}'
+            )
+        velocities = kinematics.joint_velocities(positions, messages.twist_from_message(message.twist))
         return se3.as_vector(velocities, len(self._order), 'joint velocities')
 
     def _on_timer(self) -> None:
@@ -176,15 +128,16 @@ class DifferentialIkNode(Node):
         status.level = DiagnosticStatus.WARN if self._problem else DiagnosticStatus.OK
         status.message = self._problem or ('waiting for a twist' if self._twist_arrival is None else 'ready')
         values: dict[str, object] = dict(self._usage.report())
-        if self._ik is not None and self._positions is not None:
-            values['condition_number'] = self._ik.condition_number(self._positions)
+        kinematics, positions = self._arm.kinematics, self._arm.last_positions
+        if kinematics is not None and positions is not None:
+            values['condition_number'] = kinematics.condition_number(positions)
         status.values = messages.key_values(values)
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(array)
 
     def _send_zeros(self) -> None:
-        if self._ik is not None:
+        if self._order:
             self._send(np.zeros(len(self._order)))
 
     def _send(self, velocities: Array) -> None:
