@@ -9,9 +9,12 @@ from pathlib import Path
 import xacro
 
 from cnn_vs_ros.errors import DescriptionError
+from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.resources import resource_path
 
 ARM = 'description/arm.urdf.xacro'
+
+_XACRO = '{http://www.ros.org/wiki/xacro}'
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ def load_robot_description(path: str | Path | None = None, **xacro_args: object)
     """Return the URDF of a xacro file (by default this package's arm), expanded with the given arguments.
 
     The arm takes `camera_xyz` and `camera_rpy` (pose of camera_link on the tool flange, metres and radians, three
-    numbers in a string) and `ros2_control`.
+    numbers in a string), the intrinsics `camera_width`, `camera_height`, `camera_fx`, `camera_fy`, `camera_cx` and
+    `camera_cy` (pixels), and `hardware`: none, mock or gazebo.
 
     Raises:
         DescriptionError: the file is missing, is not valid xacro or has no such argument.
@@ -79,11 +83,33 @@ def _robot_element(urdf: str) -> ElementTree.Element:
     return robot
 
 
+def described_camera(urdf: str) -> PinholeCamera:
+    """Intrinsics of the camera sensor of a URDF, in OpenCV's pixel convention.
+
+    Raises:
+        DescriptionError: the text is no URDF, or has no camera sensor with intrinsics.
+    """
+    sensor = _robot_element(urdf).find("gazebo/sensor[@type='camera']/camera")
+    if sensor is None or sensor.find('lens/intrinsics') is None:
+        raise DescriptionError('robot description should have a camera sensor with intrinsics but has none')
+    width, height = (int(sensor.findtext(f'image/{name}', '0')) for name in ('width', 'height'))
+    fx, fy, cx, cy = (
+        float(sensor.findtext(f'lens/intrinsics/{name}', 'nan')) for name in ('fx', 'fy', 'cx', 'cy')
+    )
+    return PinholeCamera(width, height, fx, fy, cx, cy)
+
+
 def _declared_arguments(path: Path) -> set[str]:
+    """Arguments that a xacro file and those it includes from its own folder take."""
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise DescriptionError(
             f'robot description {path.name} should be xacro but is not even XML: {error}'
         ) from error
-    return {name for arg in root.iter('{http://www.ros.org/wiki/xacro}arg') if (name := arg.get('name'))}
+    declared = {name for arg in root.iter(f'{_XACRO}arg') if (name := arg.get('name'))}
+    for include in root.iter(f'{_XACRO}include'):
+        included = path.parent / include.get('filename', '')
+        if included.is_file():
+            declared |= _declared_arguments(included)
+    return declared

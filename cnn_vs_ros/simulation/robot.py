@@ -88,8 +88,18 @@ class SimulatedRobot:
     @property
     def world_T_camera(self) -> Array:
         """Pose (4, 4) of the camera's optical frame in the world frame, which is base_link's."""
-        body = self._world.optical_frame
-        return se3.transform(self._data.xmat[body].reshape(3, 3), self._data.xpos[body])
+        return self._pose(self._world.optical_frame)
+
+    def link_pose(self, name: str) -> Array:
+        """Pose (4, 4) of a link of the robot description in the world frame.
+
+        Raises:
+            SimulationError: there is no such link.
+        """
+        try:
+            return self._pose(self._model.body(name).id)
+        except KeyError as error:
+            raise SimulationError(f'link should be one of the robot description but is {name!r}') from error
 
     def set_joint_positions(self, positions: ArrayLike) -> None:
         """Put the arm at joint positions (n,) at once, at rest and with no velocity commanded.
@@ -218,6 +228,9 @@ class SimulatedRobot:
             for geom, camera_T_occluder in zip(world.occluder_geoms, self._occluders.at(self.time), strict=True):
                 pose = world_T_camera @ camera_T_occluder
                 data.geom_xpos[geom], data.geom_xmat[geom] = pose[:3, 3], pose[:3, :3].ravel()
+
+    def _pose(self, body: int) -> Array:
+        return se3.transform(self._data.xmat[body].reshape(3, 3), self._data.xpos[body])
 
     def checked(self, values: ArrayLike, name: str) -> Array:
         """Return `values` as a finite joint vector (n,), or raise SimulationError, which calls them `name`."""

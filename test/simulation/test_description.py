@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
+
 import numpy as np
 import pytest
+import xacro
 
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import se3
-from cnn_vs_ros.simulation import load_robot_description
-from cnn_vs_ros.simulation.description import joint_limits
+from cnn_vs_ros.resources import resource_path
+from cnn_vs_ros.simulation import SimulatedRobot, load_robot_description
+from cnn_vs_ros.simulation.description import described_camera, joint_limits
+from cnn_vs_ros.simulation.model import CAMERA, OPTICAL_FRAME
+from cnn_vs_ros.simulation.starts import reference_joint_positions
 
 JOINTS = [
     'shoulder_pan_joint',
@@ -54,15 +60,114 @@ def test_the_camera_mount_is_an_argument():
     np.testing.assert_allclose(tool_T_camera, se3.transform(np.eye(3), (0.1, 0.02, 0.05)), atol=1e-12)
 
 
-def test_ros2_control_is_an_argument():
-    assert '<ros2_control' not in load_robot_description()
-    described = load_robot_description(ros2_control=True)
-    assert all(described.count(f'<joint name="{name}">') == 1 for name in JOINTS)
-    assert described.count('<command_interface name="velocity"/>') == len(JOINTS)
+def test_the_simulator_and_the_inverse_kinematics_have_the_same_frames():
+    urdf = load_robot_description()
+    links = [link.get('name') for link in ElementTree.fromstring(urdf).iterfind('link')]
+    robot, rng = SimulatedRobot(urdf=urdf), np.random.default_rng(5)
+    limits = joint_limits(urdf)
+    frames = {link: DifferentialIk(urdf, link) for link in links if link not in ('world', 'base_link')}
+    assert robot.joint_names == JOINTS
+    assert len(frames) > 8
+    for _ in range(20):
+        q = np.array([rng.uniform(limit.lower, limit.upper) for limit in limits])
+        robot.set_joint_positions(q)
+        for link, kinematics in frames.items():
+            chain = [JOINTS.index(name) for name in kinematics.joint_names]
+            np.testing.assert_allclose(robot.link_pose(link), kinematics.pose(q[chain]), atol=1e-9, err_msg=link)
+    robot.close()
+
+
+def test_the_camera_of_the_description_is_the_simulators():
+    urdf = load_robot_description()
+    assert described_camera(urdf) == CAMERA
+    camera = ElementTree.fromstring(urdf).find('gazebo/sensor/camera')
+    # Gazebo renders by the projection, whose pixels it counts from the corner of the image.
+    projection = {item.tag: float(item.text) for item in camera.find('lens/projection')}
+    assert projection == {
+        'p_fx': CAMERA.fx, 'p_fy': CAMERA.fy, 'p_cx': CAMERA.cx + 0.5, 'p_cy': CAMERA.cy + 0.5, 'tx': 0, 'ty': 0
+    }  # fmt: skip
+    assert np.tan(float(camera.findtext('horizontal_fov')) / 2) == pytest.approx(CAMERA.width / 2 / CAMERA.fx)
+    assert camera.findtext('optical_frame_id') == OPTICAL_FRAME
+
+
+@pytest.mark.parametrize('hardware', ['none', 'mock', 'gazebo'])
+@pytest.mark.parametrize(
+    'camera',
+    [
+        {},
+        {'camera_xyz': '0 0.1 0.02', 'camera_rpy': '0.1 -1.2 0.3'},
+        {'camera_width': 320, 'camera_fx': 290.5, 'camera_rate': 15, 'camera_noise': 0},
+    ],
+)
+def test_every_combination_of_arguments_expands(hardware, camera):
+    urdf = load_robot_description(hardware=hardware, controllers_file='/some/controllers.yaml', **camera)
+    assert [limit.name for limit in joint_limits(urdf)] == JOINTS
+    assert described_camera(urdf).fx == camera.get('camera_fx', CAMERA.fx)
+    assert DifferentialIk(urdf, OPTICAL_FRAME).joint_names == JOINTS
+    plugins = {
+        'none': [],
+        'mock': ['mock_components/GenericSystem'],
+        'gazebo': ['gz_ros2_control/GazeboSimSystem'],
+    }[hardware]
+    robot = ElementTree.fromstring(urdf)
+    assert [plugin.text for plugin in robot.iterfind('ros2_control/hardware/plugin')] == plugins
+    for joint in robot.iterfind('ros2_control/joint'):
+        assert [item.get('name') for item in joint.iterfind('command_interface')] == ['position', 'velocity']
+        assert [item.get('name') for item in joint.iterfind('state_interface')] == ['position', 'velocity']
+    in_gazebo = [item.findtext('parameters') for item in robot.iterfind('gazebo/plugin')]
+    assert in_gazebo == (['/some/controllers.yaml'] if hardware == 'gazebo' else [])
+
+
+def test_other_hardware_is_refused():
+    with pytest.raises(DescriptionError, match='hardware should be none, mock or gazebo but is real'):
+        load_robot_description(hardware='real')
+
+
+@pytest.mark.parametrize('hardware', ['mock', 'gazebo'])
+def test_the_hardware_starts_at_the_reference_pose(hardware):
+    robot = ElementTree.fromstring(load_robot_description(hardware=hardware))
+    values = {
+        joint.get('name'): float(joint.findtext("state_interface[@name='position']/param"))
+        for joint in robot.iterfind('ros2_control/joint')
+    }
+    assert list(values) == JOINTS
+    expected = reference_joint_positions(DifferentialIk(load_robot_description(), OPTICAL_FRAME))
+    np.testing.assert_allclose(list(values.values()), expected, atol=1e-4)
+
+
+def test_every_link_that_gazebo_keeps_has_an_inertia():
+    robot = ElementTree.fromstring(load_robot_description(hardware='gazebo'))
+    moved = {joint.find('child').get('link') for joint in robot.iterfind("joint[@type='revolute']")}
+    inertial = {link.get('name') for link in robot.iterfind('link') if link.find('inertial') is not None}
+    assert moved | {'base_link', 'camera_mount', 'camera_link'} <= inertial
+    assert 'world' not in inertial
+    for inertia in robot.iterfind('link/inertial/inertia'):
+        ixx, iyy, izz = (float(inertia.get(name)) for name in ('ixx', 'iyy', 'izz'))
+        assert min(ixx, iyy, izz) > 0
+        assert ixx + iyy >= izz
+        assert iyy + izz >= ixx
+        assert ixx + izz >= iyy
+
+
+def test_the_camera_goes_on_an_arm_that_another_file_describes(tmp_path):
+    other = tmp_path / 'other.urdf.xacro'
+    other.write_text(
+        """<robot name="other" xmlns:xacro="http://www.ros.org/wiki/xacro">
+        <xacro:arg name="length" default="1"/>
+        <link name="base"/><link name="flange"/>
+        <joint name="turn" type="revolute"><parent link="base"/><child link="flange"/><axis xyz="0 0 1"/>
+        <origin xyz="0 0 $(arg length)"/><limit lower="-1" upper="1" effort="1" velocity="1"/></joint></robot>"""
+    )
+    values = {'arm_description': str(other), 'camera_parent': 'flange', 'length': '2', 'camera_xyz': '0 0 0.1'}
+    urdf = xacro.process_file(str(resource_path('description/camera_on_arm.urdf.xacro')), mappings=values).toxml()
+    kinematics = DifferentialIk(urdf, OPTICAL_FRAME)
+    assert kinematics.joint_names == ['turn']
+    np.testing.assert_allclose(kinematics.pose([0.0])[:3, 3], (0, 0, 2.1), atol=1e-12)
+    assert described_camera(urdf) == CAMERA
 
 
 def test_an_unknown_argument_is_refused():
-    with pytest.raises(DescriptionError, match=r'takes the xacro arguments camera_rpy, .* but got camera_yaw'):
+    with pytest.raises(DescriptionError, match=r'takes the xacro arguments .*camera_rpy, .* but got camera_yaw'):
         load_robot_description(camera_yaw=1)
 
 
