@@ -5,7 +5,14 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'cnn_vs_ros'
-EXECUTABLES = ['simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'experiment']
+EXECUTABLES = [
+    'simulator',
+    'pose_estimator',
+    'pbvs_controller',
+    'differential_ik',
+    'experiment',
+    'calibrate_depth',
+]
 
 
 def shared_files():

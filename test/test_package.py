@@ -15,7 +15,7 @@ import pytest
 
 import cnn_vs_ros
 from cnn_vs_ros import resources
-from cnn_vs_ros.demo.graph import NODES
+from cnn_vs_ros.demo.graph import NODES, TOOLS
 from cnn_vs_ros.errors import ResourceError
 from test.scenes import CAMERA, drawn_texture, view
 
@@ -91,10 +91,10 @@ def test_the_core_does_not_import_ros():
 
 
 def test_every_node_of_the_demo_is_an_installed_executable():
-    assert sorted(NODES) == sorted(executables())
+    assert sorted([*NODES, *TOOLS]) == sorted(executables())
 
 
-@pytest.mark.parametrize('name', NODES)
+@pytest.mark.parametrize('name', [*NODES, *TOOLS])
 def test_every_executable_has_a_main(name):
     specification = importlib.util.find_spec(f'cnn_vs_ros.nodes.{name}')
     tree = ast.parse(Path(specification.origin).read_text())
@@ -150,7 +150,7 @@ def test_colcon_builds_it_as_an_ament_python_package(tmp_path):
         'resource/weights/scene_agnostic.onnx',
     ):
         assert (share / name).is_file(), name
-    assert sorted(path.name for path in (prefix / 'lib' / 'cnn_vs_ros').iterdir()) == sorted(NODES)
+    assert sorted(path.name for path in (prefix / 'lib' / 'cnn_vs_ros').iterdir()) == sorted([*NODES, *TOOLS])
     package = next(prefix.glob('lib/python3*/site-packages'))
     found = subprocess.run(
         [sys.executable, '-c', 'from cnn_vs_ros.resources import share_directory as s; print(s())'],

@@ -30,13 +30,15 @@ class Reference:
     """The desired image with the calibration of its camera and the depth of the scene.
 
     `image` is uint8 (H, W) grey or (H, W, 3) BGR, as the camera delivered it (distorted if it distorts);
-    `camera` its calibration; `depth` the distance in metres, along the optical axis, to the scene's plane.
+    `camera` its calibration; `depth` the distance in metres, along the optical axis, to the scene's plane, and
+    `depth_sigma` its standard deviation where it was measured (depth_calibration).
     Raises ImageError, CalibrationError or ReferenceFolderError for what cannot be a reference.
     """
 
     image: np.ndarray
     camera: PinholeCamera
     depth: float
+    depth_sigma: float | None = None
 
     def __post_init__(self) -> None:
         to_grey(self.image)
@@ -89,6 +91,7 @@ class Reference:
             'format_version': FORMAT_VERSION,
             'image_sha256': self.sha256,
             'depth': float(self.depth),
+            **({} if self.depth_sigma is None else {'depth_standard_deviation': float(self.depth_sigma)}),
             'image_width': camera.width,
             'image_height': camera.height,
             'camera_matrix': [float(value) for value in camera.matrix.ravel()],
@@ -115,7 +118,8 @@ class Reference:
                 values['distortion_coefficients'],
                 str(values['distortion_model']),
             )
-            reference = cls(image, camera, float(values['depth']))
+            sigma = values.get('depth_standard_deviation')
+            reference = cls(image, camera, float(values['depth']), None if sigma is None else float(sigma))
         except KeyError as error:
             raise ReferenceFolderError(f'{folder / CALIBRATION_FILE} lacks the entry {error}') from error
         except (TypeError, ValueError) as error:
