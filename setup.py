@@ -12,6 +12,7 @@ EXECUTABLES = [
     'differential_ik',
     'experiment',
     'calibrate_depth',
+    'camera',
 ]
 
 

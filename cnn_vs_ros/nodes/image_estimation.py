@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cnn_vs_ros.errors import CalibrationError, ImageError, VisualServoingError
 from cnn_vs_ros.estimation import PoseEstimator, Reference
@@ -68,13 +68,13 @@ class ImageEstimation:
         except CalibrationError as error:
             self._problem = str(error)
 
-    def capture(self, message: Image, depth: float) -> Reference:
+    def capture(self, message: Image | CompressedImage, depth: float) -> Reference:
         """Reference of an image. Raises VisualServoingError when the image or its calibration cannot be one."""
         if self.camera is None:
             raise CalibrationError(self._problem)
         return Reference(messages.image_from_message(message).copy(), self.camera, depth)
 
-    def estimate(self, message: Image) -> Outcome:
+    def estimate(self, message: Image | CompressedImage) -> Outcome:
         """Estimate the pose of an image; never raises for what a camera may send."""
         reference = self.reference
         if reference is None:

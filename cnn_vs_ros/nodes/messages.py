@@ -11,7 +11,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import KeyValue
 from geometry_msgs.msg import Pose, PoseWithCovariance, Twist
 from numpy.typing import ArrayLike, NDArray
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cnn_vs_ros.errors import ImageError, PoseError
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, RelativePose, se3
@@ -30,11 +30,14 @@ def seconds(stamp: Time) -> float:
     return stamp.sec + 1e-9 * stamp.nanosec
 
 
-def image_from_message(message: Image) -> np.ndarray:
-    """Image uint8 (H, W, 3) BGR or (H, W) grey of a sensor_msgs/Image; shares its memory where it can.
+def image_from_message(message: Image | CompressedImage) -> np.ndarray:
+    """Image uint8 (H, W, 3) BGR or (H, W) grey of a message; shares the memory of a sensor_msgs/Image if it can.
 
-    Raises ImageError for an encoding other than bgr8, rgb8, bgra8, rgba8 and mono8, or data of the wrong length.
+    Raises ImageError for an encoding other than bgr8, rgb8, bgra8, rgba8 and mono8, data of the wrong length, or
+    a compressed image (JPEG or PNG) that cannot be decoded to 8 bits a channel.
     """
+    if isinstance(message, CompressedImage):
+        return _decoded(message)
     channels = _CHANNELS.get(message.encoding)
     if channels is None:
         raise ImageError(f'image encoding should be one of {", ".join(_CHANNELS)} but is {message.encoding!r}')
@@ -51,6 +54,17 @@ def image_from_message(message: Image) -> np.ndarray:
     image = image.reshape(message.height, message.width, channels)
     conversion = _TO_BGR.get(message.encoding)
     return image if conversion is None else cv2.cvtColor(image, conversion)
+
+
+def _decoded(message: CompressedImage) -> np.ndarray:
+    data = np.frombuffer(message.data, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if image is None or image.dtype != np.uint8:
+        raise ImageError(
+            f'compressed image should be JPEG or PNG of 8 bits a channel but is {message.format!r} '
+            f'of {data.size} bytes that cannot be decoded as such'
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2BGR) if image.ndim == 3 and image.shape[2] == 4 else image
 
 
 def image_to_message(image: np.ndarray, stamp: Time, frame_id: str) -> Image:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.errors import ImageError, VisualServoingError
@@ -59,6 +60,13 @@ class PoseEstimatorNode(ManagedNode):
         declare(self, 'model', 'scene_agnostic', "A shipped model's name or the path of a .onnx file.")
         declare(self, 'reference_folder', '', 'Folder; empty: cnn_vs_ros/reference in $ROS_HOME (~/.ros).')
         declare(self, 'depth', 0.25, 'Depth of the scene at the next captured reference, m.', bounds=(0.01, 100.0))
+        declare(
+            self,
+            'image_transport',
+            'raw',
+            'raw: the topic image_raw; compressed: JPEG or PNG on image_raw/compressed. Read on activation.',
+            choices=('raw', 'compressed'),
+        )
         declare(self, 'threads', 1, 'Threads of the network inference.', bounds=(1, 64))
         declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
         self._statistics = FrameStatistics()
@@ -90,7 +98,11 @@ class PoseEstimatorNode(ManagedNode):
     def activate(self) -> None:
         """Begin to listen to the camera."""
         options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
-        self._image_subscription = self.create_subscription(Image, 'image_raw', self._on_image, _NEWEST, **options)
+        topic = self.resolve_topic_name('image_raw')
+        kind: type = Image
+        if self.get_parameter('image_transport').value == 'compressed':
+            kind, topic = CompressedImage, f'{topic}/compressed'
+        self._image_subscription = self.create_subscription(kind, topic, self._on_image, _NEWEST, **options)
         self._info_subscription = self.create_subscription(
             CameraInfo, 'camera_info', self._estimation.take_camera_info, _NEWEST, **options
         )
@@ -117,7 +129,7 @@ class PoseEstimatorNode(ManagedNode):
 
     # Images
 
-    def _on_image(self, message: Image) -> None:
+    def _on_image(self, message: Image | CompressedImage) -> None:
         stamp = message.header.stamp
         self._outcome = self._estimation.estimate(message)
         if self._outcome.reason:
@@ -146,7 +158,7 @@ class PoseEstimatorNode(ManagedNode):
             pose.pose = messages.relative_pose_to_message(outcome.pose)
             self._pose_publisher.publish(pose)
 
-    def _publish_debug_image(self, message: Image) -> None:
+    def _publish_debug_image(self, message: Image | CompressedImage) -> None:
         reference = self._estimation.reference
         if reference is None:
             return
@@ -213,7 +225,7 @@ class PoseEstimatorNode(ManagedNode):
         value = self.get_parameter('reference_folder').value
         return Path(value).expanduser() if value else default_reference_folder()
 
-    def _image_taken_from_now(self) -> Image:
+    def _image_taken_from_now(self) -> Image | CompressedImage:
         """Wait for an image taken after this moment: the newest one may still show the arm in motion.
 
         While no calibration has come, wait for that as well; without it, return the image for `capture` to refuse.
@@ -222,7 +234,7 @@ class PoseEstimatorNode(ManagedNode):
         if not self.active:
             raise ImageError('the node should be active to capture an image but is not')
         requested, deadline = self._now(), time.monotonic() + CAPTURE_TIMEOUT
-        found: Image | None = None
+        found: Image | CompressedImage | None = None
         while time.monotonic() < deadline:
             info = self._take(self._info_subscription)
             if info is not None:
@@ -244,7 +256,7 @@ class PoseEstimatorNode(ManagedNode):
         )
 
     @staticmethod
-    def _take(subscription: Subscription) -> Image | CameraInfo | None:
+    def _take(subscription: Subscription) -> Any:
         with subscription.handle:
             taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
         return None if taken is None else taken[0]

@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.estimation import Reference
@@ -238,6 +238,32 @@ def test_starts_with_the_reference_in_its_folder_and_ends_on_sigterm(tmp_path):
         estimator.show_until('tracked', NEAR_PICTURE)
         assert estimator.process.end(signal.SIGTERM) == 0
         assert 'Traceback' not in estimator.process.output
+    finally:
+        graph.close()
+
+
+def test_reads_compressed_images(tmp_path):
+    Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
+    graph = Graph(DOMAIN + 4, tmp_path)
+    try:
+        estimator = Estimator(
+            graph, wait=False, reference_folder=str(tmp_path / 'here'), image_transport='compressed'
+        )
+        images = graph.node.create_publisher(CompressedImage, 'image_raw/compressed', NEWEST)
+        jpeg = cv2.imencode('.jpg', NEAR_PICTURE)[1].tobytes()
+
+        def show(data: bytes) -> None:
+            stamp = graph.now()
+            estimator.infos.publish(messages.camera_to_message(CAMERA, stamp, 'camera_optical_frame'))
+            message = CompressedImage(format='bgr8; jpeg compressed bgr8', data=data)
+            message.header.stamp = stamp
+            images.publish(message)
+
+        graph.spin_until(lambda: estimator.word == 'tracked', 'the pose', lambda: show(jpeg))
+        pose = messages.pose_from_message(estimator.poses[-1].pose.pose)
+        assert se3.pose_error(se3.inverse(NEAR) @ pose)[0] < 1e-3
+        graph.spin_until(lambda: 'JPEG or PNG' in estimator.reason, 'the reason', lambda: show(b'no image'))
+        assert estimator.process.end() == 0
     finally:
         graph.close()
 

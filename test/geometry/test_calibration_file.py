@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import yaml
+
+from cnn_vs_ros.errors import CalibrationError
+from cnn_vs_ros.geometry.calibration_file import load_calibration
+
+# As camera_calibration writes it.
+VALUES = {
+    'image_width': 640,
+    'image_height': 480,
+    'camera_name': 'wrist',
+    'camera_matrix': {'rows': 3, 'cols': 3, 'data': [601.5, 0.0, 322.25, 0.0, 602.5, 238.75, 0.0, 0.0, 1.0]},
+    'distortion_model': 'plumb_bob',
+    'distortion_coefficients': {'rows': 1, 'cols': 5, 'data': [-0.21, 0.05, 0.001, -0.002, 0.0]},
+    'rectification_matrix': {'rows': 3, 'cols': 3, 'data': np.eye(3).ravel().tolist()},
+    'projection_matrix': {'rows': 3, 'cols': 4, 'data': [0.0] * 12},
+}
+
+
+@pytest.mark.parametrize('prefix', ['', 'file://'])
+def test_reads_the_format_of_camera_calibration(tmp_path, prefix):
+    path = tmp_path / 'wrist.yaml'
+    path.write_text(yaml.safe_dump(VALUES))
+    camera = load_calibration(f'{prefix}{path}')
+    assert camera.size == (640, 480)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (601.5, 602.5, 322.25, 238.75)
+    assert camera.distortion == (-0.21, 0.05, 0.001, -0.002, 0.0)
+    assert camera.distortion_model == 'plumb_bob'
+
+
+@pytest.mark.parametrize(
+    ('change', 'sentence'),
+    [
+        ({'camera_matrix': None}, 'does not describe a camera'),
+        ({'camera_matrix': {'data': [0.0] * 9}}, 'calibrate the camera'),
+        ({'distortion_model': 'thin_prism'}, 'distortion model should be one of'),
+        ({'image_width': 'wide'}, 'malformed'),
+    ],
+)
+def test_a_file_that_describes_no_camera_is_refused_with_a_sentence(tmp_path, change, sentence):
+    path = tmp_path / 'wrist.yaml'
+    path.write_text(yaml.safe_dump(VALUES | change))
+    with pytest.raises(CalibrationError, match=sentence):
+        load_calibration(path)
+
+
+def test_a_missing_entry_or_file_or_text_that_is_no_yaml_is_said(tmp_path):
+    path = tmp_path / 'wrist.yaml'
+    with pytest.raises(CalibrationError, match='there is none at'):
+        load_calibration(path)
+    path.write_text('{')
+    with pytest.raises(CalibrationError, match='cannot be parsed'):
+        load_calibration(path)
+    path.write_text(yaml.safe_dump({key: VALUES[key] for key in ('image_width', 'image_height')}))
+    with pytest.raises(CalibrationError, match="lacks the entry 'camera_matrix'"):
+        load_calibration(path)
