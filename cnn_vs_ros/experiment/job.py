@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,8 +41,8 @@ class Graph(Protocol):
     def call(self, service: str) -> None:
         """Call a Trigger service and see it succeed."""
 
-    def set_start(self, batch: int, seed: int) -> None:
-        """Choose where simulator/move_to_start goes."""
+    def set_start(self, batch: int, seed: int, pose: Sequence[float]) -> None:
+        """Choose where simulator/move_to_start goes: near `pose` [t; theta u], or, all zero, by `batch`."""
 
     def set_perturbations(self, on: bool) -> None:
         """Switch moving lights and occluders."""
@@ -60,7 +60,9 @@ class Plan:
 
     Otherwise the reference is the one the estimator has loaded and the arm servoes from where it stands. Times are
     seconds: `max_duration` of a run, `settle_time` between arrival and measurement, `lost_timeout` after which a
-    lost view or missing estimates end the run.
+    lost view or missing estimates end the run. With a `start_pose` [t; theta u] (metres, radians) the starts are
+    about it instead of those of `batch`. With `perturbed_for`, a perturbed run goes on for that long, and is then
+    undisturbed until its end.
     """
 
     batch: int = 3
@@ -71,6 +73,8 @@ class Plan:
     max_duration: float = 60.0
     settle_time: float = 0.3
     lost_timeout: float = 5.0
+    start_pose: tuple[float, ...] = (0.0,) * 6
+    perturbed_for: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.max_duration > 0 and self.settle_time >= 0 and self.lost_timeout > 0):
@@ -78,6 +82,13 @@ class Plan:
                 'max_duration and lost_timeout should be positive seconds and settle_time zero or more but are '
                 f'{self.max_duration}, {self.lost_timeout} and {self.settle_time}'
             )
+        if not 0 <= self.perturbed_for < self.max_duration:
+            raise ParameterError(
+                f'perturbed_for should be 0 or more and under max_duration, {self.max_duration} s, '
+                f'but is {self.perturbed_for}'
+            )
+        if len(self.start_pose) != 6 or not np.isfinite(self.start_pose).all():
+            raise ParameterError(f'start_pose should be six finite numbers but is {self.start_pose}')
         if self.runs < 1 or (self.runs > 1 and not self.simulated):
             raise ParameterError(f'runs should be 1, or more with a simulated arm, but is {self.runs}')
 
@@ -109,7 +120,6 @@ class Experiment:
             self.graph.call('simulator/move_to_reference')
             self._world_T_desired = self._new_truth()
             self.graph.call('pose_estimator/capture_reference')
-            self.graph.set_perturbations(self.plan.perturbed)
         self._recorder.reference = self.graph.reference_image()
 
     def run(self, seed: int) -> tuple[Outcome, Recording]:
@@ -117,8 +127,9 @@ class Experiment:
         start: Array | None = None
         self.graph.call('pbvs_controller/stop')
         if self.plan.simulated:
-            self.graph.set_start(self.plan.batch, seed)
+            self.graph.set_start(self.plan.batch, seed, self.plan.start_pose)
             self.graph.call('simulator/move_to_start')
+            self.graph.set_perturbations(self.plan.perturbed)
             start = self._error_of(self._new_truth())
         self.graph.call('pose_estimator/load_reference')  # it forgets the track that the move has broken
         self._await(lambda: self._recorder.servo_status in _AT_REST, 'the controller to stop')
@@ -126,7 +137,8 @@ class Experiment:
         beginning = self.graph.now()
         self._recorder.begin(beginning)
         self.graph.call('pbvs_controller/start')
-        reason = self._servo()
+        self._endure(beginning)
+        reason = self._servo(beginning)
         duration = 1e-9 * (self.graph.now() - beginning)
         if reason == 'converged':
             self.graph.wait(lambda: False, self.plan.settle_time)
@@ -140,10 +152,22 @@ class Experiment:
         if self.plan.simulated:
             self.graph.set_perturbations(False)
 
-    def _servo(self) -> str:
-        """Wait until the run ends; return why."""
-        recorder, beginning = self._recorder, self.graph.now()
+    def _endure(self, beginning: int) -> None:
+        """Let the perturbations act for their time, then end them."""
+        recorder, plan = self._recorder, self.plan
         self._await(lambda: recorder.servo_status not in _AT_REST, 'the controller to start')
+        if plan.simulated and plan.perturbed and plan.perturbed_for:
+
+            def given_up() -> bool:
+                self._on_progress(1e-9 * (self.graph.now() - beginning))
+                return recorder.servo_status in ('stopped', 'limited')
+
+            self.graph.wait(given_up, plan.perturbed_for)
+            self.graph.set_perturbations(False)
+
+    def _servo(self, beginning: int) -> str:
+        """Wait until the run that began then ends; return why."""
+        recorder = self._recorder
         good = self.graph.now()
         reason = ''
 
@@ -157,7 +181,8 @@ class Experiment:
                 reason = word
             return bool(reason)
 
-        self.graph.wait(ended, self.plan.max_duration)
+        spent = 1e-9 * (self.graph.now() - beginning)
+        self.graph.wait(ended, self.plan.max_duration - spent)
         return reason or 'timeout'
 
     def _await(self, condition: Callable[[], bool], what: str) -> None:
@@ -185,7 +210,7 @@ class Experiment:
             start = recording.trajectory.error[known][0]
         return Outcome(
             seed=seed,
-            batch=self.plan.batch,
+            batch=None if any(self.plan.start_pose) else self.plan.batch,
             estimator=self._estimator,
             reason=reason,
             translation_error=float(np.linalg.norm(final[:3])),
@@ -196,4 +221,15 @@ class Experiment:
             images_taken=recording.images_taken,
             images_processed=recording.images_processed,
             latencies=tuple(float(value) for value in recording.latencies),
+            worst_transient=self._worst_transient(recording),
         )
+
+    def _worst_transient(self, recording: Recording) -> float | None:
+        """By how much (m) the perturbations ever pushed the camera further off than it had been; None without."""
+        trajectory = recording.trajectory
+        during = trajectory.time <= self.plan.perturbed_for
+        distances = np.linalg.norm(trajectory.error[:, :3], axis=1)[during]
+        distances = distances[np.isfinite(distances)]
+        if not (self.plan.perturbed and self.plan.perturbed_for and len(distances)):
+            return None
+        return float((distances - np.minimum.accumulate(distances)).max())

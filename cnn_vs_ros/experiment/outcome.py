@@ -43,11 +43,12 @@ class Outcome:
     """Result of one run; metres, radians and seconds.
 
     `start` is [t; theta u] of desired_T_current at the start and `errors_from` tells ground_truth from estimate.
-    `reason` is a key of REASONS.
+    `batch` is None for a start at a given pose, `reason` a key of REASONS. `worst_transient` is by how much
+    perturbations pushed the camera off, where they acted for part of the run.
     """
 
     seed: int
-    batch: int
+    batch: int | None
     estimator: str
     reason: str
     translation_error: float
@@ -58,6 +59,7 @@ class Outcome:
     images_taken: int
     images_processed: int
     latencies: tuple[float, ...] = ()
+    worst_transient: float | None = None
 
     @property
     def converged(self) -> bool:
@@ -80,11 +82,15 @@ class Outcome:
         if self.latencies:
             median, late = 1e3 * np.percentile(self.latencies, (50, 99))
             latency = {'median_ms': round(float(median), 2), 'p99_ms': round(float(late), 2)}
+        transient = (
+            {} if self.worst_transient is None else {'worst_transient_mm': _number(1e3 * self.worst_transient)}
+        )
         return {
             'converged': self.converged,
             'translation_error_mm': _number(1e3 * self.translation_error),
             'rotation_error_deg': _number(float(np.rad2deg(self.rotation_error))),
             'errors_from': self.errors_from,
+            **transient,
             'ended': self.reason,
             'duration_s': round(self.duration, 3),
             'frames': self.images_processed,

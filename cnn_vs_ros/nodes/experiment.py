@@ -42,6 +42,17 @@ class ExperimentNode(Node):
             runs=declare(self, 'runs', 1, 'Number of runs, with consecutive seeds.', bounds=(1, 10_000)),
             simulated=declare(self, 'simulated', True, 'Whether the simulator places the arm.'),
             perturbed=declare(self, 'perturbed', False, 'Whether lights and occluders move meanwhile.'),
+            start_pose=tuple(
+                declare(
+                    self,
+                    'start_pose',
+                    [0.0] * 6,
+                    'Start [t; theta u] relative to the reference, m and rad; all zero: by batch.',
+                )
+            ),
+            perturbed_for=declare(
+                self, 'perturbed_for', 0.0, 'Perturbations end after this time, s; 0: never.', bounds=(0.0, 3600.0)
+            ),
             max_duration=declare(
                 self, 'max_duration', 60.0, 'A run ends after this time, s.', bounds=(0.1, 3600.0)
             ),
@@ -116,8 +127,10 @@ class Job:
         converged = sum(outcome.converged for outcome in outcomes)
         required = self._node.required or len(outcomes)
         if len(outcomes) == 1:
-            files = [path for path in (self._folder.report, self._folder.video) if path.exists()]
-            print('\n'.join(f'{path.stem}: {_short(path)}' for path in files))
+            files = [
+                path for path in (self._folder.page, self._folder.report, self._folder.video) if path.exists()
+            ]
+            print('\n'.join(str(_short(path)) for path in files))
             print(outcomes[0].sentence, flush=True)
         else:
             summary = series_summary(outcomes)

@@ -103,11 +103,15 @@ class RosGraph:
         if not response.success:
             raise ExperimentError(f'{service} failed: {response.message}')
 
-    def set_start(self, batch: int, seed: int) -> None:
+    def set_start(self, batch: int, seed: int, pose: Sequence[float]) -> None:
         """Choose where simulator/move_to_start goes."""
         client = self._simulator_parameters
         assert client is not None
-        parameters = [Parameter('start.batch', value=batch), Parameter('start.seed', value=seed)]
+        parameters = [
+            Parameter('start.batch', value=batch),
+            Parameter('start.seed', value=seed),
+            Parameter('start.pose', value=[float(value) for value in pose]),
+        ]
         response = self._result(lambda: client.set_parameters(parameters), 'simulator/set_parameters')
         for result in response.results:
             if not result.successful:

@@ -46,7 +46,11 @@ class Simulator(Node):
         self._declare_parameters()
         urdf = self._value('robot_description') or load_robot_description()
         self._robot = SimulatedRobot(
-            self._value('scene'), urdf=urdf, noise=self._value('noise'), seed=self._value('seed')
+            self._value('scene'),
+            urdf=urdf,
+            noise=self._value('noise'),
+            seed=self._value('seed'),
+            intermittent_occluders=self._value('perturbations.intermittent'),
         )
         self._robot.move_to_reference()
         if self._value('perturbations.enabled'):
@@ -97,9 +101,16 @@ class Simulator(Node):
         fixed('command_timeout', 0.2, 'The arm stops this long after a command, s.', bounds=(0.01, 10.0))
         fixed('perturbations.lights', True, 'Whether perturbations include moving lights.')
         fixed('perturbations.occluders', True, 'Whether perturbations include things passing before the lens.')
+        fixed('perturbations.intermittent', False, 'Whether these things come and go.')
         fixed('perturbations.enabled', False, 'Whether perturbations are on from the beginning.')
         declare(self, 'start.batch', 0, 'Batch of the start that ~/move_to_start moves to.', bounds=(0, 9))
         declare(self, 'start.seed', 0, 'Seed of the start that ~/move_to_start moves to.', bounds=(0, 2**31 - 1))
+        declare(
+            self,
+            'start.pose',
+            [0.0] * 6,
+            'Start [t; theta u] from the reference, m and rad, that start.seed varies; all zero: by start.batch.',
+        )
 
     def _advertise(self, urdf: str) -> None:
         if self._value('publish_robot_description'):
@@ -141,11 +152,16 @@ class Simulator(Node):
 
     def _on_move_to_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         batch, seed = self._value('start.batch'), self._value('start.seed')
+        nominal = list(self._value('start.pose'))
 
         def move() -> str:
             self._loop.halt()
-            distance, angle = se3.pose_error(self._robot.move_to_start(batch, seed))
-            return f'start {seed} of batch {batch}: {1e3 * distance:.1f} mm, {math.degrees(angle):.1f} deg away'
+            if any(nominal):
+                pose, start = self._robot.move_to_start_near(nominal, seed), f'start {seed} near {nominal}'
+            else:
+                pose, start = self._robot.move_to_start(batch, seed), f'start {seed} of batch {batch}'
+            distance, angle = se3.pose_error(pose)
+            return f'{start}: {1e3 * distance:.1f} mm, {math.degrees(angle):.1f} deg away'
 
         return self._answer(response, move)
 

@@ -57,7 +57,8 @@ def _title(summary: dict) -> str:
             f'final error {summary["translation_error_mm"]:.3f} mm, {summary["rotation_error_deg"]:.4f} deg '
             f'({summary["errors_from"].replace("_", " ")})'
         )
-    start = f'batch {summary["batch"]}, seed {summary["seed"]}, {summary["estimator"]}'
+    where = '' if summary['batch'] is None else f'batch {summary["batch"]}, '
+    start = f'{where}seed {summary["seed"]}, {summary["estimator"]}'
     return f'{result} in {summary["duration_s"]:.1f} s, {error}; {start}'
 
 

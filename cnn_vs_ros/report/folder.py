@@ -22,7 +22,7 @@ class RunFolderError(VisualServoingError):
 
 
 class RunFolder:
-    """A run's folder: summary.json, trajectory.csv, initial.png, final.png, reference.png, report.png, run.mp4."""
+    """A run's folder: summary.json, trajectory.csv, run.mp4, report.html and .png, and three images."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -31,6 +31,11 @@ class RunFolder:
     def report(self) -> Path:
         """Path of the report picture."""
         return self.path / 'report.png'
+
+    @property
+    def page(self) -> Path:
+        """Path of the report as a web page."""
+        return self.path / 'report.html'
 
     @property
     def video(self) -> Path:

@@ -8,6 +8,7 @@ from cnn_vs_ros.experiment.outcome import Outcome, versions
 from cnn_vs_ros.experiment.recorder import Recording
 from cnn_vs_ros.report.figure import draw_report
 from cnn_vs_ros.report.folder import RunFolder
+from cnn_vs_ros.report.page import write_page
 from cnn_vs_ros.report.video import write_video
 
 
@@ -28,3 +29,4 @@ def write_run(
     draw_report(folder)
     if video and recording.frames:
         write_video(folder.video, recording, reference)
+    write_page(folder)

@@ -77,13 +77,19 @@ class MovingOccluders:
     """Small flat things between the lens and the scene, wandering over the image.
 
     They keep to their own thirds of the image and to 9 to 15 cm from the lens, where together they hide 10
-    to 40 % of a camera whose field of view has the `half_extents` (tangents of half its angles).
+    to 40 % of a camera whose field of view has the `half_extents` (tangents of half its angles). When
+    `intermittent`, each comes and goes: there for 3 to 6 seconds, then away for 1 to 3.
     """
 
     NEAR, FAR = 0.09, 0.15
 
     def __init__(
-        self, seed: int, half_extents: tuple[float, float] = (320 / 600, 240 / 600), count: int = OCCLUDER_COUNT
+        self,
+        seed: int,
+        half_extents: tuple[float, float] = (320 / 600, 240 / 600),
+        count: int = OCCLUDER_COUNT,
+        *,
+        intermittent: bool = False,
     ) -> None:
         rng = np.random.default_rng([seed, 2])
         self._half_extents = np.asarray(half_extents)
@@ -91,6 +97,13 @@ class MovingOccluders:
         self._homes = 0.5 * np.column_stack([np.cos(angles), np.sin(angles)])
         self._wander = [Wander(rng, 4) for _ in range(count)]
         self._turns = rng.uniform(-0.6, 0.6, count)
+        stays, leaves = rng.uniform(3.0, 6.0, count), rng.uniform(1.0, 3.0, count)
+        self._stays, self._periods = stays if intermittent else stays + leaves, stays + leaves
+        self._phases = rng.uniform(0.0, 1.0, count) * self._periods
+
+    def present(self, time: float) -> list[bool]:
+        """Which of them are there at `time` seconds."""
+        return [bool(there) for there in (time + self._phases) % self._periods < self._stays]
 
     def at(self, time: float) -> list[Array]:
         """Poses camera_T_occluder (4, 4) at `time` seconds; each occluder's z axis is along the optical axis."""

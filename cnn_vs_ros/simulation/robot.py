@@ -30,6 +30,7 @@ class SimulatedRobot:
         noise: standard deviation of the image noise in grey levels; 0 for none.
         seed: of the noise and of the perturbations.
         camera: intrinsics of the wrist camera.
+        intermittent_occluders: whether the moving occluders come and go.
 
     The first image makes the OpenGL context: the thread that renders first is the only one that may render.
 
@@ -46,6 +47,7 @@ class SimulatedRobot:
         noise: float = 2.0,
         seed: int = 0,
         camera: PinholeCamera = CAMERA,
+        intermittent_occluders: bool = False,
     ) -> None:
         self.scene = find_scene(scene)
         self.urdf = urdf if urdf is not None else load_robot_description()
@@ -56,7 +58,11 @@ class SimulatedRobot:
         self._renderer: OffscreenRenderer | None = None
         self._noise = NoiseBank(camera.width, camera.height, noise, seed) if noise > 0 else None
         self._lights = MovingLights(seed, self.scene.world_T_picture[:3, 3], scale=self.scene.depth / DEPTH)
-        self._occluders = MovingOccluders(seed, (camera.width / 2 / camera.fx, camera.height / 2 / camera.fy))
+        self._occluders = MovingOccluders(
+            seed,
+            (camera.width / 2 / camera.fx, camera.height / 2 / camera.fy),
+            intermittent=intermittent_occluders,
+        )
         self._room_brightness = self._model.light_diffuse[self._world.room_light].copy()
         joints = [self._model.joint(limit.name) for limit in self._world.joints]
         self._positions = np.array([joint.qposadr[0] for joint in joints])
@@ -225,8 +231,10 @@ class SimulatedRobot:
                 data.light_xpos[index], data.light_xdir[index] = light.position, light.direction
         if self._occluders_on:
             world_T_camera = self.world_T_camera
-            for geom, camera_T_occluder in zip(world.occluder_geoms, self._occluders.at(self.time), strict=True):
-                pose = world_T_camera @ camera_T_occluder
+            present = self._occluders.present(self.time)
+            for index, camera_T_occluder in enumerate(self._occluders.at(self.time)):
+                geom, pose = world.occluder_geoms[index], world_T_camera @ camera_T_occluder
+                model.geom_rgba[geom, 3] = float(present[index])
                 data.geom_xpos[geom], data.geom_xmat[geom] = pose[:3, 3], pose[:3, :3].ravel()
 
     def _pose(self, body: int) -> Array:

@@ -44,8 +44,8 @@ def draw_start(
     """Pose desired_T_current (4, 4) from which run `seed` of `batch` starts (paper, section V-A).
 
     The six numbers [t; theta u] are Gaussian, with standard deviations that grow linearly from none in batch 0 to
-    HARDEST in batch 9, the translations scaled with the scene's `depth`. A pose that `accept` refuses (too low; for
-    a robot also out of reach) gives way to the next draw of the same generator.
+    HARDEST in batch 9, the translations scaled with the scene's `depth`. A pose that `accept` refuses (too low;
+    for a robot also out of reach) gives way to the next draw of the same generator.
 
     Raises:
         ParameterError: a batch outside 0..9, a negative seed, or no acceptable pose in 1000 draws.
@@ -75,9 +75,7 @@ def draw_start_near(
     return _draw(nominal, deviations, [BATCHES, seed], accept, f'start {seed} near {nominal.tolist()}')
 
 
-def _draw(
-    mean: Array, deviations: Array, seeds: list[int], accept: Callable[[Array], bool], what: str
-) -> Array:
+def _draw(mean: Array, deviations: Array, seeds: list[int], accept: Callable[[Array], bool], what: str) -> Array:
     if seeds[-1] < 0:
         raise ParameterError(f'start seed should not be negative but is {seeds[-1]}')
     rng = np.random.default_rng(seeds)

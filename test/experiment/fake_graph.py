@@ -10,11 +10,13 @@ GAIN = 3.0
 
 
 class FakeGraph:
-    """`estimates` (time since the start in s) -> whether the estimator finds a pose."""
+    """`estimates` (time since the start in s) -> whether the estimator finds a pose; `push` adds (6,)."""
 
     wall_clock = False
 
-    def __init__(self, start=(0.03, -0.02, 0.01, 0.2, -0.1, 0.4), estimates=lambda t: True, noise=0.0):
+    def __init__(
+        self, start=(0.03, -0.02, 0.01, 0.2, -0.1, 0.4), estimates=lambda t: True, noise=0.0, push=lambda t: 0.0
+    ):
         self.recorder = Recorder()
         self.calls = []
         self.perturbed = None
@@ -24,6 +26,7 @@ class FakeGraph:
         self._error = np.zeros(6)
         self._estimates = estimates
         self._bias = np.full(6, noise)
+        self._push = push
         self._time = 1_000_000_000
         self._started = None
 
@@ -44,8 +47,10 @@ class FakeGraph:
         elif service == 'refused':
             raise ExperimentError('refused failed: no')
 
-    def set_start(self, batch, seed):
+    def set_start(self, batch, seed, pose):
         self.calls.append(('start', batch, seed))
+        if any(pose):
+            self._start = np.array(pose)
 
     def set_perturbations(self, on):
         self.perturbed = on
@@ -67,6 +72,8 @@ class FakeGraph:
         seen = self._estimates(1e-9 * (self._time - self._started)) if moving else True
         twist = -GAIN * self._error if moving and seen else np.zeros(6)
         self._error = self._error + 1e-9 * PERIOD * twist
+        if moving:
+            self._error = self._error + self._push(1e-9 * (self._time - self._started))
         pose = se3.from_pose_vector(self._error)
         arrival = 1e-9 * self._time
         self.recorder.add_truth(self._time, self._world_T_desired @ pose)

@@ -6,7 +6,7 @@ import pytest
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.experiment import Experiment, ExperimentError, Plan, Recorder
 from cnn_vs_ros.geometry import se3
-from test.experiment.fake_graph import GAIN, FakeGraph
+from test.experiment.fake_graph import GAIN, PERIOD, FakeGraph
 
 
 def do(graph, **plan):
@@ -76,8 +76,45 @@ def test_perturbations_begin_after_the_reference_and_end_with_the_experiment():
     switched = []
     graph.set_perturbations = lambda on: switched.append((on, len(graph.calls)))
     do(graph, perturbed=True)
-    captured = graph.calls.index('pose_estimator/capture_reference') + 1
-    assert switched == [(False, 0), (True, captured), (False, len(graph.calls))]
+    placed = graph.calls.index('simulator/move_to_start') + 1
+    assert switched == [(False, 0), (True, placed), (False, len(graph.calls))]
+    assert placed > graph.calls.index('pose_estimator/capture_reference')
+
+
+def test_perturbations_that_last_for_a_time_are_endured_and_then_ended():
+    pushed = (0.02, 0.0, 0.0, 0.0, 0.0, 0.0)
+    graph = FakeGraph(push=lambda t: np.array(pushed) if 3.0 <= t < 3.0 + 1.5 * PERIOD * 1e-9 else 0.0)
+    switched = []
+    graph.set_perturbations = lambda on: switched.append((on, graph.now()))
+    outcome, _ = do(graph, perturbed=True, perturbed_for=5.0)
+    (_, _), (on, begun), (off, ended), _ = switched
+    assert (on, off) == (True, False)
+    assert 1e-9 * (ended - begun) == pytest.approx(5.0, abs=0.2)
+    assert outcome.reason == 'converged'
+    assert outcome.duration >= 5.0
+    assert outcome.worst_transient == pytest.approx(0.02 * (2 - GAIN * 1e-9 * PERIOD), rel=0.05)  # two steps
+    assert outcome.summary()['worst_transient_mm'] == pytest.approx(1e3 * outcome.worst_transient, rel=1e-5)
+
+
+def test_a_given_start_replaces_the_batch():
+    graph = FakeGraph()
+    pose = (0.01, -0.02, -0.03, 0.1, 0.2, -0.3)
+    outcome, _ = do(graph, start_pose=pose)
+    assert outcome.batch is None
+    np.testing.assert_allclose(outcome.start, pose, atol=1e-9)
+    assert outcome.converged
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'sentence'),
+    [
+        ({'perturbed_for': 60.0}, 'perturbed_for should be 0 or more and under max_duration'),
+        ({'start_pose': (0.1, 0.2)}, 'start_pose should be six finite numbers'),
+    ],
+)
+def test_wrong_plans_are_said(wrong, sentence):
+    with pytest.raises(ParameterError, match=sentence):
+        Plan(**wrong)
 
 
 def test_a_series_meets_each_start_anew():

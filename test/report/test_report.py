@@ -1,6 +1,7 @@
 """A run's folder holds what it should, and the pictures show something."""
 
 import json
+import re
 import subprocess
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.experiment import Experiment, Plan, Trajectory
-from cnn_vs_ros.report import ProgressLine, RunFolder, draw_report, new_folder, write_run
+from cnn_vs_ros.report import ProgressLine, RunFolder, draw_report, new_folder, write_page, write_run
 from cnn_vs_ros.report.figure import difference
 from cnn_vs_ros.report.video import ffmpeg
 from test.experiment.fake_graph import FakeGraph
@@ -29,6 +30,7 @@ def test_the_folder_holds_what_it_should(folder):
     names = {path.name for path in folder.path.iterdir()}
     assert names == {
         'summary.json', 'trajectory.csv', 'initial.png', 'final.png', 'reference.png', 'report.png', 'run.mp4',
+        'report.html',
     }  # fmt: skip
     summary = json.loads((folder.path / 'summary.json').read_text())
     assert summary['converged'] is True
@@ -136,3 +138,19 @@ def test_progress_is_sparse_in_a_file():
     progress = ProgressLine(pipe, log_period=0.0)
     progress.show('now')
     assert pipe == ['now\n']
+
+
+def test_the_page_needs_no_other_file(folder):
+    page = folder.page.read_text()
+    summary = folder.summary()
+    assert f'{summary["translation_error_mm"]:.3f} mm' in page
+    assert page.count('src="data:') == 2  # plots and video
+    assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_a_page_says_that_a_run_did_not_converge(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_summary({'converged': False, 'ended': '<lost>', 'translation_error_mm': None})
+    page = write_page(folder).read_text()
+    assert 'not converged' in page
+    assert '&lt;lost&gt;' in page

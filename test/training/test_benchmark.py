@@ -139,7 +139,7 @@ def test_a_second_call_runs_only_what_is_missing(tmp_path, monkeypatch):
     asked = []
 
     class InlinePool:
-        def __init__(self, workers):
+        def __init__(self, workers, initializer):
             pass
 
         def __enter__(self):

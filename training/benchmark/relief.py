@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.simulation import load_robot_description, textures
-from cnn_vs_ros.simulation.model import build_world, world_T_picture
+from cnn_vs_ros.simulation.model import build_world
 from cnn_vs_ros.simulation.offscreen import OffscreenRenderer, mujoco
-from cnn_vs_ros.simulation.scenes import Scene, SceneObject, find_scene
-from training.benchmark.world import CAMERA, DEPTH
+from cnn_vs_ros.simulation.scenes import Scene, SceneObject, find_scene, world_T_reference
+from training.benchmark.world import CAMERA
 
 Array = NDArray[np.float64]
 
@@ -28,7 +28,6 @@ class ReliefWorld:
     """
 
     scene: Scene
-    depth: float = DEPTH
     _renderer: OffscreenRenderer | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -36,15 +35,12 @@ class ReliefWorld:
         self._data = mujoco.MjData(self._world.model)
         mujoco.mj_forward(self._world.model, self._data)
         self._hide_the_arm()
-        above = np.eye(4)
-        above[2, 3] = -self.depth
-        self._world_T_desired = world_T_picture @ above
 
     def image(self, current_T_desired: Array) -> np.ndarray:
         """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
         if self._renderer is None:
             self._renderer = OffscreenRenderer(self._world.model)
-        pose = self._world_T_desired @ np.linalg.inv(current_T_desired)
+        pose = world_T_reference @ np.linalg.inv(current_T_desired)
         camera = self._world.wrist_camera
         self._data.cam_xpos[camera] = pose[:3, 3]
         self._data.cam_xmat[camera] = (pose[:3, :3] @ _FLIP).ravel()

@@ -1,0 +1,30 @@
+"""Types of command-line arguments that say what is wrong with a value."""
+
+from __future__ import annotations
+
+import argparse
+
+
+class whole_number:  # noqa: N801
+    """Type of an argument: an integer in a range, which argparse names in its message."""
+
+    def __init__(self, least: int, most: int = 2**31 - 1) -> None:
+        self._least, self._most = least, most
+
+    def __call__(self, text: str) -> int:
+        """Parse it."""
+        value = int(text)
+        if not self._least <= value <= self._most:
+            raise argparse.ArgumentTypeError(f'should be {self._least} to {self._most} but is {value}')
+        return value
+
+    def __repr__(self) -> str:
+        return 'whole number'
+
+
+def positive(text: str) -> float:
+    """Parse a positive number."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f'should be positive but is {text}')
+    return value
