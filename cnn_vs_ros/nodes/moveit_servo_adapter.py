@@ -1,0 +1,276 @@
+"""Node: twist of the camera in, twist of the end effector to MoveIt Servo. Its contract is in docs/nodes.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+from numpy.typing import NDArray
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import GetParameters
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
+from std_msgs.msg import String
+from std_srvs.srv import SetBool
+
+from cnn_vs_ros.control import ServoStatus
+from cnn_vs_ros.control.moveit_servo import ServoLink, rigid_transform, twist_of_end_effector
+from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingError
+from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.process_usage import ProcessUsage
+from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
+from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+
+Array = NDArray[np.float64]
+
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_SERVO_PARAMETERS = ('moveit_servo.command_in_type', 'moveit_servo.apply_twist_commands_about_ee_frame')
+_LEVELS = {
+    ServoStatus.SERVOING: DiagnosticStatus.OK,
+    ServoStatus.IDLE: DiagnosticStatus.OK,
+    ServoStatus.ERROR: DiagnosticStatus.ERROR,
+}
+
+
+@dataclass(frozen=True)
+class ServoMessages:
+    """The message types of MoveIt Servo that are not among ROS's common ones, and how they are read."""
+
+    status_type: type
+    read_status: Callable[[Any], tuple[int, str]]
+    switch_type: type
+    switch_request: Callable[[], Any]
+
+
+class MoveItServoAdapter(Node):
+    """Adapter from twist to MoveIt Servo's delta_twist_cmds."""
+
+    def __init__(self, servo: ServoMessages) -> None:
+        super().__init__('moveit_servo_adapter')
+        self._camera_frame = declare(
+            self, 'camera_frame', 'camera_optical_frame', 'Frame of the twists that come in.', read_only=True
+        )
+        self._end_effector = declare(
+            self,
+            'end_effector_frame',
+            'tool0',
+            "Frame of the twists that go out: the tip of the planning group's kinematic chain.",
+            read_only=True,
+        )
+        node = declare(self, 'servo_node', 'servo_node', 'Name of the node of MoveIt Servo.', read_only=True)
+        description = declare(
+            self, 'robot_description', '', 'URDF; empty: from the topic robot_description.', read_only=True
+        )
+        self._twist_timeout = declare(
+            self,
+            'twist_timeout',
+            0.1,
+            'A twist older than this by its stamp is not passed on, s.',
+            bounds=(0.01, 10.0),
+            read_only=True,
+        )
+        status_timeout = declare(
+            self,
+            'status_timeout',
+            1.0,
+            'Servo counts as paused or gone this long after its last status, s.',
+            bounds=(0.1, 60.0),
+            read_only=True,
+        )
+        self._warn = ThrottledWarnings(self.get_logger())
+        self._link, self._usage = ServoLink(status_timeout), ProcessUsage()
+        self._end_effector_T_camera: Array | None = None
+        self._setting_up = self._moving = False
+        self._announced: tuple[ServoStatus, str] | None = None
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+
+        self._twist_publisher = self.create_publisher(TwistStamped, f'{node}/delta_twist_cmds', 1)
+        self._status_publisher = self.create_publisher(String, 'arm_status', _LATCHED)
+        self._reason_publisher = self.create_publisher(String, 'arm_status_reason', _LATCHED)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._servo = servo
+        self._switch_client = self.create_client(servo.switch_type, f'{node}/switch_command_type')
+        self._pause_client = self.create_client(SetBool, f'{node}/pause_servo')
+        self._parameter_client = self.create_client(GetParameters, f'{node}/get_parameters')
+        if description:
+            self._take_description(description)
+        else:
+            self.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
+        self.create_subscription(servo.status_type, f'{node}/status', self._on_status, 10)
+        self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
+        self.create_service(SetBool, '~/pause', self._on_pause)
+        self.create_timer(0.1, self._on_timer, clock=self._steady)
+        self.create_timer(1.0, self._publish_diagnostics, clock=self._steady)
+        self._announce()
+
+    def shut_down(self) -> None:
+        """Send a zero twist and see it delivered."""
+        if self._moving:
+            self._send_zeros()
+            wait_until_delivered(self._twist_publisher)
+
+    # Description
+
+    def _on_description(self, message: String) -> None:
+        try:
+            self._take_description(message.data)
+        except VisualServoingError as error:
+            self.get_logger().error(f'robot_description refused: {error}')
+
+    def _take_description(self, urdf: str) -> None:
+        self._end_effector_T_camera = rigid_transform(urdf, self._end_effector, self._camera_frame)
+        self.get_logger().info(f'turning twists of {self._camera_frame} into twists of {self._end_effector}')
+
+    # Setting Servo up: its parameters fit, its command type is twist
+
+    def _on_timer(self) -> None:
+        if self._link.wants_setup(self._elapsed()) and not self._setting_up:
+            clients = (self._parameter_client, self._switch_client)
+            if all(client.service_is_ready() for client in clients):
+                self._setting_up = True
+                request = GetParameters.Request(names=list(_SERVO_PARAMETERS))
+                self._parameter_client.call_async(request).add_done_callback(self._on_parameters)
+        self._announce()
+
+    def _on_parameters(self, future: Future) -> None:
+        refusal = _refusal_of(future.result().values)
+        if refusal:
+            self._end_setup(refusal)
+            return
+        self._switch_client.call_async(self._servo.switch_request()).add_done_callback(self._on_switched)
+
+    def _on_switched(self, future: Future) -> None:
+        refused = 'MoveIt Servo should take twists (switch_command_type) but refuses to'
+        self._end_setup('' if future.result().success else refused)
+
+    def _end_setup(self, refusal: str) -> None:
+        self._setting_up = False
+        self._link.set_up(refusal)
+        if refusal:
+            self._warn(refusal)
+        self._announce()
+
+    def _on_status(self, message: Any) -> None:
+        self._link.hear(*self._servo.read_status(message), self._elapsed())
+        self._announce()
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if not self._pause_client.service_is_ready():
+            response.message = 'MoveIt Servo should be running to be paused or resumed but is not'
+            return response
+        if request.data:
+            self._send_zeros()
+        self._link.pause(request.data)
+        self._pause_client.call_async(SetBool.Request(data=request.data))
+        self._announce()
+        response.success, response.message = True, 'pausing' if request.data else 'resuming'
+        return response
+
+    # Twists
+
+    def _on_twist(self, message: TwistStamped) -> None:
+        if not self._link.may_send(self._elapsed()):
+            self._moving = False
+            return
+        try:
+            twist = self._turned(message)
+        except VisualServoingError as error:
+            self._warn(f'no motion: {error}')
+            self._send_zeros()
+            return
+        # The stamp stays that of the twist: a late one must not look fresh to Servo.
+        self._send(twist, message.header.stamp)
+
+    def _turned(self, message: TwistStamped) -> Array:
+        if self._end_effector_T_camera is None:
+            raise DescriptionError('a robot_description should have come but has not')
+        if message.header.frame_id != self._camera_frame:
+            raise DescriptionError(
+                f'twist should be in {self._camera_frame} but is in {message.header.frame_id!r}'
+            )
+        age = 1e-9 * self.get_clock().now().nanoseconds - messages.seconds(message.header.stamp)
+        if abs(age) > self._twist_timeout:
+            raise DescriptionError(f'twist should be at most {self._twist_timeout} s old but is {age:.3f}')
+        return twist_of_end_effector(self._end_effector_T_camera, messages.twist_from_message(message.twist))
+
+    def _send_zeros(self) -> None:
+        self._send(np.zeros(6), self.get_clock().now().to_msg())
+
+    def _send(self, twist: Array, stamp: Any) -> None:
+        message = TwistStamped(twist=messages.twist_to_message(twist))
+        message.header.stamp, message.header.frame_id = stamp, self._end_effector
+        self._twist_publisher.publish(message)
+        self._moving = bool(twist.any())
+
+    # Saying what happens
+
+    def _announce(self) -> None:
+        status, reason = self._link.status(self._elapsed())
+        before = self._announced
+        if before == (status, reason):
+            return
+        self._announced = status, reason
+        self._reason_publisher.publish(String(data=reason))
+        if before is None or before[0] is not status:
+            self._status_publisher.publish(String(data=status.value))
+        self.get_logger().info(f'{status.value}: {reason}')
+
+    def _publish_diagnostics(self) -> None:
+        status, reason = self._link.status(self._elapsed())
+        message = DiagnosticStatus(
+            level=_LEVELS.get(status, DiagnosticStatus.WARN),
+            name=f'{self.get_fully_qualified_name().lstrip("/")}: MoveIt Servo',
+            message=f'{status.value}: {reason}',
+            values=messages.key_values({'status': status.value, **self._usage.report()}),
+        )
+        array = DiagnosticArray(status=[message])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(array)
+
+    def _elapsed(self) -> float:
+        return 1e-9 * self._steady.now().nanoseconds
+
+
+def _refusal_of(values: Sequence[Any]) -> str:
+    """Why MoveIt Servo's parameters, in the order of _SERVO_PARAMETERS, do not fit; empty when they do."""
+    given = [
+        value.string_value
+        if value.type == ParameterType.PARAMETER_STRING
+        else value.bool_value
+        if value.type == ParameterType.PARAMETER_BOOL
+        else None
+        for value in values
+    ]
+    for name, expected, came in zip(_SERVO_PARAMETERS, ('speed_units', True), given, strict=False):
+        if came != expected:
+            return f"MoveIt Servo's parameter {name} should be {expected} but is {came}"
+    return '' if len(given) == len(_SERVO_PARAMETERS) else 'MoveIt Servo should know its parameters but does not'
+
+
+def installed_messages() -> ServoMessages:
+    """Return MoveIt Servo's messages. Raises ResourceError where MoveIt is not installed."""
+    try:
+        from cnn_vs_ros.nodes.moveit_servo_messages import servo_messages
+    except ImportError as error:
+        raise ResourceError(
+            'moveit_servo_adapter needs the package moveit_msgs, which comes with MoveIt (rosdep install, or the '
+            f'Debian package ros-jazzy-moveit-servo), but it cannot be imported: {error}'
+        ) from error
+    return servo_messages()
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    return run_node(lambda: MoveItServoAdapter(installed_messages()), args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Small stand-ins for neighbours that are not on PyPI, which behave as their documentation says."""
