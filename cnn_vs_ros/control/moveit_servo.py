@@ -2,7 +2,8 @@
 
 Servo turns a twist into the planning frame by the rotation alone and applies it about the end effector (its
 parameter `apply_twist_commands_about_ee_frame`, by default true): the lever arm from the camera to the end
-effector is the sender's to add. Its command type must have been switched to twists. While paused it publishes no status.
+effector is the sender's to add. Its command type must have been switched to twists, and while it is paused it
+publishes no status.
 """
 
 from __future__ import annotations

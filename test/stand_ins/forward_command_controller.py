@@ -1,7 +1,7 @@
 """ros2_control's forward_command_controller, as its documentation and source say.
 
-It has no timeout and no stamp: the last command holds until it is replaced. A message with a value that is not finite
-is dropped; one of a wrong length is an error of the controller's update.
+It has no timeout and no stamp: the last command holds until it is replaced. A message with a value that is not
+finite is dropped; one of a wrong length is an error of the controller's update.
 """
 
 from __future__ import annotations
