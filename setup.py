@@ -13,6 +13,7 @@ EXECUTABLES = [
     'experiment',
     'calibrate_depth',
     'camera',
+    'moveit_servo_adapter',
 ]
 
 
