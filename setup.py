@@ -14,6 +14,7 @@ EXECUTABLES = [
     'calibrate_depth',
     'camera',
     'moveit_servo_adapter',
+    'record',
 ]
 
 

@@ -43,5 +43,9 @@ class ParameterError(VisualServoingError):
     """A parameter outside its valid values."""
 
 
+class BagError(VisualServoingError):
+    """A bag that cannot be written or read."""
+
+
 class ResourceError(VisualServoingError):
     """A shipped data file that is not where an installation has it."""

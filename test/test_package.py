@@ -36,6 +36,10 @@ DEPENDENCIES = {
 """rosdep keys of the imports whose key is not their name."""
 
 
+OPTIONAL = {'rosbags': 'bag'}
+"""Imports that rosdep has no key for, with the extra of pyproject.toml that installs them from PyPI."""
+
+
 def executables():
     tree = ast.parse((ROOT / 'setup.py').read_text())
     values = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
@@ -66,8 +70,15 @@ def test_every_import_is_declared_by_its_rosdep_key():
     ours = {'cnn_vs_ros'} | sys.stdlib_module_names
     for folder in (ROOT / 'cnn_vs_ros', ROOT / 'launch'):
         for module, path in imports(folder):
-            if module not in ours and module != 'builtin_interfaces':  # comes with every message package
+            if (
+                module not in ours and module not in OPTIONAL and module != 'builtin_interfaces'
+            ):  # comes with every message package
                 assert DEPENDENCIES.get(module, module) in declared, f'{module}, imported by {path}'
+
+
+def test_every_optional_import_is_in_its_extra():
+    for module, extra in OPTIONAL.items():
+        assert [item for item in PROJECT['optional-dependencies'][extra] if item.startswith(f'{module}==')]
 
 
 def test_versions_are_pinned():

@@ -1,0 +1,58 @@
+"""The commands ``record`` and ``replay`` of ``python -m cnn_vs_ros``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from cnn_vs_ros.errors import VisualServoingError
+
+FAILED = 2
+
+
+def add_commands(commands: Any) -> None:
+    """Declare the commands and their arguments; `commands` is what ArgumentParser.add_subparsers returns."""
+    record = commands.add_parser('record', help='record a servo run to a bag, until Ctrl-C')
+    record.add_argument('output', nargs='?', default='', help='folder of the bag (default: named by the time)')
+    record.add_argument('--use-sim-time', action='store_true', help='time from /clock')
+    record.set_defaults(run=_record)
+    replay = commands.add_parser('replay', help='estimate the images of a bag anew')
+    replay.add_argument('bag', type=Path, help='folder of the bag')
+    replay.add_argument('--reference', type=Path, metavar='DIR', help='default: reference in the bag')
+    replay.add_argument('--model', default='scene_agnostic', help="a shipped model's name or a .onnx file")
+    replay.add_argument('--image', default='image_raw', metavar='TOPIC', help='default: image_raw')
+    replay.add_argument(
+        '--every-image', action='store_true', help='also the images that the recorded estimator skipped'
+    )
+    replay.add_argument('--output', type=Path, metavar='DIR', help='default: replay in the bag')
+    replay.set_defaults(run=_replay)
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from cnn_vs_ros.nodes.record import main
+
+    parameters = [f'output:={arguments.output}'] if arguments.output else []
+    parameters += ['use_sim_time:=true'] if arguments.use_sim_time else []
+    return main(['record', '--ros-args', *(item for pair in parameters for item in ('-p', pair))])
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    try:
+        from cnn_vs_ros.nodes.replay import run
+
+        print(
+            run(
+                arguments.bag,
+                arguments.reference,
+                arguments.model,
+                arguments.output,
+                arguments.image,
+                arguments.every_image,
+            )
+        )
+    except (VisualServoingError, ModuleNotFoundError) as error:
+        print(f'replay: {error}', file=sys.stderr)
+        return FAILED
+    return 0

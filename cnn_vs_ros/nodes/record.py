@@ -1,0 +1,109 @@
+"""Node: records a servo run to a bag in MCAP. Its contract is in docs/tools.md."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from cnn_vs_ros.bags import BagWriter
+from cnn_vs_ros.errors import BagError, VisualServoingError
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
+from cnn_vs_ros.nodes.running import run_node
+
+TOPICS = (
+    'image_raw',
+    'camera_info',
+    'relative_pose',
+    'pose_status',
+    'twist',
+    'servo_status',
+    'servo_status_reason',
+    'joint_states',
+    'robot_description',
+    'forward_velocity_controller/commands',
+    'ground_truth',
+)
+"""What is recorded where it is there: enough to estimate anew, and to see what was done with the estimates."""
+
+_LOOK_PERIOD = 0.25
+_DEPTH = 30
+
+
+class RecordNode(Node):
+    """Subscribes to each topic when it appears, and writes what comes as it comes, without decoding it."""
+
+    def __init__(self) -> None:
+        super().__init__('record')
+        output, topics, folder = self._declare_parameters()
+        self._reference = Path(folder).expanduser() if folder else default_reference_folder()
+        self._writer = BagWriter(Path(output or time.strftime('bag_%Y-%m-%d_%H-%M-%S')).expanduser())
+        self._wanted = {self.resolve_topic_name(topic) for topic in topics}
+        self.get_logger().info(f'recording to {self._writer.folder}')
+        self._look()
+        self.create_timer(_LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _declare_parameters(self) -> tuple[str, list[str], str]:
+        output = declare(
+            self, 'output', '', 'Folder of the bag, a new one; empty: named by the time.', read_only=True
+        )
+        topics = declare(self, 'topics', list(TOPICS), 'Topics to record, relative or not.', read_only=True)
+        folder = declare(
+            self, 'reference_folder', '', "The estimator's: copied into the bag; empty: as there.", read_only=True
+        )
+        return output, topics, folder
+
+    def shut_down(self) -> None:
+        """Complete the bag, with the reference that the estimator used last."""
+        self._writer.close()
+        try:
+            Reference.load(self._reference).save(self._writer.folder / 'reference')
+        except (VisualServoingError, OSError) as error:
+            self.get_logger().warning(f'the bag is without a reference: {error}')
+        counts = ', '.join(f'{count} {topic}' for topic, count in self._writer.counts.items())
+        self.get_logger().info(f'recorded to {self._writer.folder}: {counts or "nothing"}')
+
+    def _look(self) -> None:
+        for topic, kinds in self.get_topic_names_and_types():
+            # A topic that only has readers yet does not tell its QoS.
+            if topic in self._wanted and self.count_publishers(topic):
+                self._wanted.remove(topic)
+                try:
+                    self._subscribe(topic, kinds[0])
+                except BagError as error:
+                    self.get_logger().warning(f'not recorded: {error}')
+
+    def _subscribe(self, topic: str, kind: str) -> None:
+        publishers = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
+        reliable = all(qos.reliability == ReliabilityPolicy.RELIABLE for qos in publishers)
+        latched = all(qos.durability == DurabilityPolicy.TRANSIENT_LOCAL for qos in publishers)
+        self._writer.add_topic(topic, kind, reliable=reliable, latched=latched)
+        qos = QoSProfile(
+            depth=_DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        package, _, name = kind.split('/')
+        message = getattr(import_module(f'{package}.msg'), name)
+        self.create_subscription(message, topic, partial(self._write, topic), qos, raw=True)
+
+    def _write(self, topic: str, data: bytes) -> None:
+        self._writer.write(topic, int(self.get_clock().now().nanoseconds), data)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Record until SIGINT or SIGTERM."""
+    return run_node(RecordNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""Replaying a bag through the estimator, image by image, without a graph: ``python -m cnn_vs_ros replay``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, Image
+
+from cnn_vs_ros.bags import BagReader
+from cnn_vs_ros.errors import BagError
+from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.geometry import PoseStatus, se3
+from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation
+
+Array = NDArray[np.float64]
+
+_KINDS = {
+    Image: 'sensor_msgs/msg/Image',
+    CameraInfo: 'sensor_msgs/msg/CameraInfo',
+    DiagnosticArray: 'diagnostic_msgs/msg/DiagnosticArray',
+    PoseWithCovarianceStamped: 'geometry_msgs/msg/PoseWithCovarianceStamped',
+}
+_AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
+
+
+@dataclass(frozen=True)
+class Step:
+    """One image: its stamp in nanoseconds, and what was estimated of it now and in the recorded run.
+
+    Poses are [t; theta u] (6,) of the current camera in the desired camera frame, metres and radians, or None.
+    """
+
+    stamp: int
+    status: str
+    confidence: float
+    pose: Array | None
+    recorded_status: str
+    recorded_pose: Array | None
+    milliseconds: float
+
+    @property
+    def difference(self) -> tuple[float, float] | None:
+        """Distance between both poses, metres and radians."""
+        if self.pose is None or self.recorded_pose is None:
+            return None
+        poses = [se3.from_pose_vector(vector) for vector in (self.recorded_pose, self.pose)]
+        return se3.pose_error(se3.inverse(poses[0]) @ poses[1])
+
+
+def replay(
+    bag: BagReader, estimator: PoseEstimator, *, image: str = 'image_raw', every: bool = False
+) -> Iterator[Step]:
+    """Estimate the images of a bag in their order, each once.
+
+    Unless `every` image is wanted, only those are taken that the recorded estimator answered for (it skips images
+    when it is late), and the track is begun anew where it began one: then both should agree.
+    Raises BagError when the bag has no images with a camera_info.
+    """
+    images = bag.topic(image, _KINDS[Image])
+    infos = bag.topic(str(Path(image).with_name('camera_info')), _KINDS[CameraInfo])
+    said = _statuses(bag, needed=not every)
+    poses = _poses(bag)
+    estimation = ImageEstimation(estimator)
+    waiting: Image | None = None
+    for topic, _, data in bag.messages(images, infos):
+        if topic == infos:
+            estimation.take_camera_info(deserialize_message(data, CameraInfo))
+        else:
+            waiting = deserialize_message(data, Image)
+        if waiting is None or not estimation.has_camera_info:
+            continue
+        stamp, message, waiting = _stamp(waiting), waiting, None
+        if not every and said.get(stamp, messages.NO_REFERENCE) == messages.NO_REFERENCE:
+            continue
+        if not every and said[stamp] == PoseStatus.ACQUIRED.value:
+            estimator.reset()
+        began = time.perf_counter()
+        outcome = estimation.estimate(message)
+        yield Step(
+            stamp,
+            outcome.word,
+            outcome.confidence,
+            outcome.pose.vector if outcome.found and outcome.pose is not None else None,
+            said.get(stamp, ''),
+            poses.get(stamp),
+            1e3 * (time.perf_counter() - began),
+        )
+
+
+def _statuses(bag: BagReader, needed: bool) -> dict[int, str]:
+    try:
+        topic = bag.topic('pose_status', _KINDS[DiagnosticArray])
+    except BagError:
+        if needed:
+            raise
+        return {}
+    read = (deserialize_message(data, DiagnosticArray) for _, _, data in bag.messages(topic))
+    return {_stamp(message): message.status[0].message for message in read if message.status}
+
+
+def _poses(bag: BagReader) -> dict[int, Array]:
+    try:
+        topic = bag.topic('relative_pose', _KINDS[PoseWithCovarianceStamped])
+    except BagError:
+        return {}
+    read = (deserialize_message(data, PoseWithCovarianceStamped) for _, _, data in bag.messages(topic))
+    return {_stamp(item): se3.pose_vector(messages.pose_from_message(item.pose.pose)) for item in read}
+
+
+def _stamp(message: Any) -> int:
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def summary(steps: list[Step]) -> dict[str, Any]:
+    """Figures of a replay: counts, differences to the recorded estimates in mm and degrees, times."""
+    differences = np.array([step.difference for step in steps if step.difference is not None]).reshape(-1, 2)
+    figures: dict[str, Any] = {
+        'images': len(steps),
+        'found': sum(step.pose is not None for step in steps),
+        'recorded_found': sum(step.recorded_pose is not None for step in steps),
+        'compared': len(differences),
+        'milliseconds_median': float(np.median([step.milliseconds for step in steps])) if steps else None,
+    }
+    for index, (name, unit) in enumerate((('mm', 1e3), ('deg', np.degrees(1.0)))):
+        column = unit * differences[:, index]
+        figures[f'difference_{name}_median'] = float(np.median(column)) if len(column) else None
+        figures[f'difference_{name}_max'] = float(column.max()) if len(column) else None
+    return figures
+
+
+def write_series(folder: Path, steps: list[Step]) -> tuple[Path, Path]:
+    """Write replay.csv, a line an image, and replay.json, the summary, to a folder; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table, figures = folder / 'replay.csv', folder / 'replay.json'
+    with table.open('w', newline='') as file:
+        writer = csv.writer(file)
+        scalars = [field.name for field in fields(Step) if not field.name.endswith('pose')]
+        differences = ('difference_m', 'difference_rad')
+        writer.writerow([*scalars, *_AXES, *(f'recorded_{axis}' for axis in _AXES), *differences])
+        for step in steps:
+            poses = [*_cells(step.pose, 6), *_cells(step.recorded_pose, 6), *_cells(step.difference, 2)]
+            writer.writerow([*(getattr(step, name) for name in scalars), *poses])
+    figures.write_text(json.dumps(summary(steps), indent=2) + '\n')
+    return table, figures
+
+
+def _cells(values: Any, count: int) -> list[Any]:
+    return [''] * count if values is None else [repr(float(value)) for value in values]
+
+
+def run(bag: Path, reference: Path | None, model: str, output: Path | None, image: str, every: bool) -> str:
+    """Replay a bag, write the series beside it or to `output`, and return a sentence.
+
+    Raises BagError, ReferenceFolderError, ModelError.
+    """
+    estimator = PoseEstimator.load(model)
+    estimator.set_reference(Reference.load(reference or bag / 'reference'))
+    with BagReader(bag) as reader:
+        steps = list(replay(reader, estimator, image=image, every=every))
+    if not steps:
+        raise BagError(f'{bag} should hold images that were estimated but holds none (try --every-image)')
+    table, figures = write_series(output or bag / 'replay', steps)
+    result = summary(steps)
+    sentence = f'replay: found in {result["found"]} of {result["images"]} images'
+    if result['compared']:
+        sentence += (
+            f', differs from the recorded estimates by {result["difference_mm_median"]:.2g} mm, '
+            f'{result["difference_deg_median"]:.2g} deg in the median, '
+            f'{result["difference_mm_max"]:.2g} mm, {result["difference_deg_max"]:.2g} deg at most'
+        )
+    return f'{sentence}\n{table}\n{figures}'
