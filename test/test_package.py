@@ -89,8 +89,8 @@ def test_versions_are_pinned():
 
 def test_the_demo_needs_no_torch():
     extras = PROJECT['optional-dependencies']
-    groups = [PROJECT['dependencies'], extras['ros'], extras['simulation'], extras['report']]
-    assert extras['demo'] == ['cnn_vs_ros[ros,simulation,report]']
+    groups = [PROJECT['dependencies'], extras['ros'], extras['simulation'], extras['report'], extras['bag']]
+    assert extras['demo'] == ['cnn_vs_ros[ros,simulation,report,bag]']
     assert not [item for group in groups for item in group if item.startswith('torch')]
     assert 'torch' not in {module for module, _ in imports(ROOT / 'cnn_vs_ros')}
 

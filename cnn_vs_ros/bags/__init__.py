@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 if find_spec('rosbags') is None:
-    raise ModuleNotFoundError("bags need the package rosbags: pip install 'cnn_vs_ros[bag]'")
+    raise ModuleNotFoundError('bags need the package rosbags: pip install rosbags')
 
 from cnn_vs_ros.bags.reader import BagReader
 from cnn_vs_ros.bags.writer import BagWriter

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_vs_ros.demo import experiments
+from cnn_vs_ros.demo import experiments, tools
 from cnn_vs_ros.demo.arguments import positive, whole_number
 from cnn_vs_ros.demo.graph import Parameters
 from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, check_installation, open_file, run_graph
@@ -15,6 +15,9 @@ from cnn_vs_ros.demo.scaling import scaled_parameters
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import RunFolder, new_folder
 
+CALIBRATE_DEPTH, RECORD = 'calibrate_depth', 'record'
+UNKNOWN_DEPTH = 1.0
+"""Metres that the estimator takes the depth to be until it is calibrated."""
 _DESCRIPTION = """
 Servo a simulated arm to a reference image: capture the reference, move the arm to a start, servo, and report.
 The nodes are those of launch/servo.launch.py, here started as processes without a ROS installation.
@@ -51,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     servo = parser.add_argument_group('the run')
     servo.add_argument('--model', help="a shipped model's name or a .onnx file (default: scene_agnostic)")
     servo.add_argument(
+        '--calibrate-depth',
+        action='store_true',
+        help=f'the depth is not known but taken to be {UNKNOWN_DEPTH:g} m: measure it by small motions first',
+    )
+    servo.add_argument(
         '--lost-behaviour',
         choices=('stop', 'retreat'),
         default='retreat',
@@ -79,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group('the output')
     output.add_argument('--output', type=Path, default=Path('runs'), metavar='DIR', help='default: runs')
     output.add_argument('--no-video', action='store_true', help='do not make run.mp4')
+    output.add_argument('--bag', action='store_true', help='record the run to OUTPUT/latest/bag (see replay)')
     output.add_argument('--headless', action='store_true', help='do not open the report at the end')
 
 
@@ -105,6 +114,8 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     scaled['pose_estimator']['reference_folder'] = str(folder / 'reference')
     if arguments.model is not None:
         scaled['pose_estimator']['model'] = arguments.model
+    if arguments.calibrate_depth:
+        scaled['pose_estimator']['depth'] = UNKNOWN_DEPTH
     experiment = {
         'batch': arguments.batch,
         'seed': arguments.seed,
@@ -113,15 +124,23 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
         'perturbed': arguments.perturbed,
         'max_duration': arguments.max_duration,
         'settle_time': arguments.settle,
+        'calibrate_depth': arguments.calibrate_depth,
         'output_folder': str(folder),
         'video': not arguments.no_video,
     }
+    chosen: dict[str, dict[str, object]] = {}
+    if arguments.calibrate_depth:
+        chosen[CALIBRATE_DEPTH] = dict(clock)
+    if arguments.bag:
+        bag = {'output': str(folder / 'bag'), 'reference_folder': str(folder / 'reference')}
+        chosen[RECORD] = {**clock, **bag}
     return {
         'simulator': scaled['simulator'],  # its clock is the source of the simulated time
         'pose_estimator': {**clock, **scaled['pose_estimator']},
         'pbvs_controller': {**clock, **scaled['pbvs_controller'], 'lost_behaviour': arguments.lost_behaviour},
         'differential_ik': clock,
         EXPERIMENT: {**clock, **experiment},
+        **chosen,
     }
 
 
@@ -135,6 +154,7 @@ def make_parser() -> argparse.ArgumentParser:
     experiment = commands.add_parser('experiment', help='repeat an experiment of the paper')
     experiments.add_arguments(experiment)
     experiment.set_defaults(run=experiments.run)
+    tools.add_commands(commands)
     return parser
 
 

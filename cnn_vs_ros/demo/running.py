@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cnn_vs_ros.demo.graph import NODES, Parameters, environment, node_command, write_parameters
+from cnn_vs_ros.demo.graph import Parameters, environment, node_command, write_parameters
 from cnn_vs_ros.demo.processes import Ended, Interrupted, ProcessGroup, signals_raise
 from cnn_vs_ros.errors import VisualServoingError
 
@@ -20,20 +20,20 @@ _STATUS = {0: 0, 3: 1}  # of the experiment, when it came to its end: converged 
 
 
 def run_graph(parameters: Parameters, folder: Path, title: str) -> int:
-    """Start all nodes with `parameters` over the shipped ones; return 0 (converged), 1 (not) or 2 (failed).
+    """Start the nodes of `parameters`, these over the shipped ones; return 0 (converged), 1 (not) or 2 (failed).
 
     Logs and the parameters are written to `folder`; `title` begins each line that is printed. Interrupted by a
     signal n, all nodes are stopped and the result is 128 + n.
     """
     logs = folder / 'logs'
     overrides = write_parameters(folder / 'parameters.yaml', parameters)
-    commands = {name: node_command(name, overrides) for name in NODES}
+    commands = {name: node_command(name, overrides) for name in parameters}
     try:
         with (
             signals_raise(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
             ProcessGroup(logs, environment(logs)) as processes,
         ):
-            print(f'{title}: starting {", ".join(NODES)}; logs in {short(logs)}', flush=True)
+            print(f'{title}: starting {", ".join(commands)}; logs in {short(logs)}', flush=True)
             for name, command in commands.items():
                 processes.start(name, command, show_output=name == EXPERIMENT)
             ended = processes.wait_for_first_end()

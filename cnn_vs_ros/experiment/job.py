@@ -38,8 +38,8 @@ class Graph(Protocol):
     def now(self) -> int:
         """The graph's time, nanoseconds."""
 
-    def call(self, service: str) -> None:
-        """Call a Trigger service and see it succeed."""
+    def call(self, service: str) -> str:
+        """Call a Trigger service, see it succeed and return what it says."""
 
     def set_start(self, batch: int, seed: int, pose: Sequence[float]) -> None:
         """Choose where simulator/move_to_start goes: near `pose` [t; theta u], or, all zero, by `batch`."""
@@ -56,7 +56,9 @@ class Graph(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do. `simulated` means that the simulator's services place the arm and that there is ground truth.
+    """What to do. `calibrate_depth` means that the depth of the reference is measured first.
+
+    `simulated` means that the simulator's services place the arm and that there is ground truth.
 
     Otherwise the reference is the one the estimator has loaded and the arm servoes from where it stands. Times are
     seconds: `max_duration` of a run, `settle_time` between arrival and measurement, `lost_timeout` after which a
@@ -70,6 +72,7 @@ class Plan:
     runs: int = 1
     simulated: bool = True
     perturbed: bool = False
+    calibrate_depth: bool = False
     max_duration: float = 60.0
     settle_time: float = 0.3
     lost_timeout: float = 5.0
@@ -112,6 +115,7 @@ class Experiment:
         self._on_progress = on_progress
         self._recorder = graph.recorder
         self._world_T_desired: Array | None = None
+        self.depth_sentence = ''
 
     def prepare(self) -> None:
         """Put the arm at the reference pose and capture it; without a simulator, take what is loaded."""
@@ -120,6 +124,8 @@ class Experiment:
             self.graph.call('simulator/move_to_reference')
             self._world_T_desired = self._new_truth()
             self.graph.call('pose_estimator/capture_reference')
+        if self.plan.calibrate_depth:
+            self.depth_sentence = self.graph.call('calibrate_depth/calibrate')
         self._recorder.reference = self.graph.reference_image()
 
     def run(self, seed: int) -> tuple[Outcome, Recording]:

@@ -53,6 +53,9 @@ class ExperimentNode(Node):
             perturbed_for=declare(
                 self, 'perturbed_for', 0.0, 'Perturbations end after this time, s; 0: never.', bounds=(0.0, 3600.0)
             ),
+            calibrate_depth=declare(
+                self, 'calibrate_depth', False, 'Whether calibrate_depth measures the depth first.'
+            ),
             max_duration=declare(
                 self, 'max_duration', 60.0, 'A run ends after this time, s.', bounds=(0.1, 3600.0)
             ),
@@ -77,7 +80,10 @@ class ExperimentNode(Node):
             self, 'output_folder', '', 'Where the results are written; empty: a new folder below runs.'
         )
         self.video = declare(self, 'video', True, 'Whether a video of each run is made.')
-        self.graph = RosGraph(self, simulated=self.plan.simulated, clips=self.video)
+        plan = self.plan
+        self.graph = RosGraph(
+            self, simulated=plan.simulated, clips=self.video, calibrate_depth=plan.calibrate_depth
+        )
         if self.plan.simulated and self.video:
             self.graph.watch(OVERVIEW_TOPIC)
 
@@ -100,6 +106,8 @@ class Job:
         outcomes: list[Outcome] = []
         try:
             experiment.prepare()
+            if experiment.depth_sentence:
+                print(f'calibrate_depth: {experiment.depth_sentence}', flush=True)
             for seed in range(plan.seed, plan.seed + plan.runs):
                 self._run(experiment, seed, outcomes)
         except BaseException:

@@ -32,6 +32,9 @@ COMMANDS = 'forward_velocity_controller/commands'
 CALL_TIMEOUT = 30.0
 """Seconds of wall time that a service may take to answer."""
 
+MOTION_TIMEOUT = 300.0
+"""The same for a service that moves the arm first."""
+
 HURRIED_CALL_TIMEOUT = 2.0
 """The same when the process is about to end."""
 
@@ -52,13 +55,14 @@ _SIMULATION_SERVICES = (
     'simulator/move_to_reference',
     'simulator/move_to_start',
 )
+_CALIBRATE_DEPTH = 'calibrate_depth/calibrate'
 _PERTURBATIONS = 'simulator/set_perturbations'
 
 
 class RosGraph:
     """Implements cnn_vs_ros.experiment.Graph. Its methods block: another thread must spin the node."""
 
-    def __init__(self, node: Node, *, simulated: bool, clips: bool) -> None:
+    def __init__(self, node: Node, *, simulated: bool, clips: bool, calibrate_depth: bool = False) -> None:
         self.recorder = Recorder(clips=clips)
         self._node = node
         self._interrupted = threading.Event()
@@ -67,6 +71,8 @@ class RosGraph:
         self._clients: dict[str, Client] = {
             name: node.create_client(Trigger, name) for name in (*_SERVICES, *(_SIMULATION_SERVICES * simulated))
         }
+        if calibrate_depth:
+            self._clients[_CALIBRATE_DEPTH] = node.create_client(Trigger, _CALIBRATE_DEPTH)
         if simulated:
             self._clients[_PERTURBATIONS] = node.create_client(SetBool, _PERTURBATIONS)
         self._simulator_parameters = AsyncParameterClient(node, 'simulator') if simulated else None
@@ -97,11 +103,13 @@ class RosGraph:
         """The graph's time, nanoseconds."""
         return int(self._node.get_clock().now().nanoseconds)
 
-    def call(self, service: str) -> None:
-        """Call a Trigger service. Raises ExperimentError unless it succeeds."""
-        response = self._result(lambda: self._clients[service].call_async(Trigger.Request()), service)
+    def call(self, service: str) -> str:
+        """Call a Trigger service and return its message. Raises ExperimentError unless it succeeds."""
+        timeout = MOTION_TIMEOUT if service == _CALIBRATE_DEPTH else self._call_timeout
+        response = self._result(lambda: self._clients[service].call_async(Trigger.Request()), service, timeout)
         if not response.success:
             raise ExperimentError(f'{service} failed: {response.message}')
+        return str(response.message)
 
     def set_start(self, batch: int, seed: int, pose: Sequence[float]) -> None:
         """Choose where simulator/move_to_start goes."""
@@ -217,18 +225,19 @@ class RosGraph:
                 raise ExperimentError(self._failure)
             raise KeyboardInterrupt
 
-    def _result(self, request: Callable[[], Future], what: str) -> Any:
-        deadline = time.monotonic() + self._call_timeout
+    def _result(self, request: Callable[[], Future], what: str, timeout: float | None = None) -> Any:
+        timeout = self._call_timeout if timeout is None else timeout
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             future = request()
             answered = threading.Event()
             future.add_done_callback(lambda _, answered=answered: answered.set())
-            again = time.monotonic() + min(self._call_timeout, REQUEST_PERIOD)
+            again = time.monotonic() + min(timeout, REQUEST_PERIOD)
             while time.monotonic() < again:
                 self._check_interrupted()
                 if answered.wait(_POLL_PERIOD):
                     return future.result()
-        raise ExperimentError(f'{what} has not answered for {self._call_timeout:g} s')
+        raise ExperimentError(f'{what} has not answered for {timeout:g} s')
 
     # Messages
 

@@ -12,10 +12,13 @@ from rclpy.node import Node
 
 import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
 from cnn_vs_ros.demo.graph import NODES
+from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
+from cnn_vs_ros.nodes.camera import CameraNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
 from cnn_vs_ros.nodes.experiment import ExperimentNode
 from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
+from cnn_vs_ros.nodes.record import RecordNode
 from cnn_vs_ros.nodes.simulator import Simulator
 
 FILE = Path(__file__).resolve().parents[2] / 'config' / 'servo.yaml'
@@ -32,13 +35,38 @@ class SimulatorParameters(Node):
         self._declare_parameters()
 
 
+class CameraParameters(Node):
+    """The camera's parameters without its images."""
+
+    _declare_parameters = CameraNode._declare_parameters
+    _fixed = CameraNode._fixed
+
+    def __init__(self) -> None:
+        super().__init__('camera')
+        self._declare_parameters()
+
+
+class RecordParameters(Node):
+    """The recorder's parameters without its bag."""
+
+    _declare_parameters = RecordNode._declare_parameters
+
+    def __init__(self) -> None:
+        super().__init__('record')
+        self._declare_parameters()
+
+
 MAKERS = {
     'simulator': SimulatorParameters,
     'pose_estimator': PoseEstimatorNode,
     'pbvs_controller': PbvsControllerNode,
     'differential_ik': DifferentialIkNode,
     'experiment': ExperimentNode,
+    'calibrate_depth': CalibrateDepthNode,
+    'camera': CameraParameters,
+    'record': RecordParameters,
 }
+assert set(NODES) <= set(MAKERS)
 
 
 def flat(values: dict, prefix: str = '') -> dict:
@@ -66,10 +94,10 @@ def sections() -> dict:
 
 
 def test_has_a_section_for_each_node_in_any_namespace(sections):
-    assert sorted(sections) == sorted(f'/**/{name}' for name in NODES)
+    assert sorted(sections) == sorted(f'/**/{name}' for name in MAKERS)
 
 
-@pytest.mark.parametrize('name', NODES)
+@pytest.mark.parametrize('name', MAKERS)
 def test_every_entry_is_a_parameter_of_its_node_and_reaches_it(sections, name):
     section = sections[f'/**/{name}']
     values = declared(name, '--params-file', str(FILE), '-r', '__ns:=/somewhere/else')
@@ -77,7 +105,7 @@ def test_every_entry_is_a_parameter_of_its_node_and_reaches_it(sections, name):
     assert {key: values[key] for key in section} == section
 
 
-@pytest.mark.parametrize('name', NODES)
+@pytest.mark.parametrize('name', MAKERS)
 def test_shows_every_parameter_of_its_node_with_the_default(sections, name):
     section, defaults = sections[f'/**/{name}'], declared(name)
     own = {key: value for key, value in defaults.items() if not key.startswith(('use_sim_time', 'qos_overrides'))}
@@ -86,8 +114,12 @@ def test_shows_every_parameter_of_its_node_with_the_default(sections, name):
     assert {key: own[key] for key in section} == section
 
 
+def documentation() -> str:
+    return ''.join((FILE.parents[1] / 'docs' / name).read_text() for name in ('nodes.md', 'tools.md', 'cameras.md'))
+
+
 def test_documentation_names_every_parameter(sections):
-    text = (FILE.parents[1] / 'docs' / 'nodes.md').read_text()
+    text = documentation()
     missing = [
         f'{node} {name}' for node, section in sections.items() for name in section if f'`{name}`' not in text
     ]
@@ -95,11 +127,11 @@ def test_documentation_names_every_parameter(sections):
 
 
 def test_documentation_names_every_topic_and_service():
-    text = (FILE.parents[1] / 'docs' / 'nodes.md').read_text()
+    text = documentation()
     makers = {'create_publisher', 'create_lifecycle_publisher', 'create_subscription', 'create_service'}
-    for name in ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik'):
+    for name in set(MAKERS) - {'experiment'}:
         tree = ast.parse((FILE.parents[1] / 'cnn_vs_ros' / 'nodes' / f'{name}.py').read_text())
         for call in ast.walk(tree):
             if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') in makers:
-                topic = call.args[1].value
+                topic = getattr(call.args[1], 'value', 'image_raw/compressed')
                 assert f'`{topic}`' in text, f'{topic} of {name}'
