@@ -22,15 +22,20 @@ COMMANDS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse `argv`, run the verb and return the exit status (0 done, 2 bad request, 130 interrupted)."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``python -m training``."""
     parser = argparse.ArgumentParser(prog='python -m training', description=__doc__)
     verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for name, command in COMMANDS.items():
         verb = verbs.add_parser(name, help=command.SUMMARY, description=command.__doc__)
         command.add_arguments(verb)
         verb.set_defaults(run=command.run)
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse `argv`, run the verb and return the exit status (0 done, 2 bad request, 130 interrupted)."""
+    arguments = make_parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except VisualServoingError as error:

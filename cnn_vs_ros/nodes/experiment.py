@@ -27,7 +27,7 @@ OVERVIEW_TOPIC = 'overview/image_raw'
 NOT_CONVERGED, FAILED, INTERRUPTED = 3, 2, 130
 """Exit statuses besides 0, for when all runs, or as many as required, converged; 1 is left to tracebacks."""
 
-_ARM_LINKS = (('twist', 2), (COMMANDS, 2))
+_ARM_LINKS = (('twist', 3), (COMMANDS, 2))
 """Topics of the simulated arm with their readers, of whom this node is one."""
 
 

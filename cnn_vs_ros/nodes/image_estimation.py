@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from cnn_vs_ros.errors import CalibrationError, ImageError, VisualServoingError
+from cnn_vs_ros.control.motion_history import MotionHistory
+from cnn_vs_ros.errors import CalibrationError, ImageError, PoseError, VisualServoingError
 from cnn_vs_ros.estimation import PoseEstimator, Reference
 from cnn_vs_ros.geometry import PinholeCamera, RelativePose
 from cnn_vs_ros.nodes import messages
+
+_TWIST_TIMEOUT = 0.1
+"""Seconds after which a twist says nothing about the camera's motion any more."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class ImageEstimation:
         self.camera: PinholeCamera | None = None
         self._info: CameraInfo | None = None
         self._problem = 'no camera_info has come yet'
+        self._twists = MotionHistory()
+        self._twist_time = self._image_time = -np.inf
 
     @property
     def reference(self) -> Reference | None:
@@ -68,6 +75,20 @@ class ImageEstimation:
         except CalibrationError as error:
             self._problem = str(error)
 
+    def take_twist(self, message: TwistStamped) -> None:
+        """Take the motion that the camera is sent on, by which the track is carried to the next image."""
+        try:
+            self._twists.add(messages.seconds(message.header.stamp), messages.twist_from_message(message.twist))
+        except PoseError:  # not finite: the arm does not follow it either
+            self._twists.clear()
+        self._twist_time = messages.seconds(message.header.stamp)
+
+    def _motion_to(self, stamp: float) -> np.ndarray | None:
+        """Commanded motion (4, 4) since the last image; None when no twists come, so that nothing is known."""
+        before, self._image_time = self._image_time, stamp
+        commanded = abs(stamp - self._twist_time) < _TWIST_TIMEOUT
+        return self._twists.motion(before, stamp) if commanded and before < stamp else None
+
     def capture(self, message: Image | CompressedImage, depth: float) -> Reference:
         """Reference of an image. Raises VisualServoingError when the image or its calibration cannot be one."""
         if self.camera is None:
@@ -77,13 +98,14 @@ class ImageEstimation:
     def estimate(self, message: Image | CompressedImage) -> Outcome:
         """Estimate the pose of an image; never raises for what a camera may send."""
         reference = self.reference
+        motion = self._motion_to(messages.seconds(message.header.stamp))
         if reference is None:
             return Outcome(reason='' if self.camera is not None else self._problem)
         try:
             if self.camera is None:
                 raise CalibrationError(self._problem)
             _check_same_camera(self.camera, reference.camera)
-            pose = self.estimator.estimate(messages.image_from_message(message))
+            pose = self.estimator.estimate(messages.image_from_message(message), motion)
         except VisualServoingError as error:
             self.estimator.reset()
             return Outcome('lost', reason=str(error))

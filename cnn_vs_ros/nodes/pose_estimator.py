@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -35,6 +35,7 @@ from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 CAPTURE_TIMEOUT = 2.0
 """Seconds of wall time that capture_reference waits for an image taken after the request."""
 
+_TWISTS = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _POLL_PERIOD = 0.002
 
@@ -106,6 +107,9 @@ class PoseEstimatorNode(ManagedNode):
         self._info_subscription = self.create_subscription(
             CameraInfo, 'camera_info', self._estimation.take_camera_info, _NEWEST, **options
         )
+        self._twist_subscription = self.create_subscription(
+            TwistStamped, 'twist', self._estimation.take_twist, _TWISTS
+        )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._statistics.reset(time.monotonic())
@@ -114,6 +118,7 @@ class PoseEstimatorNode(ManagedNode):
         """Cease to listen; what was tracked is out of date by the next activation."""
         self.destroy_subscription(self._image_subscription)
         self.destroy_subscription(self._info_subscription)
+        self.destroy_subscription(self._twist_subscription)
         self.destroy_timer(self._diagnostics_timer)
         self._estimation.estimator.reset()
 
@@ -197,12 +202,23 @@ class PoseEstimatorNode(ManagedNode):
         try:
             message = self._image_taken_from_now()
             reference = self._estimation.capture(message, self.get_parameter('depth').value)
-            folder = reference.save(self._reference_folder())
-            self._estimation.estimator.set_reference(reference)
+            folder = self._keep(reference)
         except (VisualServoingError, OSError) as error:
             return self._answer(response, False, f'no reference captured: {error}')
         size = f'{reference.camera.width}x{reference.camera.height}'
         return self._answer(response, True, f'captured {size} at depth {reference.depth:g} m to {folder}')
+
+    def _keep(self, reference: Reference) -> Path:
+        """Servo to `reference` and save it, or neither."""
+        estimator = self._estimation.estimator
+        previous = estimator.reference
+        estimator.set_reference(reference)
+        try:
+            return reference.save(self._reference_folder())
+        except (VisualServoingError, OSError):
+            if previous is not None:
+                estimator.set_reference(previous)
+            raise
 
     def _on_load(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         folder = self._reference_folder()

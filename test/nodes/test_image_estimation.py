@@ -1,0 +1,86 @@
+"""What the estimator is told of the camera's motion."""
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Twist, TwistStamped
+
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.geometry import RelativePose, se3
+from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation
+from test.scenes import CAMERA, DEPTH
+
+IMAGE = np.zeros((CAMERA.height, CAMERA.width), np.uint8)
+SPEED = 0.1
+
+
+class Listener:
+    """Stands for the estimator and keeps the motions that it is told."""
+
+    def __init__(self):
+        self.reference = Reference(np.full_like(IMAGE, 3), CAMERA, DEPTH)
+        self.motions = []
+        self.details = {}
+
+    def estimate(self, image, motion):
+        self.motions.append(motion)
+        return RelativePose(np.eye(4))
+
+    def reset(self):
+        pass
+
+
+def stamp(seconds):
+    return Time(sec=int(seconds), nanosec=round(1e9 * (seconds % 1)))
+
+
+@pytest.fixture
+def estimation():
+    result = ImageEstimation(Listener())
+    result.take_camera_info(messages.camera_to_message(CAMERA, stamp(1.0), 'camera'))
+    return result
+
+
+def show(estimation, seconds):
+    estimation.estimate(messages.image_to_message(IMAGE, stamp(seconds), 'camera'))
+    return estimation.estimator.motions[-1]
+
+
+def send(estimation, seconds, speed=SPEED):
+    twist = TwistStamped(twist=Twist())
+    twist.header.stamp = stamp(seconds)
+    twist.twist.linear.x = speed
+    estimation.take_twist(twist)
+
+
+def test_without_twists_nothing_is_known(estimation):
+    assert show(estimation, 10.0) is None
+    assert show(estimation, 10.03) is None
+
+
+def test_the_commanded_motion_since_the_last_image_is_told(estimation):
+    for time in np.arange(9.9, 10.04, 0.02):
+        send(estimation, float(time))
+    show(estimation, 10.0)
+    motion = show(estimation, 10.04)
+    np.testing.assert_allclose(se3.pose_vector(motion), [0.04 * SPEED, 0, 0, 0, 0, 0], atol=1e-9)
+
+
+def test_twists_that_have_ceased_say_nothing(estimation):
+    send(estimation, 10.0)
+    show(estimation, 10.01)
+    assert show(estimation, 10.3) is None
+
+
+def test_a_twist_that_is_not_finite_is_no_motion(estimation):
+    send(estimation, 10.0)
+    show(estimation, 10.01)
+    send(estimation, 10.02, float('nan'))
+    np.testing.assert_allclose(show(estimation, 10.04), np.eye(4))
+
+
+def test_a_clock_that_goes_backwards_is_no_motion(estimation):
+    send(estimation, 10.0)
+    show(estimation, 10.01)
+    assert show(estimation, 9.98) is None
