@@ -62,15 +62,24 @@ def run(arguments: argparse.Namespace) -> int:
         status = run_graph(parameters(experiment, arguments, folder), folder, f'experiment {experiment.name}')
         if status not in (0, 1):
             return status
-        summary = RunFolder(folder).summary()
+        line, matched = conclusion(experiment, folder)
     except VisualServoingError as error:
         print(f'experiment: {error}', file=sys.stderr)
         return FAILED
     if not arguments.headless:
         open_file(RunFolder(folder).page)
+    print(line)
+    return 0 if matched else 1
+
+
+def conclusion(experiment: PaperExperiment, folder: Path) -> tuple[str, bool]:
+    """Return what the runs in `folder` reached beside the paper, and whether they match it.
+
+    Raises RunFolderError when there are none.
+    """
+    summary = RunFolder(folder).summary()
     runs = summary.get('outcomes', [summary])
-    print(experiment.conclusion(runs, runs[0]['estimator']))
-    return 0 if all(experiment.matched(outcome) for outcome in runs) else 1
+    return experiment.conclusion(runs, runs[0]['estimator']), all(experiment.matched(run) for run in runs)
 
 
 def parameters(experiment: PaperExperiment, arguments: argparse.Namespace, folder: Path) -> Parameters:

@@ -115,7 +115,9 @@ def test_shows_every_parameter_of_its_node_with_the_default(sections, name):
 
 
 def documentation() -> str:
-    return ''.join((FILE.parents[1] / 'docs' / name).read_text() for name in ('nodes.md', 'tools.md', 'cameras.md'))
+    return ''.join(
+        (FILE.parents[1] / 'docs' / name).read_text() for name in ('nodes.md', 'tools.md', 'cameras.md')
+    )
 
 
 def test_documentation_names_every_parameter(sections):
