@@ -1,8 +1,8 @@
 """MoveIt Servo's node, as its documentation and the source of branch jazzy (moveit_servo, servo_node.cpp) say.
 
 moveit_msgs is not on PyPI: the status is a DiagnosticStatus (code in `hardware_id`) and switch_command_type a
-SetBool whose `data` says TWIST; everything else has Servo's own types. Run as a module it is the adapter with these
-types.
+SetBool whose `data` says TWIST; everything else has Servo's own types. Run as a module it is the adapter with
+these types.
 """
 
 from __future__ import annotations
