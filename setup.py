@@ -15,6 +15,7 @@ EXECUTABLES = [
     'camera',
     'moveit_servo_adapter',
     'record',
+    'move_arm',
 ]
 
 

@@ -27,6 +27,7 @@ DEPENDENCIES = {
     'cv2': 'python3-opencv',
     'imageio_ffmpeg': 'ffmpeg',
     'matplotlib': 'python3-matplotlib',
+    'moveit': 'moveit_py',
     'mujoco': 'python3-mujoco-pip',
     'numpy': 'python3-numpy',
     'onnxruntime': 'python3-onnxruntime-pip',

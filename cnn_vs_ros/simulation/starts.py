@@ -100,12 +100,21 @@ def camera_joint_positions(ik: DifferentialIk, world_T_camera: Array) -> Array:
     Raises:
         SimulationError: out of reach, or beyond the joint limits, somewhere on the way.
     """
-    q = reference_joint_positions(ik)
-    offset = se3.pose_vector(se3.inverse(world_T_reference) @ world_T_camera)
+    return followed_joint_positions(ik, reference_joint_positions(ik), world_T_camera)
+
+
+def followed_joint_positions(ik: DifferentialIk, q: Array, base_T_tip: Array) -> Array:
+    """Joint positions (n,) that put the tip at base_T_tip (4, 4), followed from joint positions `q` (n,).
+
+    Raises:
+        SimulationError: out of reach, or beyond the joint limits, somewhere on the way.
+    """
+    base_T_begin = ik.pose(q)
+    offset = se3.pose_vector(se3.inverse(base_T_begin) @ base_T_tip)
     distance, angle = float(np.linalg.norm(offset[:3])), float(np.linalg.norm(offset[3:]))
     steps = math.ceil(max(distance / 0.02, angle / 0.15, 1.0))
     for fraction in np.linspace(0.0, 1.0, steps + 1)[1:]:
-        q = solve_joint_positions(ik, world_T_reference @ se3.from_pose_vector(fraction * offset), q)
+        q = solve_joint_positions(ik, base_T_begin @ se3.from_pose_vector(fraction * offset), q)
     return q
 
 

@@ -1,0 +1,93 @@
+"""MoveIt behind `move_arm`. moveit_py is not on PyPI: only `move_arm` imports this, and only when it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from geometry_msgs.msg import Pose
+from moveit.core.robot_state import RobotState
+from moveit.planning import MoveItPy, PlanRequestParameters
+from moveit.utils import get_launch_params_filepaths
+from moveit_msgs.msg import CollisionObject
+from shape_msgs.msg import SolidPrimitive
+
+from cnn_vs_ros.errors import ParameterError
+
+_TABLE_SIZE = (4.0, 4.0, 0.1)
+
+
+class MoveItArm:
+    """A planning group of MoveIt, set up by the parameter files of the command line (launch/move_arm.launch.py).
+
+    Args:
+        group: planning group.
+        table: height of a table in the planning frame, metres; None for none.
+
+    Raises:
+        ParameterError: no robot description among the parameters.
+    """
+
+    def __init__(self, group: str, table: float | None) -> None:
+        self._group = group
+        self.urdf = _description(get_launch_params_filepaths(sys.argv))
+        self._moveit = MoveItPy(node_name='move_arm')
+        self._arm = self._moveit.get_planning_component(group)
+        self._monitor = self._moveit.get_planning_scene_monitor()
+        if table is not None:
+            with self._monitor.read_write() as scene:
+                scene.apply_collision_object(_table(table, scene.planning_frame))
+                scene.current_state.update()
+
+    def named(self, name: str) -> Mapping[str, float]:
+        """Joint positions of a named pose of the SRDF. Raises ParameterError when there is none."""
+        known = list(self._arm.named_target_states)
+        if name not in known:
+            raise ParameterError(f'pose should be one of {", ".join(known)} but is {name!r}')
+        return dict(self._arm.get_named_target_state_values(name))
+
+    def move(self, joints: Mapping[str, float], speed: float) -> None:
+        """Plan and go to joint positions; joints not named stay. Raises ParameterError when that fails."""
+        with self._monitor.read_only() as scene:
+            goal = RobotState(self._moveit.get_robot_model())
+            positions = dict(scene.current_state.joint_positions)
+            unknown = [name for name in joints if name not in positions]
+            if unknown:
+                raise ParameterError(f'joints should be among {", ".join(positions)} but are {", ".join(unknown)}')
+            goal.joint_positions = {**positions, **joints}
+            goal.update()
+            if scene.is_state_colliding(robot_state=goal, joint_model_group_name=self._group):
+                raise ParameterError('goal should be clear of collisions but the arm would collide there')
+        self._arm.set_start_state_to_current_state()
+        self._arm.set_goal_state(robot_state=goal)
+        parameters = PlanRequestParameters(self._moveit, '')
+        parameters.max_velocity_scaling_factor = speed
+        parameters.max_acceleration_scaling_factor = speed
+        plan = self._arm.plan(single_plan_parameters=parameters)
+        if not plan:
+            raise ParameterError(f'a way to the goal should be found but planning ends with {plan.error_code.val}')
+        status = self._moveit.execute(plan.trajectory, controllers=[])
+        if not status:
+            raise ParameterError(f'the arm should reach the goal but execution ends with {status.status}')
+
+
+def _description(files: list[str]) -> str:
+    """Robot description among the parameter files of a launch. Raises ParameterError when there is none."""
+    for file in files:
+        for section in (yaml.safe_load(Path(file).read_text()) or {}).values():
+            description = section.get('ros__parameters', {}).get('robot_description')
+            if isinstance(description, str):
+                return description
+    raise ParameterError('the parameter robot_description should be given but is not: use move_arm.launch.py')
+
+
+def _table(height: float, frame: str) -> CollisionObject:
+    box = SolidPrimitive(type=SolidPrimitive.BOX, dimensions=list(_TABLE_SIZE))
+    pose = Pose()
+    pose.position.z = height - _TABLE_SIZE[2] / 2
+    pose.orientation.w = 1.0
+    table = CollisionObject(id='table', operation=CollisionObject.ADD, primitives=[box], primitive_poses=[pose])
+    table.header.frame_id = frame
+    return table
