@@ -16,6 +16,7 @@ EXECUTABLES = [
     'moveit_servo_adapter',
     'record',
     'move_arm',
+    'visualization',
 ]
 
 

@@ -1,12 +1,21 @@
-"""Servo an arm to a reference image: the simulated arm of this package, or your own (robot:=external)."""
+"""Servo an arm to a reference image: simulated, in Gazebo, on mock hardware, or your own (robot:=external)."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import Command, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
@@ -14,6 +23,11 @@ from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'cnn_vs_ros'
 DDS_PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+CONTROLLERS = {
+    'differential_ik': 'forward_velocity_controller',
+    'moveit_servo': 'joint_trajectory_controller',
+}
+"""The controller of the arm by what sends it commands."""
 
 # argument: (node, parameter, type)
 OVERRIDES: dict[str, tuple[str, str, Callable]] = {
@@ -35,36 +49,52 @@ def shared(*path: str) -> PathJoinSubstitution:
 def declared_arguments() -> list[DeclareLaunchArgument]:
     """Return the arguments; one that is empty leaves what params_file says."""
     arguments = {
-        'robot': ('simulated', 'simulated: the arm and camera of this package; external: yours, already running.'),
+        'robot': (
+            'simulated',
+            'simulated: the arm and camera of this package; gazebo: the same in Gazebo; mock: the arm on mock '
+            'hardware, without a camera; external: yours, already running.',
+        ),
+        'arm_interface': (
+            'differential_ik',
+            'What turns twists into joint motion: differential_ik, or moveit_servo (collision checked).',
+        ),
         'params_file': (shared('config', 'servo.yaml'), 'Parameters of all nodes; other arguments override it.'),
         'model': ('', "Model of the estimator: a shipped model's name or the path of a .onnx file."),
         'reference': ('', 'Reference folder: loaded if it exists, written by pose_estimator/capture_reference.'),
         'depth': ('', 'Depth of the scene when a reference is captured, m.'),
         'lost_behaviour': ('', 'When the reference is out of sight: stop, or retreat along the optical axis.'),
-        'scene': ('', 'What the simulated arm sees: photo, prints, low_texture or relief.'),
+        'scene': ('', 'What the arm sees, simulated or in Gazebo: photo, prints, low_texture, relief and others.'),
         'experiment': (
             'auto',
-            'Whether to do one job and end, or wait for services; auto: with the simulated arm.',
+            'Whether to do one job and end, or wait for services; auto: simulated, by differential_ik.',
         ),
         'batch': ('', 'How far away the experiment starts, 0 to 9.'),
         'seed': ('', 'Which start of the batch the experiment takes.'),
         'use_sim_time': (
             'auto',
             'Time from /clock, where the simulated arm then publishes it and waits for slow nodes; '
-            'auto: with the simulated arm.',
+            'auto: simulated by differential_ik, and with Gazebo.',
         ),
+        'description_arguments': ('', 'Further xacro arguments of the arm, mock or in Gazebo.'),
+        'gui': ('true', "Whether to show Gazebo's window."),
+        'end_effector': ('tool0', 'With moveit_servo: the tip link of the planning group.'),
+        'moveit_servo_node': ('auto', 'Whether to start MoveIt Servo; auto: except with an external arm.'),
+        'moveit_config': (shared('config', 'moveit'), 'Folder of the configuration of MoveIt Servo.'),
         'image': ('image_raw', 'Topic of the camera images.'),
         'camera_info': ('camera_info', 'Topic of the camera calibration.'),
         'commands': ('forward_velocity_controller/commands', 'Topic of the joint velocity commands.'),
         'namespace': ('', 'Namespace of all nodes.'),
-        'rviz': ('false', 'Whether to show the arm in RViz.'),
+        'rviz': ('false', 'Whether to show arm, cameras and images in RViz.'),
     }
     choices = {
-        'robot': ['simulated', 'external'],
+        'robot': ['simulated', 'gazebo', 'mock', 'external'],
+        'arm_interface': list(CONTROLLERS),
         'lost_behaviour': ['', 'stop', 'retreat'],
         'experiment': ['auto', 'true', 'false'],
         'use_sim_time': ['auto', 'true', 'false'],
         'rviz': ['true', 'false'],
+        'gui': ['true', 'false'],
+        'moveit_servo_node': ['auto', 'true', 'false'],
     }
     return [
         DeclareLaunchArgument(name, default_value=default, description=description, choices=choices.get(name))
@@ -78,10 +108,16 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     def value(argument: str) -> str:
         return LaunchConfiguration(argument).perform(context)
 
-    simulated = value('robot') == 'simulated'
+    robot, by_moveit = value('robot'), value('arm_interface') == 'moveit_servo'
+    simulated, in_lockstep = robot == 'simulated', robot == 'simulated' and not by_moveit
+    automatic = {
+        'experiment': in_lockstep,
+        'use_sim_time': in_lockstep or robot == 'gazebo',
+        'moveit_servo_node': robot != 'external',
+    }
 
     def is_true(argument: str) -> bool:
-        return simulated if value(argument) == 'auto' else value(argument) == 'true'
+        return automatic[argument] if value(argument) == 'auto' else value(argument) == 'true'
 
     def required(name: str, **parameters: object) -> Node:
         overrides = {
@@ -107,34 +143,81 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     nodes = [
         required('pose_estimator', **clock),
         required('pbvs_controller', **clock),
-        required('differential_ik', **clock),
     ]
+    if not by_moveit:
+        nodes.append(required('differential_ik', **clock))
+    else:
+        nodes.append(required('moveit_servo_adapter', end_effector_frame=value('end_effector'), **clock))
+        if is_true('moveit_servo_node'):
+            nodes.append(moveit_servo(value, simulated, clock))
     if simulated:
         # Under RViz robot_state_publisher publishes the description.
-        simulator = {'lockstep': is_true('use_sim_time'), 'publish_robot_description': not rviz}
+        simulator = {'lockstep': clock['use_sim_time'], 'publish_robot_description': not rviz}
         nodes.append(required('simulator', **simulator))
     if is_true('experiment'):
         nodes.append(required('experiment', simulated=simulated, **clock))
     if rviz:
-        nodes += rviz_nodes(simulated, clock)
-    environment = dds_profile() if simulated else []
+        nodes += [required('visualization', **clock), *rviz_nodes(simulated, clock)]
+    if robot in ('gazebo', 'mock'):
+        nodes.append(arm_with_controllers(robot, value))
+    environment = dds_profile() if simulated or robot == 'gazebo' else []
     return [*environment, GroupAction([PushRosNamespace(value('namespace')), *nodes])]
 
 
-def rviz_nodes(simulated: bool, parameters: dict[str, object]) -> list[Node]:
+def arm_with_controllers(robot: str, value: Callable[[str], str]) -> IncludeLaunchDescription:
+    """Return the launch of the arm on mock hardware or in Gazebo, with the controller that is sent commands."""
+    arguments = {
+        'controller': CONTROLLERS[value('arm_interface')],
+        'description_arguments': value('description_arguments'),
+    }
+    if robot == 'gazebo':
+        arguments |= {'scene': value('scene') or 'photo', 'gui': value('gui')}
+    file = 'gazebo.launch.py' if robot == 'gazebo' else 'robot.launch.py'
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(shared('launch', file)), launch_arguments=arguments.items()
+    )
+
+
+def moveit_servo(value: Callable[[str], str], simulated: bool, clock: dict[str, bool]) -> Node:
+    """Return the node of MoveIt Servo for the demonstration arm."""
+    folder = Path(value('moveit_config'))
+    parameters = [str(folder / f'{name}.yaml') for name in ('kinematics', 'joint_limits', 'servo')]
+    semantic = (folder / 'arm.srdf').read_text()
+    # The simulator takes joint velocities, and stops by itself when they cease.
+    output = {
+        'command_out_type': 'std_msgs/Float64MultiArray',
+        'command_out_topic': value('commands'),
+        'publish_joint_positions': False,
+    }
+    return Node(
+        package='moveit_servo',
+        executable='servo_node',
+        name='servo_node',
+        parameters=[
+            *parameters,
+            {'robot_description': description(), 'robot_description_semantic': semantic, **clock},
+            *([{'moveit_servo': output}] if simulated else []),
+        ],
+        output='screen',
+        on_exit=Shutdown(reason='servo_node has ended'),
+    )
+
+
+def description() -> ParameterValue:
+    """Return the description of the demonstration arm."""
+    file = shared('resource', 'description', 'arm.urdf.xacro')
+    command = Command(['xacro ', file, ' ', LaunchConfiguration('description_arguments')])
+    return ParameterValue(command, value_type=str)
+
+
+def rviz_nodes(simulated: bool, clock: dict[str, bool]) -> list[Node]:
     """Return RViz and, for the simulated arm, the transforms that it shows."""
-    nodes = [Node(package='rviz2', executable='rviz2', arguments=['-d', shared('config', 'servo.rviz')])]
+    config = shared('config', 'servo.rviz')
+    nodes = [Node(package='rviz2', executable='rviz2', arguments=['-d', config], parameters=[clock])]
     if simulated:
-        description = ParameterValue(
-            Command(['xacro ', shared('resource', 'description', 'arm.urdf.xacro')]), value_type=str
-        )
-        nodes.append(
-            Node(
-                package='robot_state_publisher',
-                executable='robot_state_publisher',
-                parameters=[{'robot_description': description, **parameters}],
-            )
-        )
+        parameters = [{'robot_description': description(), **clock}]
+        publisher = 'robot_state_publisher'
+        nodes.append(Node(package=publisher, executable=publisher, parameters=parameters))
     return nodes
 
 

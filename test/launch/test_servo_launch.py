@@ -34,7 +34,7 @@ def arguments() -> dict[str, tuple[ast.expr, ast.expr]]:
 
 def test_launches_the_nodes_of_the_demo():
     names = [call.args[0].value for call in calls('required') if isinstance(call.args[0], ast.Constant)]
-    assert sorted(names) == sorted(NODES)
+    assert sorted(names) == sorted([*NODES, 'moveit_servo_adapter', 'visualization'])
 
 
 def test_every_argument_has_a_default_and_says_what_it_is():
@@ -67,9 +67,10 @@ class TestUnderLaunch:
         *declared, function = description.entities
         for argument in declared:
             assert isinstance(argument, DeclareLaunchArgument)
-            if argument.name == 'params_file':
-                given.setdefault('params_file', str(FILE.parents[1] / 'config' / 'servo.yaml'))
-                context.launch_configurations.update(given)
+            config = FILE.parents[1] / 'config'
+            shipped = {'params_file': config / 'servo.yaml', 'moveit_config': config / 'moveit'}
+            if argument.name in shipped:
+                context.launch_configurations.setdefault(argument.name, str(shipped[argument.name]))
             argument.visit(context)
         group = next(entity for entity in function.visit(context) if isinstance(entity, GroupAction))
         nodes = [entity for entity in group.get_sub_entities() if hasattr(entity, 'node_executable')]
@@ -83,6 +84,13 @@ class TestUnderLaunch:
 
     def test_an_external_robot_brings_its_own_arm_and_camera(self):
         assert set(self.launched(robot='external')) == set(NODES) - {'simulator', 'experiment'}
+
+    def test_moveit_servo_takes_the_place_of_differential_ik(self):
+        others = set(NODES) - {'differential_ik'}
+        nodes = {*others, 'moveit_servo_adapter', 'servo_node'}
+        assert set(self.launched(arm_interface='moveit_servo', experiment='true')) == nodes
+        nodes -= {'experiment', 'simulator', 'servo_node'}
+        assert set(self.launched(arm_interface='moveit_servo', robot='external')) == nodes
 
     def test_the_end_of_any_node_brings_the_launch_down(self):
         from launch.actions import Shutdown

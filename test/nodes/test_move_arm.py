@@ -239,7 +239,7 @@ def test_a_motion_that_fails_is_said(moveit, fault, sentence, executed):
 
 def test_a_joint_that_moveit_does_not_know_is_refused(moveit):
     arm, stand_in = moveit()
-    with pytest.raises(ParameterError, match='joints should be among .* but are tail'):
+    with pytest.raises(ParameterError, match=r'joints should be among .* but are tail'):
         arm.move({'tail': 1.0}, 0.3)
     with pytest.raises(ParameterError, match='pose should be one of reference, up'):
         arm.named('nowhere')

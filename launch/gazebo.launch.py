@@ -1,0 +1,90 @@
+"""Start the demonstration arm in Gazebo (Harmonic), over the same scenes as this package's simulator."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+from cnn_vs_ros.simulation.gazebo import write_world
+
+PACKAGE = 'cnn_vs_ros'
+
+
+def shared(*path: str) -> PathJoinSubstitution:
+    """Path in the share folder of this package."""
+    return PathJoinSubstitution([FindPackageShare(PACKAGE), *path])
+
+
+def declared_arguments() -> list[DeclareLaunchArgument]:
+    """Return the arguments."""
+    arguments = {
+        'scene': ('photo', 'What the arm sees: a scene of the simulator, or the path of an SDF world.'),
+        'gui': ('true', "Whether to show Gazebo's window."),
+        'controller': ('forward_velocity_controller', 'The arm controller that is active: see robot.launch.py.'),
+        'description_arguments': ('', 'Further xacro arguments of the arm.'),
+        'bridge_file': (shared('config', 'gazebo_bridge.yaml'), 'Topics between Gazebo and ROS.'),
+    }
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in arguments.items()
+    ]
+
+
+def gazebo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return the nodes for the arguments given."""
+
+    def value(argument: str) -> str:
+        return LaunchConfiguration(argument).perform(context)
+
+    def included(package: str, file: str, **arguments: object) -> IncludeLaunchDescription:
+        path = PathJoinSubstitution([FindPackageShare(package), 'launch', file])
+        return IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=arguments.items())
+
+    options = '-r -v 2' if value('gui') == 'true' else '-r -v 2 -s --headless-rendering'
+    return [
+        included(
+            'ros_gz_sim', 'gz_sim.launch.py', gz_args=f'{options} {world(value("scene"))}', on_exit_shutdown='true'
+        ),
+        included(
+            PACKAGE,
+            'robot.launch.py',
+            hardware='gazebo',
+            controller=value('controller'),
+            description_arguments=value('description_arguments'),
+            use_sim_time='true',
+        ),
+        Node(
+            package='ros_gz_sim',
+            executable='create',
+            arguments=['-topic', 'robot_description', '-name', 'arm'],
+            output='screen',
+        ),
+        Node(
+            package='ros_gz_bridge',
+            executable='parameter_bridge',
+            name='gazebo_bridge',
+            parameters=[{'config_file': value('bridge_file'), 'use_sim_time': True}],
+            output='screen',
+            on_exit=Shutdown(reason='gazebo_bridge has ended'),
+        ),
+    ]
+
+
+def world(scene: str) -> Path:
+    """Return the SDF file of a scene, written below $ROS_HOME; a path is returned as it is."""
+    if scene.endswith('.sdf'):
+        return Path(scene)
+    home = Path(os.environ.get('ROS_HOME') or Path.home() / '.ros')
+    return write_world(scene, home / PACKAGE / 'worlds' / scene)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the launch."""
+    return LaunchDescription([*declared_arguments(), OpaqueFunction(function=gazebo_nodes)])
