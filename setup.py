@@ -39,6 +39,6 @@ setup(
         (f'share/{PACKAGE}', ['package.xml']),
         *shared_files(),
     ],
-    entry_points={'console_scripts': [f'{name} = {PACKAGE}.nodes.{name}:main' for name in EXECUTABLES]},
+    entry_points={'console_scripts': [f'{name} = {PACKAGE}.nodes.__main__:{name}' for name in EXECUTABLES]},
     zip_safe=False,
 )

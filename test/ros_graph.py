@@ -27,10 +27,10 @@ os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 
 
 class NodeProcess:
-    """One node, started as `python -m cnn_vs_ros.nodes.<name>`; a name with dots is that of a module."""
+    """One node, started as `python -m cnn_vs_ros.nodes <name>`; a name with dots is that of a module."""
 
     def __init__(self, graph: Graph, name: str, parameters: dict, folder: Path) -> None:
-        module = name if '.' in name else f'cnn_vs_ros.nodes.{name}'
+        program = [name] if '.' in name else ['cnn_vs_ros.nodes', name]
         file = folder / f'{name}.yaml'
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
         self.expected_to_run = True
@@ -38,7 +38,7 @@ class NodeProcess:
         arguments = ['--ros-args', '--params-file', str(file), '-r', f'__ns:=/{graph.namespace}']
         with self.log.open('wb') as log:
             self.process = subprocess.Popen(
-                [sys.executable, '-m', module, *arguments],
+                [sys.executable, '-m', *program, *arguments],
                 cwd=ROOT,
                 env=graph.environment,
                 stdout=log,

@@ -41,9 +41,8 @@ def node_processes(demo):
             command = (folder / 'cmdline').read_bytes().decode().split('\0')
         except (FileNotFoundError, ProcessLookupError):
             continue
-        names = [part.rpartition('.')[2] for part in command if part.startswith('cnn_vs_ros.nodes.')]
-        if parent == demo.pid and names:
-            found[names[0]] = int(folder.name)
+        if parent == demo.pid and 'cnn_vs_ros.nodes' in command:
+            found[command[command.index('cnn_vs_ros.nodes') + 1]] = int(folder.name)
     return found
 
 

@@ -14,6 +14,8 @@ from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, check_installation, open
 from cnn_vs_ros.demo.scaling import scaled_parameters
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import RunFolder, new_folder
+from cnn_vs_ros.soak.arguments import add_arguments as add_soak_arguments
+from cnn_vs_ros.soak.arguments import run as run_soak
 
 CALIBRATE_DEPTH, RECORD = 'calibrate_depth', 'record'
 UNKNOWN_DEPTH = 1.0
@@ -155,6 +157,9 @@ def make_parser() -> argparse.ArgumentParser:
     experiments.add_arguments(experiment)
     experiment.set_defaults(run=experiments.run)
     tools.add_commands(commands)
+    soak = commands.add_parser('soak', help='servo under random faults and check every limit')
+    add_soak_arguments(soak)
+    soak.set_defaults(run=run_soak)
     return parser
 
 

@@ -31,7 +31,7 @@ Parameters = Mapping[str, Mapping[str, Any]]
 def node_command(name: str, overrides: Path) -> list[str]:
     """Return the command that runs a node with the shipped parameters and, over them, those of a file."""
     files = ['--params-file', str(config_path(PARAMETERS_FILE)), '--params-file', str(overrides)]
-    return [sys.executable, '-m', f'cnn_vs_ros.nodes.{name}', '--ros-args', *files]
+    return [sys.executable, '-m', 'cnn_vs_ros.nodes', name, '--ros-args', *files]
 
 
 def write_parameters(path: Path, parameters: Parameters) -> Path:

@@ -102,7 +102,7 @@ class ProcessGroup:
                 stderr=log,
                 env=self._environment,
                 process_group=0,  # Ctrl-C in the terminal is for us alone; we pass it on
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
 
     def log(self, name: str) -> Path:
@@ -156,7 +156,8 @@ class ProcessGroup:
         return True
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
+    """Return what a child process calls before its program starts, so that it gets SIGTERM when we die."""
     if not sys.platform.startswith('linux'):
         return None
     libc = ctypes.CDLL(None)

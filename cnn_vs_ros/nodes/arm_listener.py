@@ -15,6 +15,7 @@ from std_msgs.msg import String
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
 from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.nodes.freshness import Freshness
 from cnn_vs_ros.nodes.parameters import declare
 
 Array = NDArray[np.float64]
@@ -44,11 +45,10 @@ class ArmListener:
         self._options, self._on_kinematics = options or {}, on_kinematics
         self.kinematics: DifferentialIk | None = None
         self._positions: Array | None = None
-        self._arrival = -np.inf
         self.tip_frame = declare(
             node, 'tip_frame', 'camera_optical_frame', 'Frame that the twists are of, in the URDF.', read_only=True
         )
-        self._timeout = declare(
+        timeout = declare(
             node,
             'joint_state_timeout',
             0.2,
@@ -56,6 +56,7 @@ class ArmListener:
             bounds=(0.01, 10.0),
             read_only=True,
         )
+        self._freshness = Freshness(node, timeout)
         description = declare(
             node, 'robot_description', '', 'URDF; empty: from the topic robot_description.', read_only=True
         )
@@ -78,8 +79,8 @@ class ArmListener:
         """
         if self.kinematics is None:
             raise DescriptionError('a robot_description should have come but has not')
-        if self._positions is None or not 0 <= self._now() - self._arrival <= self._timeout:
-            raise DescriptionError(f'joint_states should come every {self._timeout} s but do not')
+        if self._positions is None or self._freshness.is_over:
+            raise DescriptionError(f'joint_states should come every {self._freshness.timeout} s but do not')
         return self.kinematics, self._positions
 
     def _on_description(self, message: String) -> None:
@@ -103,10 +104,7 @@ class ArmListener:
                 raise DescriptionError(f'joint_states should hold {", ".join(missing)} but does not')
             ordered = [positions[name] for name in self.kinematics.joint_names]
             self._positions = se3.as_vector(ordered, len(ordered), 'joint positions')
-            self._arrival = self._now()
+            self._freshness.renew()
         except VisualServoingError as error:
             self._positions = None
             self._warn(str(error))
-
-    def _now(self) -> float:
-        return 1e-9 * self._node.get_clock().now().nanoseconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -253,7 +252,3 @@ def _switch(transition: int) -> ChangeState.Request:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run_node(CalibrateDepthNode, args)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

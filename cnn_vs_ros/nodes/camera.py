@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -115,7 +114,3 @@ class CameraNode(Node):
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run_node(CameraNode, args)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +18,7 @@ from cnn_vs_ros.errors import DescriptionError, VisualServoingError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
+from cnn_vs_ros.nodes.freshness import Freshness
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
@@ -54,7 +54,7 @@ class DifferentialIkNode(Node):
             'Joints in the order of the commands; not set: as in the URDF.',
             read_only=True,
         )
-        self._twist_timeout = declare(
+        twist_timeout = declare(
             self,
             'twist_timeout',
             0.1,
@@ -66,10 +66,12 @@ class DifferentialIkNode(Node):
             name: declare(self, name, default, text, bounds=(1e-6, 1e3), read_only=True)
             for name, (default, text) in _IK_OPTIONS.items()
         }
-        rate = declare(self, 'rate', 100.0, 'Rate of the watch for stale twists, Hz.', bounds=(10.0, 1000.0))
+        rate = declare(
+            self, 'rate', 100.0, 'Rate of the watch for stale twists, Hz.', bounds=(10.0, 1000.0), read_only=True
+        )
         self._warn = ThrottledWarnings(self.get_logger())
         self._order: list[int] = []
-        self._twist_arrival: float | None = None
+        self._twists = Freshness(self, twist_timeout)
         self._publisher = self.create_publisher(Float64MultiArray, 'forward_velocity_controller/commands', 1)
         self._arm = ArmListener(self, self._warn, options, self._on_kinematics)
         self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
@@ -82,7 +84,7 @@ class DifferentialIkNode(Node):
 
     def shut_down(self) -> None:
         """Send zeros and see them delivered."""
-        if self._twist_arrival is not None:
+        if self._twists.has_come:
             self._send_zeros()
             wait_until_delivered(self._publisher)
 
@@ -98,7 +100,7 @@ class DifferentialIkNode(Node):
         self.get_logger().info(f'driving {kinematics.tip_frame} by {", ".join(joints)}')
 
     def _on_twist(self, message: TwistStamped) -> None:
-        self._twist_arrival = self._now()
+        self._twists.renew()
         try:
             velocities = self._joint_velocities(message)
         except VisualServoingError as error:
@@ -120,13 +122,13 @@ class DifferentialIkNode(Node):
 
     def _on_timer(self) -> None:
         # Before the first twist nothing is sent: the controller may still be someone else's.
-        if self._twist_arrival is not None and not 0 <= self._now() - self._twist_arrival <= self._twist_timeout:
+        if self._twists.has_come and self._twists.is_over:
             self._send_zeros()
 
     def _publish_diagnostics(self) -> None:
         status = DiagnosticStatus(name=f'{self.get_fully_qualified_name().lstrip("/")}: joint velocities')
         status.level = DiagnosticStatus.WARN if self._problem else DiagnosticStatus.OK
-        status.message = self._problem or ('waiting for a twist' if self._twist_arrival is None else 'ready')
+        status.message = self._problem or ('ready' if self._twists.has_come else 'waiting for a twist')
         values: dict[str, object] = dict(self._usage.report())
         kinematics, positions = self._arm.kinematics, self._arm.last_positions
         if kinematics is not None and positions is not None:
@@ -143,14 +145,7 @@ class DifferentialIkNode(Node):
     def _send(self, velocities: Array) -> None:
         self._publisher.publish(Float64MultiArray(data=[float(velocities[index]) for index in self._order]))
 
-    def _now(self) -> float:
-        return 1e-9 * self.get_clock().now().nanoseconds
-
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run_node(DifferentialIkNode, args)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -207,7 +207,3 @@ def _spin(executor: SingleThreadedExecutor, graph: RosGraph) -> None:
     except Exception as error:
         traceback.print_exc()
         graph.fail(f'a message cannot be understood: {error!r}')
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -270,7 +269,3 @@ def installed_messages() -> ServoMessages:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run_node(lambda: MoveItServoAdapter(installed_messages()), args)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

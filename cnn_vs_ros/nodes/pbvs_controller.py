@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
@@ -77,8 +76,12 @@ class PbvsControllerNode(ManagedNode):
             DiagnosticArray, 'pose_status', self._on_pose_status, 10
         )
         self._period = 1.0 / self.get_parameter('rate').value
-        self._twist_timer = self.create_timer(self._period, self._on_timer)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
+        # In simulated time the twists keep step with it; else they go on when the computer's clock is set back.
+        simulated = self.get_clock().ros_time_is_active
+        self._twist_timer = self.create_timer(
+            self._period, self._on_timer, clock=self.get_clock() if simulated else steady
+        )
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._announce()
 
@@ -249,7 +252,3 @@ def make_node() -> PbvsControllerNode:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run_node(make_node, args)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -293,7 +292,3 @@ def main(args: Sequence[str] | None = None) -> int:
     # The images are small: more threads of OpenCV would only disturb the control loop beside them.
     cv2.setNumThreads(1)
     return run_node(make_node, args)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -103,7 +102,3 @@ class RecordNode(Node):
 def main(args: Sequence[str] | None = None) -> int:
     """Record until SIGINT or SIGTERM."""
     return run_node(RecordNode, args)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -82,7 +82,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
             done: Future = getattr(node, 'done', None) or Future()
             signalled.add_done_callback(lambda future: done.done() or done.set_result(future.result()))
             executor.add_node(node)
-            executor.spin_until_future_complete(done)
+            _spin_until(done, executor)
             return int(done.result()) if done.done() else 0
         except VisualServoingError as error:
             logger = node.get_logger() if node is not None else rclpy.logging.get_logger('cnn_vs_ros')
@@ -92,6 +92,13 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
             return 0
         finally:
             _end(node, executor)
+
+
+def _spin_until(done: Future, executor: SingleThreadedExecutor) -> None:
+    # rclpy's spin_until_future_complete adds a callback to the future at every turn, and so grows without end.
+    done.add_done_callback(lambda _: executor.create_task(lambda: None))  # something to do ends the wait
+    while rclpy.ok() and not done.done():
+        executor.spin_once()
 
 
 def _end(node: Node | None, executor: SingleThreadedExecutor) -> None:

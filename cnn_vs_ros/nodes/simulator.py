@@ -6,7 +6,6 @@ Its contract is in docs/nodes.md.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -225,7 +224,3 @@ class Simulator(Node):
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run_node(Simulator, args)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

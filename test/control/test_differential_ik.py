@@ -186,3 +186,44 @@ def test_bad_numbers_are_refused_with_a_sentence(six):
         six.joint_velocities(BENT, [0, 0, 0, 0, 0, np.nan])
     with pytest.raises(PoseError, match='joint positions should be finite'):
         six.joint_velocities([np.inf, 0, 0, 0, 0, 0], np.zeros(6))
+
+
+def towards_and_away(six: DifferentialIk, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit joint motions of wrist 2 from and to where it aligns the axes of wrist 1 and wrist 3."""
+    away = np.sign(q[4]) * np.eye(6)[4]
+    assert six.condition_number(q + 1e-3 * away) < six.condition_number(q)
+    return -away, away
+
+
+def with_condition(six: DifferentialIk, condition: float) -> np.ndarray:
+    """Posture (6,) near the aligned wrist whose Jacobian has that condition number."""
+    q, near, far = BENT.copy(), 1e-3, 1.0
+    for _ in range(60):
+        q[4] = np.sqrt(near * far)
+        near, far = (q[4], far) if six.condition_number(q) > condition else (near, q[4])
+    return q
+
+
+@pytest.mark.parametrize(('condition', 'part'), [(16.9, 1.0), (23.5, 0.5), (29.9, 1 / 130), (31.0, 0.0)])
+def test_motion_towards_a_singularity_slows_down_and_halts_between_the_thresholds(six, condition, part):
+    q = with_condition(six, condition)
+    towards, away = towards_and_away(six, q)
+    assert six.singularity_scale(q, towards) == pytest.approx(part, abs=1e-3)
+    assert six.singularity_scale(q, away) == 1.0
+
+
+def test_a_servoing_tip_halts_before_a_singularity_and_can_leave_it(six):
+    q = with_condition(six, 12.0)
+    towards, _ = towards_and_away(six, q)
+    for _ in range(3000):
+        velocities = six.joint_velocities(q, six.jacobian(q) @ (0.5 * towards))
+        q = q + 0.002 * velocities
+        assert six.condition_number(q) < 30.5
+    assert np.linalg.norm(velocities) < 0.02
+    leaving = six.joint_velocities(q, six.jacobian(q) @ (-0.1 * towards))
+    assert np.linalg.norm(leaving) > 0.05
+
+
+def test_the_singularity_thresholds_must_be_in_order():
+    with pytest.raises(ParameterError, match='should be greater than lower_singularity_threshold'):
+        DifferentialIk(SIX, 'tip', lower_singularity_threshold=30.0, hard_stop_singularity_threshold=17.0)

@@ -1,9 +1,22 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
-from cnn_vs_ros.control import Convergence, MotionHistory, PbvsLaw, Retreat, Servo, ServoStatus, TwistLimiter
+from cnn_vs_ros.control import (
+    Convergence,
+    DemandShaping,
+    JumpGuard,
+    MotionHistory,
+    PbvsLaw,
+    Retreat,
+    Servo,
+    ServoStatus,
+    TwistLimiter,
+    Workspace,
+)
 from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
@@ -256,3 +269,122 @@ def test_retuning_goes_on_from_the_present_state():
         twist = servo.update(later)
     # Image and twist are of one time here, so the history adds nothing: this is the law with the new gain.
     np.testing.assert_allclose(twist, make(gain=0.5).law.twist(START), atol=1e-9)
+
+
+def test_beyond_the_workspace_it_stops_smoothly_until_the_next_start():
+    servo = make(workspace=Workspace([0.2, 0.2, 0.2], 0.2))
+    now = moving(servo)
+    far = se3.from_pose_vector([0.21, 0, 0, 0, 0, 0])
+    assert_smooth_stop(
+        servo, now, ServoStatus.LIMITED, lambda time: servo.add_estimate(RelativePose(far), time, time)
+    )
+    assert 'beyond workspace.x' in servo.reason
+    now += 1.0
+    servo.add_estimate(RelativePose(START), now, now)
+    assert not servo.update(now).any()
+    assert servo.status is ServoStatus.LIMITED
+    servo.start(now)
+    servo.add_estimate(RelativePose(START), now + PERIOD, now + PERIOD)
+    assert servo.update(now + 2 * PERIOD).any()
+
+
+def test_after_the_time_limit_it_stops_smoothly_until_the_next_start():
+    servo = make(time_limit=0.5)
+    now = moving(servo, 0.5)
+    assert_smooth_stop(
+        servo, now, ServoStatus.LIMITED, lambda time: servo.add_estimate(RelativePose(START), time, time)
+    )
+    assert 'time limit of 0.5 s is over' in servo.reason
+
+
+def test_a_jump_stops_smoothly_and_the_way_back_resumes():
+    servo = make(jump_guard=JumpGuard(0.05, 0.35))
+    now = moving(servo)
+    places = itertools.count(1)
+
+    def jump(time: float) -> None:
+        wild = se3.from_pose_vector([0.1 * next(places), 0, 0, 0, 0, 0])
+        servo.add_estimate(RelativePose(wild), time, time)
+
+    assert_smooth_stop(servo, now, ServoStatus.ERROR, jump)
+    assert 'jumped' in servo.reason
+    later = now + 1.5
+    servo.update(later)
+    assert servo.status is ServoStatus.STALE
+    servo.add_estimate(RelativePose(START), later, later)
+    servo.update(later + PERIOD)
+    assert servo.status is ServoStatus.SERVOING
+
+
+def test_low_confidence_is_put_up_with_for_the_time_given():
+    servo = make(minimum_confidence=0.5, low_confidence_time=0.2)
+    now = moving(servo)
+    doubtful = RelativePose(START, confidence=0.4)
+    for later in clock(0.18, now):
+        servo.add_estimate(doubtful, later, later)
+        assert servo.update(later).any()
+        assert servo.status is ServoStatus.SERVOING
+    assert_smooth_stop(servo, later, ServoStatus.LOST, lambda time: servo.add_estimate(doubtful, time, time))
+    assert 'confidence 0.40 is under the minimum of 0.5' in servo.reason
+
+
+def test_no_twist_could_be_computed():
+    servo = make()
+    now = moving(servo)
+    servo.fail('no twist: singular')
+    assert (servo.status, servo.reason) == (ServoStatus.ERROR, 'no twist: singular')
+    assert_smooth_stop(servo, now, ServoStatus.STALE)
+
+
+def test_masked_components_neither_move_nor_keep_it_from_converging():
+    servo = make(shaping=DemandShaping([True, True, True, False, False, False]))
+    poses = drive(servo, START, 8.0)
+    assert servo.status is ServoStatus.CONVERGED
+    np.testing.assert_allclose(poses[-1][:3, :3], START[:3, :3], atol=1e-12)
+    assert np.linalg.norm(poses[-1][:3, 3]) < 5e-5
+
+
+def test_it_has_not_converged_while_it_moves():
+    servo = make(rest_speeds=(0.002, 0.01))
+    now = moving(servo)
+    servo.limiter.max_linear_acceleration = 0.05  # so slow that it still moves when the goal was held long enough
+    for later in clock(0.8, now):
+        servo.add_estimate(RelativePose(np.eye(4)), later, later)
+        servo.update(later)
+    assert servo.convergence.update(RelativePose(np.eye(4)), later)
+    assert np.linalg.norm(servo.limiter.twist[:3]) > 0.002
+    assert servo.status is ServoStatus.SERVOING
+    for time in clock(5.0, later):
+        servo.add_estimate(RelativePose(np.eye(4)), time, time)
+        servo.update(time)
+    assert servo.status is ServoStatus.CONVERGED
+
+
+def overshoot(poses: list[np.ndarray]) -> float:
+    """How far the camera goes beyond the goal along the way from the start, m."""
+    way = -START[:3, 3] / np.linalg.norm(START[:3, 3])
+    return max(float(way @ pose[:3, 3]) for pose in poses)
+
+
+def test_latency_compensation_lessens_the_overshoot_at_100_ms_of_delay():
+    gain = 6.0
+    without = overshoot(drive(make(gain), START, 4.0, delay=0.1))
+    with_history = overshoot(drive(make(gain, history=MotionHistory()), START, 4.0, delay=0.1))
+    assert without > 0.005
+    assert with_history < 0.2 * without
+
+
+def test_every_status_has_a_reason():
+    servo = make()
+    assert servo.reason
+    now = moving(servo)
+    assert servo.reason
+    servo.reject_estimate('the estimator has no reference')
+    servo.update(now + PERIOD)
+    assert servo.reason == 'the estimator has no reference'
+    servo.stop()
+    assert servo.reason == 'stopped by request'
+    servo.start(now)
+    servo.update(now - 100.0)
+    servo.update(now - 99.9)
+    assert servo.reason == 'the clock went backwards'

@@ -4,7 +4,10 @@ import signal
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
+from rcl_interfaces.srv import DescribeParameters, ListParameters
+from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 
@@ -28,6 +31,7 @@ class Ik:
     def __init__(self, graph: Graph, wait: bool = True, **parameters) -> None:
         self.graph = graph
         self.commands = graph.listen(Float64MultiArray, 'forward_velocity_controller/commands')
+        self.diagnostics = graph.listen(DiagnosticArray, '/diagnostics')
         self.states = graph.node.create_publisher(JointState, 'joint_states', 1)
         self.twists = graph.node.create_publisher(TwistStamped, 'twist', 1)
         self.process = graph.start('differential_ik', **parameters)
@@ -148,6 +152,41 @@ def test_zeros_on_a_twist_in_another_frame(ik):
     ik.move()
     ik.expect_zeros(lambda: ik.send(frame='base_link'))
     assert 'twist should be in camera_optical_frame' in ik.process.output
+
+
+def test_diagnostics_say_why_there_is_no_motion(ik):
+    ik.diagnostics.clear()
+    ik.graph.spin_until(
+        lambda: any('twist should be in' in said.status[0].message for said in ik.diagnostics),
+        'diagnostics of the refused twist',
+        lambda: ik.send(frame='base_link'),
+    )
+    values = {item.key: item.value for item in ik.diagnostics[-1].status[0].values}
+    assert float(values['condition_number']) == pytest.approx(IK.condition_number(POSTURE), rel=1e-3)
+    assert float(values['memory_mib']) > 10
+
+
+def test_parameters_are_read_at_the_start_only(ik):
+    names = ik.graph.call(ListParameters, 'differential_ik/list_parameters').result.names
+    request = DescribeParameters.Request(names=[name for name in names if name != 'use_sim_time'])
+    described = ik.graph.call(DescribeParameters, 'differential_ik/describe_parameters', request).descriptors
+    assert [item.name for item in described if not item.read_only] == []
+
+
+def test_zeros_when_twists_cease_while_the_clock_stands_still(tmp_path):
+    graph = Graph(DOMAIN + 2, tmp_path)
+    try:
+        clock = graph.node.create_publisher(ClockMessage, '/clock', 10)
+        ik = Ik(graph, robot_description=URDF, use_sim_time=True)
+        graph.spin_until(clock.get_subscription_count, 'the subscription to /clock')
+        clock.publish(ClockMessage(clock=graph.now()))
+        ik.move()
+        ik.expect_zeros()
+        ik.move()
+        ik.expect_zeros(ik.send_twist)  # without joint states
+        assert ik.process.end() == 0
+    finally:
+        graph.close()
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

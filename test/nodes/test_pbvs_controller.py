@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import signal
 
 import numpy as np
@@ -30,6 +31,8 @@ class Controller:
         self.graph = graph
         self.twists = graph.listen(TwistStamped, 'twist')
         self.statuses = graph.listen(String, 'servo_status', LATCHED)
+        self.reasons = graph.listen(String, 'servo_status_reason', LATCHED)
+        self.diagnostics = graph.listen(DiagnosticArray, '/diagnostics')
         self.poses = graph.node.create_publisher(PoseWithCovarianceStamped, 'relative_pose', 10)
         self.said = graph.node.create_publisher(DiagnosticArray, 'pose_status', 10)
         self.process = graph.start('pbvs_controller', **parameters)
@@ -43,6 +46,10 @@ class Controller:
     @property
     def twist(self) -> np.ndarray:
         return messages.twist_from_message(self.twists[-1].twist)
+
+    @property
+    def reason(self) -> str:
+        return self.reasons[-1].data if self.reasons else ''
 
     def say(self, word: str, stamp, confidence: str = '0.9') -> None:
         message = DiagnosticArray()
@@ -143,6 +150,55 @@ def test_stops_on_a_malformed_status(controller, word, confidence):
     controller.expect_stop('stale', lambda: controller.say(word, controller.graph.now(), confidence))
 
 
+def test_stops_on_estimates_stamped_in_the_future(controller):
+    controller.move()
+
+    def ahead() -> None:
+        stamp = controller.graph.now()
+        stamp.sec += 5
+        controller.say('tracked', stamp)
+        controller.show(POSE, stamp)
+
+    controller.expect_stop('stale', ahead)
+    assert 'should not lie in the future' in controller.process.output
+
+
+def test_stops_with_an_error_while_estimates_jump(controller):
+    controller.move()
+    places = itertools.count(1)
+    controller.expect_stop(
+        'error', lambda: controller.estimate(se3.from_pose_vector([0.1 * (next(places) % 7), 0, 0, 0, 0, 0]))
+    )
+    assert 'jumped' in controller.reason
+    controller.graph.spin_until(
+        lambda: controller.status == 'servoing' and controller.twist.any(), 'servoing', controller.estimate
+    )
+
+
+def test_beyond_the_workspace_only_a_start_leads_on(controller):
+    controller.move()
+    controller.call('start', controller.estimate)  # no jump, but another place
+    far = se3.from_pose_vector([1.1, 0, 0, 0, 0, 0])
+    controller.expect_stop('limited', lambda: controller.estimate(far))
+    assert 'beyond workspace.x' in controller.reason
+    controller.expect_stop('limited', controller.estimate)
+    controller.move()
+
+
+def test_diagnostics_say_the_status_the_reason_and_the_usage(controller):
+    controller.diagnostics.clear()
+    controller.graph.spin_until(
+        lambda: any(said.status[0].message == 'stale: ' + controller.reason for said in controller.diagnostics),
+        'diagnostics of the status stale',
+    )
+    status = controller.diagnostics[-1].status[0]
+    assert status.level == DiagnosticStatus.WARN
+    values = {item.key: item.value for item in status.values}
+    assert values['status'] == 'stale'
+    assert float(values['memory_mib']) > 10
+    assert float(values['cpu_percent']) >= 0
+
+
 def test_resumes_when_the_target_is_found_again(controller):
     controller.move()
     controller.expect_stop('lost', lambda: controller.say('lost', controller.graph.now(), '0'))
@@ -220,8 +276,13 @@ def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path, number):
     try:
         controller = Controller(graph)
         controller.move()
+        count = len(controller.twists)
         assert controller.process.end(number) == 0
         graph.spin_until(lambda: not controller.twist.any(), 'zeros')
+        twists = [messages.twist_from_message(message.twist) for message in controller.twists[count:]]
+        speeds = np.linalg.norm(np.array(twists)[:, :3], axis=1)
+        # The limits reckon with two periods, 0.04 s, at most: a stop from over 0.05 m/s takes steps.
+        assert np.abs(np.diff(speeds)).max() <= 0.04 * 1.0 * (1 + 1e-6)
         assert 'Traceback' not in controller.process.output
     finally:
         graph.close()

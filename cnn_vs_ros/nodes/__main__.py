@@ -1,0 +1,35 @@
+"""The executables of the nodes: ``python -m cnn_vs_ros.nodes pose_estimator --ros-args ...``.
+
+Importing a node takes its time. A SIGINT or SIGTERM meanwhile ends the process as one that comes later does,
+instead of with a traceback: so this comes before any import of the node.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+
+for _number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(_number, lambda *_: os._exit(0))  # nothing has been started that would have to be ended
+
+
+def run(name: str) -> int:
+    """Run a node by name until its end, with the arguments of this process, and return the exit status."""
+    return int(import_module(f'cnn_vs_ros.nodes.{name}').main())
+
+
+def __getattr__(name: str) -> Callable[[], int]:
+    # The installed scripts import the function of the node's name.
+    if name.startswith('_'):
+        raise AttributeError(name)
+    return partial(run, name)
+
+
+if __name__ == '__main__':
+    if len(sys.argv) < 2 or sys.argv[1].startswith('-'):
+        sys.exit('usage: python -m cnn_vs_ros.nodes NODE [--ros-args ...], NODE as in docs/nodes.md')
+    sys.exit(run(sys.argv.pop(1)))

@@ -1,0 +1,42 @@
+"""The command ``python -m cnn_vs_ros soak``: its arguments. What it does is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+_DESCRIPTION = """
+Servo the simulated arm in real time for some minutes while faults are injected at random: nodes killed and frozen,
+images lost, late and damaged, the clock set, files deleted and truncated, parameters and services abused. Speeds,
+time to rest and memory are watched all the while.
+"""
+_EPILOG = """
+Results are in OUTPUT: soak.md, soak.json and the nodes' logs; the last line printed is the summary.
+Exit status: 0 if every limit held and the last run converged, 1 if not, 2 if it could not be run.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.add_argument('--minutes', type=_positive, default=30.0, metavar='M', help='duration (default: 30)')
+    parser.add_argument('--seed', type=int, help='of the faults and starts (default: a new one, which is printed)')
+    parser.add_argument('--faults', metavar='NAME,...', help='only these, in this order (default: all, at random)')
+    parser.add_argument('--output', type=Path, default=Path('runs/soak'), metavar='DIR', help='default: runs/soak')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the soak and return its exit status."""
+    from cnn_vs_ros.soak.campaign import run_soak  # ROS is needed from here on
+
+    seed = random.SystemRandom().randrange(2**31) if arguments.seed is None else arguments.seed
+    names = arguments.faults.split(',') if arguments.faults else []
+    return run_soak(60.0 * arguments.minutes, seed, names, arguments.output)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'should be a positive number but is {text}')
+    return value

@@ -1,0 +1,197 @@
+"""The faults of the soak: what each does to the graph, and what must come of it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from std_srvs.srv import Trigger
+
+from cnn_vs_ros.resources import resource_path
+from cnn_vs_ros.soak.graph import NODES, RELAY, SoakGraph
+from cnn_vs_ros.soak.parameter_fuzz import fuzz_parameters
+from cnn_vs_ros.soak.watch import Watch, wait_for
+
+HOLD = 2.0
+"""Seconds that a fault lasts."""
+
+_VALUES_A_TRY = 2000
+_FUZZED = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik')
+
+
+@dataclass
+class Scene:
+    """What a fault can act on."""
+
+    graph: SoakGraph
+    watch: Watch
+    random: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`act` injects the fault, lasts as long as it lasts, and returns what went wrong, if anything did.
+
+    `rests`: the arm must come to rest while the fault lasts, and stay so; `mute`: differential_ik cannot send
+    zeros meanwhile, so that it is for its neighbour to stop the arm. `restarts`: a process ends. `by_itself`:
+    servoing goes on afterwards without a call of ~/start. `new_reference`: another has to be captured first.
+    """
+
+    act: Callable[[Scene], str]
+    rests: bool = False
+    mute: bool = False
+    restarts: bool = False
+    by_itself: bool = True
+    new_reference: bool = False
+
+
+def _kill(name: str, number: signal.Signals, scene: Scene) -> str:
+    process = scene.graph.processes[name]
+    scene.graph.signal(name, number)
+    time.sleep(HOLD)
+    if process.poll() is None:
+        wait_for(lambda: process.poll() is not None, 10.0)
+    expected = -signal.SIGKILL if number == signal.SIGKILL else 0
+    return '' if process.poll() == expected else f'{name} ended with {process.poll()}, not {expected}'
+
+
+def _freeze(name: str, scene: Scene) -> str:
+    scene.graph.signal(name, signal.SIGSTOP)
+    time.sleep(HOLD)
+    return ''
+
+
+def _images(kind: str, scene: Scene) -> str:
+    scene.watch.fault(kind)
+    time.sleep(HOLD)
+    return ''
+
+
+def _clock(jump: float, scene: Scene) -> str:
+    scene.watch.fault('', jump)
+    time.sleep(HOLD)
+    return ''
+
+
+def _repeat(action: Callable[[Watch, int], None], scene: Scene) -> str:
+    end, count = time.monotonic() + HOLD, 0
+    while time.monotonic() < end:
+        action(scene.watch, count)
+        count += 1
+        time.sleep(0.01)
+    return ''
+
+
+def _reference_deleted(scene: Scene) -> str:
+    shutil.rmtree(scene.graph.reference, ignore_errors=True)
+    refusal = scene.watch.trigger('pose_estimator/load_reference')
+    time.sleep(HOLD)
+    return '' if refusal and 'should hold' in refusal else f'load_reference said {refusal!r}'
+
+
+def _full_disk(scene: Scene) -> str:
+    scene.graph.limit_file_size('pose_estimator', 100_000)
+    refusal = scene.watch.trigger('pose_estimator/capture_reference')
+    scene.graph.limit_file_size('pose_estimator', None)
+    if not (refusal and refusal.startswith('no reference captured')):
+        return f'capture_reference said {refusal!r}'
+    left = [path.name for path in scene.graph.reference.parent.iterdir()]
+    return '' if left == [scene.graph.reference.name] else f'capture_reference left {left}'
+
+
+def _truncated_weights(scene: Scene) -> str:
+    weights = resource_path('weights/scene_agnostic.onnx').read_bytes()
+    size = int(scene.random.integers(len(weights)))
+    path = scene.graph.folder / 'truncated.onnx'
+    path.write_bytes(weights[:size])
+    status = scene.graph.run_estimator(
+        {'model': str(path), 'reference_folder': str(scene.graph.folder / 'none')}, 'truncated'
+    )
+    return '' if status == 1 else f'weights of {size} bytes: exit status {status} instead of 1'
+
+
+def _random_parameters(scene: Scene) -> str:
+    each = _VALUES_A_TRY // len(_FUZZED)
+    problems = (fuzz_parameters(scene.watch, node, scene.random, each) for node in _FUZZED)
+    return '; '.join(filter(None, problems))
+
+
+def _many_clients(scene: Scene) -> str:
+    names = [
+        'pbvs_controller/start', 'pbvs_controller/stop', 'pose_estimator/capture_reference',
+        'pose_estimator/load_reference',
+    ]  # fmt: skip
+    chosen = [str(name) for name in scene.random.choice(names, size=12)]
+    answers: list[object] = []
+
+    def call(name: str) -> None:
+        client = scene.watch.node.create_client(Trigger, name)
+        if wait_for(client.service_is_ready, 5.0):
+            future = client.call_async(Trigger.Request())
+            wait_for(future.done, 40.0)
+            if future.done():
+                answers.append(future.result())
+
+    threads = [threading.Thread(target=call, args=(name,)) for name in chosen]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return '' if len(answers) == len(chosen) else f'{len(answers)} of {len(chosen)} calls were answered'
+
+
+def _killed(name: str, number: signal.Signals) -> Fault:
+    # The simulated arm goes with its simulator: there is no motion left to watch.
+    return Fault(
+        partial(_kill, name, number),
+        rests=name != 'simulator',
+        mute=name in ('simulator', 'differential_ik') and number == signal.SIGKILL,
+        restarts=True,
+        by_itself=name not in ('simulator', 'pbvs_controller'),
+    )
+
+
+def _frozen(name: str) -> Fault:
+    mute = name in ('simulator', 'differential_ik')
+    return Fault(partial(_freeze, name), rests=name != 'simulator', mute=mute, by_itself=name != 'simulator')
+
+
+FAULTS: dict[str, Fault] = {
+    **{f'kill -9 {name}': _killed(name, signal.SIGKILL) for name in NODES},
+    **{f'freeze {name}': _frozen(name) for name in NODES},
+    'SIGINT pbvs_controller': _killed('pbvs_controller', signal.SIGINT),
+    'SIGTERM differential_ik': _killed('differential_ik', signal.SIGTERM),
+    'images stop': Fault(partial(_images, 'silent'), rests=True),
+    'images 0.5 s late': Fault(partial(_images, 'late'), rests=True),
+    'half of the images lost': Fault(partial(_images, 'drop')),
+    'images duplicated': Fault(partial(_images, 'duplicate')),
+    'images reordered': Fault(partial(_images, 'reorder')),
+    'wrong encoding': Fault(partial(_images, 'encoding'), rests=True),
+    'wrong size': Fault(partial(_images, 'size'), rests=True),
+    'wrong step': Fault(partial(_images, 'step'), rests=True),
+    'empty image': Fault(partial(_images, 'empty'), rests=True),
+    'zero K': Fault(partial(_images, 'zero_k'), rests=True),
+    'another calibration': Fault(partial(_images, 'calibration'), rests=True),
+    'camera at another resolution': Fault(partial(_images, 'resolution'), rests=True),
+    'poses of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_pose())),
+    'twists of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_twist())),
+    'broken joint_states': Fault(partial(_repeat, Watch.send_broken_joint_state)),
+    'broken commands': Fault(partial(_repeat, Watch.send_broken_command)),
+    'clock 5 s forward': Fault(partial(_clock, 5.0)),
+    'clock 5 s back': Fault(partial(_clock, -5.0)),
+    'clock stands still': Fault(partial(_images, 'no_clock'), rests=True),
+    'reference deleted': Fault(_reference_deleted, by_itself=False, new_reference=True),
+    'full disk on capture': Fault(_full_disk),
+    'truncated weights': Fault(_truncated_weights),
+    f'{_VALUES_A_TRY} random parameter values': Fault(_random_parameters, by_itself=False),
+    'twelve clients at once': Fault(_many_clients, by_itself=False, new_reference=True),
+}
+"""All faults by name."""
+
+__all__ = ['FAULTS', 'HOLD', 'RELAY', 'Fault', 'Scene']

@@ -1,0 +1,176 @@
+"""What the soak sees of the graph: the speeds, the status, and the way to speak to the nodes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
+
+MOVING = 0.01
+"""Joint speed, rad/s, above which the arm is not at rest."""
+
+_REPEAT_AFTER = 4.0
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Watch:
+    """An observer node, spun in a thread of its own. Times are time.monotonic()."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node('soak', context=self.context)
+        self.status, self.reason = '', ''
+        self.last_motion, self.speed = 0.0, 0.0
+        self.twist, self.command = np.zeros(6), np.zeros(6)
+        self.reset_extremes()
+        self._stamp: Any = None
+        self._clients: dict[tuple[type, str], Any] = {}
+        create = self.node.create_subscription
+        create(TwistStamped, 'twist', self._on_twist, 100)
+        create(Float64MultiArray, 'forward_velocity_controller/commands', self._on_command, 100)
+        create(JointState, 'joint_states', self._on_state, 100)
+        create(String, 'servo_status', self._on_status, _LATCHED)
+        create(String, 'servo_status_reason', self._on_reason, _LATCHED)
+        create(DiagnosticArray, 'pose_status', self._on_pose_status, 10)
+        self._fault = self.node.create_publisher(String, 'fault_relay/fault', 10)
+        self._poses = self.node.create_publisher(PoseWithCovarianceStamped, 'relative_pose', 10)
+        self._said = self.node.create_publisher(DiagnosticArray, 'pose_status', 10)
+        self._twists = self.node.create_publisher(TwistStamped, 'twist', 10)
+        self._states = self.node.create_publisher(JointState, 'joint_states', 10)
+        self._commands = self.node.create_publisher(Float64MultiArray, 'forward_velocity_controller/commands', 10)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, name='watch', daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and leave the graph."""
+        rclpy.shutdown(context=self.context)
+        self._thread.join(5.0)
+
+    def reset_extremes(self) -> None:
+        """Begin anew to look for the largest speeds, and for velocities that are not finite and not sent here."""
+        self.joint_speed = self.commanded_speed = self.linear_speed = self.angular_speed = 0.0
+        self.not_finite = 0
+        self._sends_not_finite = False
+
+    def fault(self, kind: str, clock_jump: float = 0.0) -> None:
+        """Set the fault of the relay; an empty kind is none."""
+        self._fault.publish(String(data=json.dumps({'kind': kind, 'clock_jump': clock_jump})))
+
+    def send_nan_pose(self) -> None:
+        """Send an estimate that is not finite, with the status that belongs to it."""
+        pose, said = PoseWithCovarianceStamped(), DiagnosticArray()
+        pose.header.stamp = said.header.stamp = self._stamp or self.node.get_clock().now().to_msg()
+        pose.pose.pose.position.x = float('nan')
+        said.status = [DiagnosticStatus(message='tracked', values=[KeyValue(key='confidence', value='1.0')])]
+        self._said.publish(said)
+        self._poses.publish(pose)
+
+    def send_nan_twist(self) -> None:
+        """Send a twist that is not finite."""
+        self._sends_not_finite = True
+        message = TwistStamped()
+        message.header.frame_id = 'camera_optical_frame'
+        message.twist.angular.z = float('nan')
+        self._twists.publish(message)
+
+    def send_broken_joint_state(self, kind: int) -> None:
+        """Send joint states without joints, with unknown ones, or not finite."""
+        names = ([], ['nobody'], ['shoulder_pan_joint'])[kind % 3]
+        self._states.publish(JointState(name=names, position=[float('nan')] * len(names)))
+
+    def send_broken_command(self, kind: int) -> None:
+        """Send joint velocities of the wrong length, or not finite."""
+        self._sends_not_finite = True
+        self._commands.publish(Float64MultiArray(data=([0.0, 1.0], [float('inf')] * 6)[kind % 2]))
+
+    def call(self, service_type: Any, name: str, request: Any = None, timeout: float = 15.0) -> Any:
+        """Response of a service, or None when it does not come within `timeout` seconds.
+
+        A request that reaches a restarted server before that knows this client goes unanswered: so it is repeated.
+        """
+        key = (service_type, name)
+        if key not in self._clients:
+            self._clients[key] = self.node.create_client(service_type, name)
+        client, deadline = self._clients[key], time.monotonic() + timeout
+        if not wait_for(client.service_is_ready, timeout):
+            return None
+        while time.monotonic() < deadline:
+            future = client.call_async(request or service_type.Request())
+            if wait_for(future.done, min(_REPEAT_AFTER, deadline - time.monotonic())):
+                return future.result()
+            client.remove_pending_request(future)
+        return None
+
+    def trigger(self, name: str, timeout: float = 15.0) -> str | None:
+        """Call a Trigger service: None when it succeeds, else why it did not."""
+        response = self.call(Trigger, name, timeout=timeout)
+        if response is None:
+            return f'{name} did not answer'
+        return None if response.success else str(response.message)
+
+    def _spin(self) -> None:
+        try:
+            while self.context.ok():
+                self._executor.spin_once(timeout_sec=0.1)
+        except ExternalShutdownException:
+            return
+
+    def _on_twist(self, message: TwistStamped) -> None:
+        v, w = message.twist.linear, message.twist.angular
+        twist = np.array([v.x, v.y, v.z, w.x, w.y, w.z])
+        if not np.isfinite(twist).all():
+            self.not_finite += not self._sends_not_finite
+            return
+        self.linear_speed = max(self.linear_speed, float(np.linalg.norm(twist[:3])))
+        self.angular_speed = max(self.angular_speed, float(np.linalg.norm(twist[3:])))
+        self.twist = twist
+
+    def _on_command(self, message: Float64MultiArray) -> None:
+        command = np.array(message.data)
+        if len(command) != 6 or not np.isfinite(command).all():
+            self.not_finite += not self._sends_not_finite
+            return
+        self.command = command
+        self.commanded_speed = max(self.commanded_speed, float(np.abs(command).max()))
+
+    def _on_state(self, message: JointState) -> None:
+        if len(message.velocity) == 0:  # one of ours
+            return
+        self.speed = float(np.abs(message.velocity).max())
+        self.joint_speed = max(self.joint_speed, self.speed)
+        if self.speed > MOVING:
+            self.last_motion = time.monotonic()
+
+    def _on_status(self, message: String) -> None:
+        self.status = message.data
+
+    def _on_reason(self, message: String) -> None:
+        self.reason = message.data
+
+    def _on_pose_status(self, message: DiagnosticArray) -> None:
+        self._stamp = message.header.stamp
+
+
+def wait_for(condition: Callable[[], object], seconds: float, period: float = 0.01) -> bool:
+    """Wait until `condition` holds, at most `seconds`; say whether it does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(period)
+    return True

@@ -1,0 +1,55 @@
+"""Fault injection over DDS, by the command that also runs for half an hour."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnn_vs_ros.demo.command import main
+from cnn_vs_ros.soak.faults import FAULTS, HOLD
+
+ROOT = Path(__file__).resolve().parents[2]
+CHOSEN = ('kill -9 differential_ik', 'wrong step', 'full disk on capture')
+
+
+def test_after_each_fault_the_arm_rests_and_servoes_again(tmp_path):
+    arguments = ['--minutes', '3', '--seed', '1', '--faults', ','.join(CHOSEN), '--output', str(tmp_path)]
+    ended = subprocess.run(
+        [sys.executable, '-m', 'cnn_vs_ros', 'soak', *arguments],
+        cwd=ROOT,
+        env=os.environ | {'ROS_DOMAIN_ID': '97'},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    content = json.loads((tmp_path / 'latest' / 'soak.json').read_text())
+    # How many seconds it took is for the long run to judge, which has the computer to itself.
+    assert [text for text in content['violations'] if 'rest after' not in text] == [], ended.stdout
+    assert ended.returncode == bool(content['violations'])
+    assert '3 faults of 3 kinds' in ended.stdout.splitlines()[-1]
+    assert ended.stderr == ''
+    assert sorted(content['faults']) == sorted([*CHOSEN, 'none'])
+    for name, result in content['faults'].items():
+        assert result['joint_velocity'] > 0.05, f'nothing moved before {name}'
+    for name in CHOSEN[:2]:
+        assert content['faults'][name]['time_to_rest'] < 0.95 * HOLD, f'the arm did not rest: {name}'
+    assert content['last_converged']
+
+
+def test_an_unknown_fault_is_refused_with_those_there_are(capsys):
+    assert main(['soak', '--faults', 'earthquake']) == 2
+    said = capsys.readouterr().err
+    assert 'but are earthquake' in said
+    assert all(name in said for name in FAULTS)
+
+
+@pytest.mark.parametrize('minutes', ['0', '-1', 'inf', 'nan'])
+def test_the_duration_must_be_positive(minutes, capsys):
+    with pytest.raises(SystemExit):
+        main(['soak', '--minutes', minutes])
+    assert 'should be a positive number' in capsys.readouterr().err
