@@ -59,6 +59,7 @@ def gazebo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             controller=value('controller'),
             description_arguments=value('description_arguments'),
             use_sim_time='true',
+            namespace='',
         ),
         Node(
             package='ros_gz_sim',

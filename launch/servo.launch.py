@@ -160,13 +160,18 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         nodes += [required('visualization', **clock), *rviz_nodes(simulated, clock)]
     if robot in ('gazebo', 'mock'):
         nodes.append(arm_with_controllers(robot, value))
+        if robot == 'gazebo' and value('namespace'):
+            raise RuntimeError('namespace should be empty with robot:=gazebo, whose controllers have none')
     environment = dds_profile() if simulated or robot == 'gazebo' else []
     return [*environment, GroupAction([PushRosNamespace(value('namespace')), *nodes])]
 
 
 def arm_with_controllers(robot: str, value: Callable[[str], str]) -> IncludeLaunchDescription:
     """Return the launch of the arm on mock hardware or in Gazebo, with the controller that is sent commands."""
+    # An included launch inherits what it is not given; the namespace is pushed already.
     arguments = {
+        'namespace': '',
+        'use_sim_time': str(robot == 'gazebo').lower(),
         'controller': CONTROLLERS[value('arm_interface')],
         'description_arguments': value('description_arguments'),
     }
