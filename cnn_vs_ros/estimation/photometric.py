@@ -13,19 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.estimation.local_light import LightModel, LocalLight
+from cnn_vs_ros.estimation.local_light import LocalLight
+from cnn_vs_ros.estimation.photometric_samples import Samples, project, sample
 from cnn_vs_ros.estimation.pyramid import ImagePyramid, PyramidLevel
 from cnn_vs_ros.estimation.robust_weights import Visibility, tukey_weights, visibility
-from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
 # Sets of samples, (level, about how many), coarse to fine; the last sets the pose's noise.
 _SAMPLES = ((0, 4800), (1, 4800), (2, 4800), (2, 14400))
-_MARGIN = 2  # pixels near the border have no full gradient
 _SATURATED = 250.0  # grey levels; where the sensor is saturated nothing is seen
 _MAX_STEP = (0.12, 0.12)  # translation as a share of the depth, rotation in radians
-_MIN_VISIBLE = 0.06
 _JUDGED_EVERY = 2  # iterations after which the occluded cells are judged anew
 _SETTLED = 4e-3  # pixels; a smaller step ends the stage
 _AS_GOOD_AS_THERE = 0.03  # pixels; after a smaller last step the residuals need not be computed anew
@@ -72,38 +71,6 @@ class Alignment:
         return self.residual_scale**2 * np.linalg.inv(regular)
 
 
-class _Samples:
-    """The reference's samples at one `level`: plane points (3, N), grey levels (N,) and their gradients (N,)."""
-
-    def __init__(self, level: PyramidLevel, index: int, grid: PinholeCamera, depth: float, count: int) -> None:
-        self.level = index
-        camera = level.camera
-        channels = level.channels
-        rows, columns = _strongest_per_block(channels, count)
-        self.count = len(rows)
-        self.value = channels[rows, columns, 0]
-        # Gradients with respect to normalised image coordinates.
-        self.gradient_x = channels[rows, columns, 1] * np.float32(camera.fx)
-        self.gradient_y = channels[rows, columns, 2] * np.float32(camera.fy)
-        pixels = np.stack([columns, rows], axis=-1)
-        self.points = np.ascontiguousarray((camera.rays(pixels) * depth).T, dtype=np.float32)
-        self.light = LightModel(level, grid, depth, rows, columns)
-
-
-def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    height, width = channels.shape[:2]
-    inner_height, inner_width = height - 2 * _MARGIN, width - 2 * _MARGIN
-    block = max(1, round(np.sqrt(inner_height * inner_width / count)))
-    blocks_high, blocks_wide = inner_height // block, inner_width // block
-    strength = channels[..., 1] ** 2 + channels[..., 2] ** 2
-    strength = strength[_MARGIN : _MARGIN + blocks_high * block, _MARGIN : _MARGIN + blocks_wide * block]
-    blocks = strength.reshape(blocks_high, block, blocks_wide, block).transpose(0, 2, 1, 3)
-    best = blocks.reshape(blocks_high, blocks_wide, block * block).argmax(axis=2)
-    rows = np.arange(blocks_high)[:, None] * block + best // block + _MARGIN
-    columns = np.arange(blocks_wide)[None, :] * block + best % block + _MARGIN
-    return rows.ravel(), columns.ravel()
-
-
 class PhotometricAlignment:
     """Aligns images with one reference whose scene is the fronto-parallel plane at `depth` metres."""
 
@@ -111,7 +78,7 @@ class PhotometricAlignment:
         self.depth = depth
         coarsest = reference.levels[0].camera
         grid = coarsest.resized(max(1, coarsest.width // 2), max(1, coarsest.height // 2))
-        self._samples = [_Samples(reference.levels[level], level, grid, depth, count) for level, count in _SAMPLES]
+        self._samples = [Samples(reference.levels[level], level, grid, depth, count) for level, count in _SAMPLES]
 
     def align(
         self, image: ImagePyramid, start: Array, stages: Sequence[Stage] = ACQUIRE_STAGES
@@ -193,7 +160,7 @@ def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _linearise(
-    samples: _Samples,
+    samples: Samples,
     level: PyramidLevel,
     light: LocalLight,
     pose: Array,
@@ -207,52 +174,22 @@ def _linearise(
     The gradient is the mean of the current image's and the reference's (efficient second-order
     minimisation), which widens the basin of convergence. Where the scene is `seen` is judged anew unless given.
     """
-    camera = level.camera
-    rotation = pose[:3, :3].astype(np.float32)
-    points = rotation @ samples.points + pose[:3, 3].astype(np.float32)[:, None]
-    in_front = points[2] > 1e-3
-    inverse_depth = 1.0 / np.maximum(points[2], 1e-3)
-    x, y = points[0] * inverse_depth, points[1] * inverse_depth
-    column, row = (
-        x * np.float32(camera.fx) + np.float32(camera.cx),
-        y * np.float32(camera.fy) + np.float32(camera.cy),
-    )
-    visible = in_front & (column >= 1) & (row >= 1) & (column <= camera.width - 2) & (row <= camera.height - 2)
-    index = np.flatnonzero(visible)
-    if len(index) < _MIN_VISIBLE * samples.count:
+    projected = project(samples, level.camera, pose)
+    if projected is None:
         return None
-    x, y, inverse_depth = x[index], y[index], inverse_depth[index]
-    sampled = _sample(level.channels, column[index], row[index])
+    index = projected.index
+    sampled = sample(level.channels, projected.column, projected.row)
     current_gain, desired_gain = light.current_gain[index], light.desired_gain[index]
     current = (sampled[:, 0] - light.current_mean[index]) * current_gain
     desired = (samples.value[index] - light.desired_mean[index]) * desired_gain
     residual = current - desired
 
-    # The reference's gradient carried into the current image by the inverse of the warp's derivative.
-    scale = np.float32(depth) * inverse_depth
-    a11, a12 = (rotation[0, 0] - x * rotation[2, 0]) * scale, (rotation[0, 1] - x * rotation[2, 1]) * scale
-    a21, a22 = (rotation[1, 0] - y * rotation[2, 0]) * scale, (rotation[1, 1] - y * rotation[2, 1]) * scale
-    determinant = a11 * a22 - a12 * a21
-    inverse_determinant = 1.0 / np.where(np.abs(determinant) < 1e-3, np.float32(1e-3), determinant)
-    desired_x, desired_y = samples.gradient_x[index] * desired_gain, samples.gradient_y[index] * desired_gain
-    current_x, current_y = sampled[:, 1] * current_gain, sampled[:, 2] * current_gain
-    gradient_x = 0.5 * (
-        current_x * np.float32(camera.fx) + (desired_x * a22 - desired_y * a21) * inverse_determinant
+    current_x = sampled[:, 1] * current_gain * np.float32(level.camera.fx)
+    current_y = sampled[:, 2] * current_gain * np.float32(level.camera.fy)
+    desired_x, desired_y = projected.carried(
+        samples.gradient_x[index] * desired_gain, samples.gradient_y[index] * desired_gain, depth
     )
-    gradient_y = 0.5 * (
-        current_y * np.float32(camera.fy) + (desired_y * a11 - desired_x * a12) * inverse_determinant
-    )
-    radial = gradient_x * x + gradient_y * y
-    jacobian = np.stack(
-        [
-            gradient_x * inverse_depth,
-            gradient_y * inverse_depth,
-            -radial * inverse_depth,
-            -gradient_y - radial * y,
-            gradient_x + radial * x,
-            gradient_y * x - gradient_x * y,
-        ]
-    )
+    jacobian = projected.interaction(0.5 * (current_x + desired_x), 0.5 * (current_y + desired_y))
     weights, deviation = tukey_weights(residual, tight=tight)
     cells = samples.light.cell[index]
     if seen is None:
@@ -271,22 +208,3 @@ def _linearise(
         current=current,
         desired=desired,
     )
-
-
-def _sample(channels: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Bilinear samples (N, C) of an image (H, W, C) at inner pixel positions (N,).
-
-    OpenCV's remap rounds positions to 1/32 pixel, which is 0.1 mm of a camera at 25 cm where translation and
-    rotation look alike.
-    """
-    width = channels.shape[1]
-    left, top = column.astype(np.int32), row.astype(np.int32)
-    right_share, lower_share = (column - left)[:, None], (row - top)[:, None]
-    flat = channels.reshape(-1, channels.shape[2])
-    corner = top * width + left
-    upper = flat.take(corner, axis=0)
-    upper += right_share * (flat.take(corner + 1, axis=0) - upper)
-    lower = flat.take(corner + width, axis=0)
-    lower += right_share * (flat.take(corner + width + 1, axis=0) - lower)
-    upper += lower_share * (lower - upper)
-    return upper

@@ -1,0 +1,123 @@
+"""The samples of the reference that the photometric alignment compares, and where an image shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.estimation.local_light import LightModel
+from cnn_vs_ros.estimation.pyramid import PyramidLevel
+from cnn_vs_ros.geometry import PinholeCamera
+
+Array = NDArray[np.float64]
+
+_MARGIN = 2  # pixels near the border have no full gradient
+_MIN_VISIBLE = 0.06
+
+
+class Samples:
+    """The reference's samples at one `level`: plane points (3, N), grey levels (N,) and their gradients (N,)."""
+
+    def __init__(self, level: PyramidLevel, index: int, grid: PinholeCamera, depth: float, count: int) -> None:
+        self.level = index
+        camera = level.camera
+        channels = level.channels
+        rows, columns = _strongest_per_block(channels, count)
+        self.count = len(rows)
+        self.value = channels[rows, columns, 0]
+        # Gradients with respect to normalised image coordinates.
+        self.gradient_x = channels[rows, columns, 1] * np.float32(camera.fx)
+        self.gradient_y = channels[rows, columns, 2] * np.float32(camera.fy)
+        pixels = np.stack([columns, rows], axis=-1)
+        self.points = np.ascontiguousarray((camera.rays(pixels) * depth).T, dtype=np.float32)
+        self.light = LightModel(level, grid, depth, rows, columns)
+
+
+def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    height, width = channels.shape[:2]
+    inner_height, inner_width = height - 2 * _MARGIN, width - 2 * _MARGIN
+    block = max(1, round(np.sqrt(inner_height * inner_width / count)))
+    blocks_high, blocks_wide = inner_height // block, inner_width // block
+    strength = channels[..., 1] ** 2 + channels[..., 2] ** 2
+    strength = strength[_MARGIN : _MARGIN + blocks_high * block, _MARGIN : _MARGIN + blocks_wide * block]
+    blocks = strength.reshape(blocks_high, block, blocks_wide, block).transpose(0, 2, 1, 3)
+    best = blocks.reshape(blocks_high, blocks_wide, block * block).argmax(axis=2)
+    rows = np.arange(blocks_high)[:, None] * block + best // block + _MARGIN
+    columns = np.arange(blocks_wide)[None, :] * block + best % block + _MARGIN
+    return rows.ravel(), columns.ravel()
+
+
+@dataclass
+class ProjectedSamples:
+    """The M samples that an image shows: which (`index`), where in pixels and in normalised coordinates."""
+
+    index: np.ndarray
+    column: np.ndarray
+    row: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    inverse_depth: np.ndarray
+    rotation: np.ndarray
+
+    def carried(
+        self, gradient_x: np.ndarray, gradient_y: np.ndarray, depth: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Carry the reference's gradient into the current image, by the inverse of the warp's derivative."""
+        x, y, rotation = self.x, self.y, self.rotation
+        scale = np.float32(depth) * self.inverse_depth
+        a11, a12 = (rotation[0, 0] - x * rotation[2, 0]) * scale, (rotation[0, 1] - x * rotation[2, 1]) * scale
+        a21, a22 = (rotation[1, 0] - y * rotation[2, 0]) * scale, (rotation[1, 1] - y * rotation[2, 1]) * scale
+        determinant = a11 * a22 - a12 * a21
+        inverse = 1.0 / np.where(np.abs(determinant) < 1e-3, np.float32(1e-3), determinant)
+        return (gradient_x * a22 - gradient_y * a21) * inverse, (gradient_y * a11 - gradient_x * a12) * inverse
+
+    def interaction(self, gradient_x: np.ndarray, gradient_y: np.ndarray) -> np.ndarray:
+        """Derivative (6, M) of the grey levels by the motion: the image gradient times the interaction matrix."""
+        x, y, inverse_depth = self.x, self.y, self.inverse_depth
+        radial = gradient_x * x + gradient_y * y
+        return np.stack(
+            [
+                gradient_x * inverse_depth,
+                gradient_y * inverse_depth,
+                -radial * inverse_depth,
+                -gradient_y - radial * y,
+                gradient_x + radial * x,
+                gradient_y * x - gradient_x * y,
+            ]
+        )
+
+
+def project(samples: Samples, camera: PinholeCamera, pose: Array) -> ProjectedSamples | None:
+    """Project the samples for ``current_T_desired`` (4, 4); None when too few of them are in the image."""
+    rotation = pose[:3, :3].astype(np.float32)
+    points = rotation @ samples.points + pose[:3, 3].astype(np.float32)[:, None]
+    inverse_depth = 1.0 / np.maximum(points[2], 1e-3)
+    x, y = points[0] * inverse_depth, points[1] * inverse_depth
+    column = x * np.float32(camera.fx) + np.float32(camera.cx)
+    row = y * np.float32(camera.fy) + np.float32(camera.cy)
+    inside = (column >= 1) & (row >= 1) & (column <= camera.width - 2) & (row <= camera.height - 2)
+    index = np.flatnonzero(inside & (points[2] > 1e-3))
+    if len(index) < _MIN_VISIBLE * samples.count:
+        return None
+    return ProjectedSamples(index, column[index], row[index], x[index], y[index], inverse_depth[index], rotation)
+
+
+def sample(channels: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Bilinear samples (N, C) of an image (H, W, C) at inner pixel positions (N,).
+
+    OpenCV's remap rounds positions to 1/32 pixel, which is 0.1 mm of a camera at 25 cm where translation and
+    rotation look alike.
+    """
+    width = channels.shape[1]
+    left, top = column.astype(np.int32), row.astype(np.int32)
+    right_share, lower_share = (column - left)[:, None], (row - top)[:, None]
+    flat = channels.reshape(-1, channels.shape[2])
+    corner = top * width + left
+    upper = flat.take(corner, axis=0)
+    upper += right_share * (flat.take(corner + 1, axis=0) - upper)
+    lower = flat.take(corner + width, axis=0)
+    lower += right_share * (flat.take(corner + width + 1, axis=0) - lower)
+    upper += lower_share * (lower - upper)
+    return upper
