@@ -17,6 +17,7 @@ EXECUTABLES = [
     'record',
     'move_arm',
     'visualization',
+    'view',
 ]
 
 

@@ -37,7 +37,7 @@ DEPENDENCIES = {
 """rosdep keys of the imports whose key is not their name."""
 
 
-OPTIONAL = {'rosbags': 'bag'}
+OPTIONAL = {'rosbags': 'bag', 'viser': 'view'}
 """Imports that rosdep has no key for, with the extra of pyproject.toml that installs them from PyPI."""
 
 

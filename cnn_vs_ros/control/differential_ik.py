@@ -90,6 +90,15 @@ class DifferentialIk:
         pinocchio.framesForwardKinematics(self._model, self._data, self._configuration(q))
         return np.array(self._data.oMf[self._tip].homogeneous)
 
+    def link_poses(self, q: ArrayLike) -> dict[str, Array]:
+        """Poses base_T_link (4, 4) of all links by name; joints off the chain are at zero."""
+        pinocchio.framesForwardKinematics(self._model, self._data, self._configuration(q))
+        return {
+            frame.name: np.array(pose.homogeneous)
+            for frame, pose in zip(self._model.frames, self._data.oMf, strict=True)
+            if frame.type == pinocchio.FrameType.BODY
+        }
+
     def jacobian(self, q: ArrayLike) -> Array:
         """Jacobian (6, n): joint velocities to the twist [v; omega] of the tip, expressed in the tip frame."""
         configuration = self._configuration(q)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from cnn_vs_ros.demo import experiments, tools
 from cnn_vs_ros.demo.arguments import positive, whole_number
 from cnn_vs_ros.demo.graph import Parameters
-from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, check_installation, open_file, run_graph
+from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, VIEW, check_installation, open_file, run_graph
 from cnn_vs_ros.demo.scaling import scaled_parameters
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import RunFolder, new_folder
@@ -90,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument('--output', type=Path, default=Path('runs'), metavar='DIR', help='default: runs')
     output.add_argument('--no-video', action='store_true', help='do not make run.mp4')
     output.add_argument('--bag', action='store_true', help='record the run to OUTPUT/latest/bag (see replay)')
+    output.add_argument(
+        '--view',
+        action='store_true',
+        help='show it meanwhile on a web page of this computer, whose address is printed',
+    )
     output.add_argument('--headless', action='store_true', help='do not open the report at the end')
 
 
@@ -97,6 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo and return its exit status."""
     try:
         check_installation()
+        if arguments.view and not importlib.util.find_spec('viser'):
+            raise VisualServoingError("--view needs the package viser: pip install 'cnn_vs_ros[view]'")
         folder = new_folder(arguments.output).resolve()
         status = run_graph(parameters(arguments, folder), folder, 'demo')
     except VisualServoingError as error:
@@ -136,6 +144,8 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     if arguments.bag:
         bag = {'output': str(folder / 'bag'), 'reference_folder': str(folder / 'reference')}
         chosen[RECORD] = {**clock, **bag}
+    if arguments.view:
+        chosen[VIEW] = dict(clock)
     return {
         'simulator': scaled['simulator'],  # its clock is the source of the simulated time
         'pose_estimator': {**clock, **scaled['pose_estimator']},

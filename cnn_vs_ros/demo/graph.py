@@ -16,7 +16,7 @@ from cnn_vs_ros.resources import config_path
 NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'experiment')
 """Names of the nodes, of their modules in cnn_vs_ros.nodes and of their executables."""
 
-TOOLS = ('calibrate_depth', 'camera', 'moveit_servo_adapter', 'record', 'move_arm', 'visualization')
+TOOLS = ('calibrate_depth', 'camera', 'moveit_servo_adapter', 'record', 'move_arm', 'visualization', 'view')
 """Names of the nodes that are started on request."""
 
 PARAMETERS_FILE = 'servo.yaml'

@@ -14,7 +14,8 @@ from cnn_vs_ros.demo.graph import Parameters, environment, node_command, write_p
 from cnn_vs_ros.demo.processes import Ended, Interrupted, ProcessGroup, signals_raise
 from cnn_vs_ros.errors import VisualServoingError
 
-EXPERIMENT = 'experiment'
+EXPERIMENT, VIEW = 'experiment', 'view'
+"""Nodes that speak to the user."""
 FAILED = 2
 _STATUS = {0: 0, 3: 1}  # of the experiment, when it came to its end: converged or not
 
@@ -35,7 +36,7 @@ def run_graph(parameters: Parameters, folder: Path, title: str) -> int:
         ):
             print(f'{title}: starting {", ".join(commands)}; logs in {short(logs)}', flush=True)
             for name, command in commands.items():
-                processes.start(name, command, show_output=name == EXPERIMENT)
+                processes.start(name, command, show_output=name in (EXPERIMENT, VIEW))
             ended = processes.wait_for_first_end()
     except Interrupted as interrupted:
         print(f'\n{title}: interrupted by {interrupted}; all nodes are stopped', file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The commands ``record`` and ``replay`` of ``python -m cnn_vs_ros``."""
+"""The commands ``record``, ``replay`` and ``view`` of ``python -m cnn_vs_ros``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.errors import VisualServoingError
 
 FAILED = 2
@@ -28,14 +29,29 @@ def add_commands(commands: Any) -> None:
     )
     replay.add_argument('--output', type=Path, metavar='DIR', help='default: replay in the bag')
     replay.set_defaults(run=_replay)
+    view = commands.add_parser('view', help='show a running graph on a web page of this computer, until Ctrl-C')
+    view.add_argument('--port', type=whole_number(0, 65535), default=8080, help='default: 8080; 0: any')
+    view.set_defaults(run=_view)
 
 
 def _record(arguments: argparse.Namespace) -> int:
-    from cnn_vs_ros.nodes.record import main
-
+    try:
+        from cnn_vs_ros.nodes.record import main
+    except ModuleNotFoundError as error:
+        print(f'record: {error}', file=sys.stderr)
+        return FAILED
     parameters = [f'output:={arguments.output}'] if arguments.output else []
     parameters += ['use_sim_time:=true'] if arguments.use_sim_time else []
     return main(['record', '--ros-args', *(item for pair in parameters for item in ('-p', pair))])
+
+
+def _view(arguments: argparse.Namespace) -> int:
+    try:
+        from cnn_vs_ros.nodes.view import main
+    except ModuleNotFoundError as error:
+        print(f'view: {error}', file=sys.stderr)
+        return FAILED
+    return main(['view', '--ros-args', '-p', f'port:={arguments.port}'])
 
 
 def _replay(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from rclpy.node import Node
 
 import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
 from cnn_vs_ros.demo.graph import NODES
+from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
 from cnn_vs_ros.nodes.camera import CameraNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
@@ -20,6 +21,11 @@ from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.nodes.record import RecordNode
 from cnn_vs_ros.nodes.simulator import Simulator
+
+try:
+    from cnn_vs_ros.nodes.view import ViewNode
+except ModuleNotFoundError:  # it needs viser
+    ViewNode = None
 
 FILE = Path(__file__).resolve().parents[2] / 'config' / 'servo.yaml'
 DOMAIN = 95
@@ -56,6 +62,15 @@ class RecordParameters(Node):
         self._declare_parameters()
 
 
+class ViewParameters(Node):
+    """The view's parameters without its page."""
+
+    def __init__(self) -> None:
+        super().__init__('view')
+        ViewNode._declare_parameters(self)
+        ArmListener(self, print)
+
+
 MAKERS = {
     'simulator': SimulatorParameters,
     'pose_estimator': PoseEstimatorNode,
@@ -65,6 +80,7 @@ MAKERS = {
     'calibrate_depth': CalibrateDepthNode,
     'camera': CameraParameters,
     'record': RecordParameters,
+    **({} if ViewNode is None else {'view': ViewParameters}),
 }
 assert set(NODES) <= set(MAKERS)
 
