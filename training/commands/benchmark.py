@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='seed of starts, noise and disturbances')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes; default one a core')
     parser.add_argument(
-        '--output', type=Path, default=Path('runs/benchmark'), help='folder; runs found there are kept'
+        '--output', type=Path, default=Path('runs/benchmark'), help='folder; runs found there are kept, and are in the table'
     )
     parser.add_argument(
         '--quick',
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark and print its table."""
     from training.benchmark import conditions, methods, scenes, summary
-    from training.benchmark.runs import BATCHES, RunKey, execute_all, reference
+    from training.benchmark.runs import BATCHES, RunFile, RunKey, execute_all, reference
 
     # Worker processes inherit it: one core a method, as the figures say.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -80,7 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
         for scene in places
         for method in names
     ]
-    records = execute_all(keys, arguments.output, arguments.workers)
+    execute_all(keys, arguments.output, arguments.workers)
+    # Of all that the folder holds: a benchmark grows by one command after the other.
+    records = list({record.key: record for record in RunFile(arguments.output).read()}.values())
     result = summary.write(records, arguments.output)
     print(summary.table(result))
     print(summary.scene_table(result))
