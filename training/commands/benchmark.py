@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='seed of starts, noise and disturbances')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes; default one a core')
     parser.add_argument(
-        '--output', type=Path, default=Path('runs/benchmark'), help='folder; runs found there are kept, and are in the table'
+        '--output',
+        type=Path,
+        default=Path('runs/benchmark'),
+        help='folder; runs found there are kept, and are in the table',
     )
     parser.add_argument(
         '--quick',
