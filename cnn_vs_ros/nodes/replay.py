@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
@@ -31,6 +31,7 @@ _KINDS = {
     CameraInfo: 'sensor_msgs/msg/CameraInfo',
     DiagnosticArray: 'diagnostic_msgs/msg/DiagnosticArray',
     PoseWithCovarianceStamped: 'geometry_msgs/msg/PoseWithCovarianceStamped',
+    TwistStamped: 'geometry_msgs/msg/TwistStamped',
 }
 _AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
 
@@ -64,6 +65,7 @@ def replay(
 ) -> Iterator[Step]:
     """Estimate the images of a bag in their order, each once.
 
+    The commanded motion, where it is recorded, carries the track as in the run.
     Unless `every` image is wanted, only those are taken that the recorded estimator answered for (it skips images
     when it is late), and the track is begun anew where it began one: then both should agree.
     Raises BagError when the bag has no images with a camera_info.
@@ -72,10 +74,13 @@ def replay(
     infos = bag.topic(str(Path(image).with_name('camera_info')), _KINDS[CameraInfo])
     said = _statuses(bag, needed=not every)
     poses = _poses(bag)
+    twists = _topic_if_any(bag, 'twist', TwistStamped)
     estimation = ImageEstimation(estimator)
     waiting: Image | None = None
-    for topic, _, data in bag.messages(images, infos):
-        if topic == infos:
+    for topic, _, data in bag.messages(images, infos, twists):
+        if topic == twists:
+            estimation.take_twist(deserialize_message(data, TwistStamped))
+        elif topic == infos:
             estimation.take_camera_info(deserialize_message(data, CameraInfo))
         else:
             waiting = deserialize_message(data, Image)
@@ -100,23 +105,25 @@ def replay(
 
 
 def _statuses(bag: BagReader, needed: bool) -> dict[int, str]:
-    try:
+    if needed:
         topic = bag.topic('pose_status', _KINDS[DiagnosticArray])
-    except BagError:
-        if needed:
-            raise
-        return {}
+    else:
+        topic = _topic_if_any(bag, 'pose_status', DiagnosticArray)
     read = (deserialize_message(data, DiagnosticArray) for _, _, data in bag.messages(topic))
     return {_stamp(message): message.status[0].message for message in read if message.status}
 
 
 def _poses(bag: BagReader) -> dict[int, Array]:
-    try:
-        topic = bag.topic('relative_pose', _KINDS[PoseWithCovarianceStamped])
-    except BagError:
-        return {}
+    topic = _topic_if_any(bag, 'relative_pose', PoseWithCovarianceStamped)
     read = (deserialize_message(data, PoseWithCovarianceStamped) for _, _, data in bag.messages(topic))
     return {_stamp(item): se3.pose_vector(messages.pose_from_message(item.pose.pose)) for item in read}
+
+
+def _topic_if_any(bag: BagReader, name: str, message: type) -> str:
+    try:
+        return bag.topic(name, _KINDS[message])
+    except BagError:
+        return ''
 
 
 def _stamp(message: Any) -> int:

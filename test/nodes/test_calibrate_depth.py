@@ -49,7 +49,7 @@ class Robot:
     def reset(self) -> None:
         self.positions = POSTURE.copy()
         self.base_T_desired = IK.pose(POSTURE) @ se3.from_pose_vector([0.01, 0.02, 0, 0.02, 0, 0.3])
-        self.loaded, self.sees, self.feels, self.scale = 0, True, True, ASSUMED / DEPTH
+        self.loaded, self.sees, self.feels = 0, True, True
         self._then = time.monotonic()
         self.twists.clear()
         Reference(Reference.load(self.folder).image, CAMERA, ASSUMED).save(self.folder)
@@ -67,7 +67,7 @@ class Robot:
             self.states.publish(JointState(name=IK.joint_names, position=self.positions.tolist()))
         if self.sees:
             transform = se3.inverse(self.base_T_desired) @ IK.pose(self.positions)
-            transform[:3, 3] *= self.scale
+            transform[:3, 3] *= ASSUMED / DEPTH
             message = PoseWithCovarianceStamped()
             message.header.stamp = stamp
             message.pose = messages.relative_pose_to_message(RelativePose(transform, np.eye(6) * 1e-9))
@@ -99,7 +99,7 @@ def graph(tmp_path_factory):
 def node(graph):
     graph.start('pbvs_controller')
     limits = {'distance': 0.01, 'linear_velocity': SPEED, 'linear_acceleration': 0.5}
-    waits = {'settle_time': 0.1, 'samples': 3, 'lost_timeout': 0.5}
+    waits = {'settle_time': 0.1, 'samples': 3, 'lost_timeout': 1.5, 'joint_state_timeout': 1.0}
     node = graph.start('calibrate_depth', robot_description=URDF, **limits, **waits)
     yield node
     assert 'Traceback' not in node.output
@@ -143,7 +143,7 @@ def test_finds_the_depth_writes_it_and_has_it_loaded(robot, graph):
 
 
 @pytest.mark.parametrize(
-    ('sense', 'sentence'), [('sees', 'was not found for 0.5 s'), ('feels', 'joint_states should come')]
+    ('sense', 'sentence'), [('sees', 'was not found for 1.5 s'), ('feels', 'joint_states should come')]
 )
 def test_trouble_on_the_way_stops_the_arm_and_leaves_the_reference(robot, graph, sense, sentence):
     def fail_in_motion() -> None:
@@ -157,14 +157,6 @@ def test_trouble_on_the_way_stops_the_arm_and_leaves_the_reference(robot, graph,
     assert robot.loaded == 0
     graph.spin_until(lambda: not robot.twist.any(), 'zeros')
     assert controller_state(graph) == 'active'
-
-
-def test_a_motion_that_the_image_contradicts_is_refused(robot):
-    robot.scale = -robot.scale
-    answer = robot.ask()
-    assert not answer.success
-    assert 'should go the way of those of the arm' in answer.message
-    assert Reference.load(robot.folder).depth == ASSUMED
 
 
 def test_sigint_in_motion_leaves_zeros_and_the_controller_as_it_was(robot, graph, node):
