@@ -1,0 +1,105 @@
+"""config/sros2_policy.xml against the topics and services that the nodes have."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from rclpy.node import Node
+
+import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
+from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
+from cnn_vs_ros.nodes.camera import CameraNode
+from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
+from cnn_vs_ros.nodes.experiment import ExperimentNode
+from cnn_vs_ros.nodes.managed_node import ManagedNode
+from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
+from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
+from cnn_vs_ros.nodes.simulator import Simulator
+
+FILE = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
+POLICY = ET.parse(FILE).getroot()
+DOMAIN = 99
+CLOCK = ('use_sim_time:=true',)
+NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
+    'simulator': (Simulator, [('lockstep:=true',)]),
+    'camera': (CameraNode, [CLOCK]),
+    'pose_estimator': (PoseEstimatorNode, [CLOCK, ('image_transport:=compressed',)]),
+    'pbvs_controller': (PbvsControllerNode, [CLOCK]),
+    'differential_ik': (DifferentialIkNode, [CLOCK]),
+    'calibrate_depth': (CalibrateDepthNode, [CLOCK]),
+    'experiment': (ExperimentNode, [CLOCK, ('calibrate_depth:=true',)]),
+}
+"""How each node is made, and the parameters of the ways to start it that differ in their topics."""
+
+Names = dict[str, set[str]]
+
+
+def allowed(name: str) -> Names:
+    """Full names by what a node may do with them."""
+    profile = POLICY.find(f"enclaves/enclave[@path='/cnn_vs_ros/{name}']/profiles/profile[@node='{name}']")
+    assert profile is not None, f'{name} has no profile'
+    assert profile.get('ns') == '/'
+    found: Names = {'publish': set(), 'subscribe': set(), 'reply': set(), 'request': set()}
+    for group in profile:
+        (right,) = group.attrib
+        assert group.get(right) == 'ALLOW'
+        assert right in {'topics': ('publish', 'subscribe'), 'services': ('reply', 'request')}[group.tag]
+        for item in group:
+            assert item.tag == group.tag[:-1]
+            full = item.text if item.text.startswith('/') else f'/{item.text}'.replace('/~', f'/{name}')
+            assert full not in found[right], f'{full} twice'
+            found[right].add(full)
+    return found
+
+
+def used(name: str, parameters: tuple[str, ...]) -> Names:
+    """Full names that a node of this process has made."""
+    arguments = [word for parameter in parameters for word in ('-p', parameter)]
+    rclpy.init(args=['--ros-args', *arguments], domain_id=DOMAIN)
+    try:
+        node = NODES[name][0]()
+        if isinstance(node, ManagedNode):
+            node.trigger_configure()
+            node.trigger_activate()
+        queries = {
+            'publish': node.get_publisher_names_and_types_by_node,
+            'subscribe': node.get_subscriber_names_and_types_by_node,
+            'reply': node.get_service_names_and_types_by_node,
+            'request': node.get_client_names_and_types_by_node,
+        }
+        names = {right: {full for full, _ in query(name, '/')} for right, query in queries.items()}
+        if hasattr(node, 'shut_down'):
+            node.shut_down()
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+    return names
+
+
+@pytest.mark.parametrize('name', NODES)
+def test_a_node_may_do_what_it_does_and_nothing_else(name, tmp_path, monkeypatch):
+    monkeypatch.setenv('ROS_HOME', str(tmp_path))
+    cv2.imwrite(str(tmp_path / '0.png'), np.zeros((48, 64, 3), np.uint8))
+    more = (f'source:={tmp_path}',) if name == 'camera' else ()
+    ways = [used(name, (*parameters, *more)) for parameters in NODES[name][1]]
+    together = {right: set().union(*(way[right] for way in ways)) for right in ways[0]}
+    assert allowed(name) == together
+
+
+def test_the_policy_is_of_the_schema_and_of_these_nodes_only():
+    assert POLICY.tag == 'policy'
+    assert POLICY.get('version') == '0.2.0'
+    enclaves = POLICY.findall('enclaves/enclave')
+    assert sorted(enclave.get('path') for enclave in enclaves) == sorted(f'/cnn_vs_ros/{name}' for name in NODES)
+    assert all([child.tag for child in enclave] == ['profiles'] for enclave in enclaves)
+
+
+def test_only_the_inverse_kinematics_may_command_the_arm():
+    commands = '/forward_velocity_controller/commands'
+    assert [name for name in NODES if commands in allowed(name)['publish']] == ['differential_ik']
