@@ -16,10 +16,10 @@ from cnn_vs_ros.demo.graph import environment
 from cnn_vs_ros.demo.processes import Interrupted, signals_raise
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import new_folder
-from cnn_vs_ros.soak.faults import FAULTS, Scene
+from cnn_vs_ros.soak.faults import FAULTS, HOLD, Scene
 from cnn_vs_ros.soak.graph import NODES, SoakGraph
 from cnn_vs_ros.soak.report import NO_FAULT, FaultResult, SoakReport
-from cnn_vs_ros.soak.watch import Watch, wait_for
+from cnn_vs_ros.soak.watch import MOVING, Watch, wait_for
 
 _PATIENCE = 100.0
 """Seconds that a busy computer is given for what takes a few."""
@@ -103,8 +103,10 @@ class _Campaign:
     def _try(self, name: str) -> None:
         fault, watch, graph = FAULTS[name], self._watch, self._graph
         self._move()
-        begun = time.monotonic()
+        begun = watch.arm_time
         problem = fault.act(Scene(graph, watch, self._random))
+        if fault.rests and not wait_for(lambda: watch.speed <= MOVING, HOLD):
+            problem = problem or 'the arm does not come to rest'
         rest = max(0.0, watch.last_motion - begun)
         if fault.rests and not fault.mute and watch.command.any():
             problem = problem or 'the last command is not zeros'
@@ -127,6 +129,7 @@ class _Campaign:
         found = '; '.join(result.violations())
         self._report.add(name, result)
         self._report.seconds = time.monotonic() - self._begun
+        self._report.arm_seconds = watch.arm_time
         _write(self._report, self._graph)  # of what has been until now, should the soak be killed
         note = f'VIOLATED: {found}' if found else f'rest {result.time_to_rest:.2f} s' if result.rests else 'ok'
         print(f'{name}: {note}, joint {result.joint_velocity:.2f} rad/s', flush=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 REST_LIMIT = 1.0
-"""Seconds from a fault to rest."""
+"""Seconds of the arm from a fault to rest."""
 JOINT_LIMIT = 3.0
 """rad/s; measured speeds may exceed it by the overshoot of the joints' own control."""
 OVERSHOOT = 1.02
@@ -62,6 +62,7 @@ class SoakReport:
 
     seed: int
     seconds: float = 0.0
+    arm_seconds: float = 0.0
     faults: dict[str, FaultResult] = field(default_factory=dict)
     runs_converged: int = 0
     runs: int = 0
@@ -98,7 +99,8 @@ class SoakReport:
         bad = self.violations()
         verdict = 'every limit held' if not bad else f'{len(bad)} VIOLATED, first: {bad[0]}'
         return (
-            f'soak: {verdict}; {tries} faults of {len(faults)} kinds in {self.seconds / 60:.1f} min, '
+            f'soak: {verdict}; {tries} faults of {len(faults)} kinds in {self.seconds / 60:.1f} min '
+            f'({self.arm_seconds / 60:.1f} of the arm), '
             f'worst rest {rest:.2f} s, fastest joint {speed:.2f} rad/s, '
             f'{self.runs_converged} of {self.runs} runs converged, seed {self.seed}'
         )

@@ -8,7 +8,7 @@ from cnn_vs_ros.soak.report import JOINT_LIMIT, MEMORY_LIMIT, REST_LIMIT, TWIST_
 
 
 def good_report() -> SoakReport:
-    report = SoakReport(seed=7, seconds=60.0, runs=3, runs_converged=3, last_converged=True)
+    report = SoakReport(seed=7, seconds=60.0, arm_seconds=54.0, runs=3, runs_converged=3, last_converged=True)
     report.add('images stop', FaultResult(1, True, 0.4, joint_velocity=0.5, linear_velocity=0.1))
     report.add('none', FaultResult(1))
     return report
@@ -17,7 +17,9 @@ def good_report() -> SoakReport:
 def test_where_every_limit_held_the_summary_says_so():
     report = good_report()
     assert report.violations() == []
-    assert report.summary().startswith('soak: every limit held; 1 faults of 1 kinds in 1.0 min, worst rest 0.40 s')
+    assert report.summary().startswith(
+        'soak: every limit held; 1 faults of 1 kinds in 1.0 min (0.9 of the arm), worst'
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cnn_vs_ros.demo.command import main
-from cnn_vs_ros.soak.faults import FAULTS, HOLD
+from cnn_vs_ros.soak.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHOSEN = ('kill -9 differential_ik', 'wrong step', 'full disk on capture')
@@ -28,16 +28,13 @@ def test_after_each_fault_the_arm_rests_and_servoes_again(tmp_path):
         timeout=240,
     )
     content = json.loads((tmp_path / 'latest' / 'soak.json').read_text())
-    # How many seconds it took is for the long run to judge, which has the computer to itself.
-    assert [text for text in content['violations'] if 'rest after' not in text] == [], ended.stdout
-    assert ended.returncode == bool(content['violations'])
+    assert content['violations'] == [], ended.stdout
+    assert ended.returncode == 0
     assert '3 faults of 3 kinds' in ended.stdout.splitlines()[-1]
     assert ended.stderr == ''
     assert sorted(content['faults']) == sorted([*CHOSEN, 'none'])
     for name, result in content['faults'].items():
         assert result['joint_velocity'] > 0.05, f'nothing moved before {name}'
-    for name in CHOSEN[:2]:
-        assert content['faults'][name]['time_to_rest'] < 0.95 * HOLD, f'the arm did not rest: {name}'
     assert content['last_converged']
 
 
