@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from cnn_vs_ros.soak.report import JOINT_LIMIT, MEMORY_LIMIT, REST_LIMIT, TWIST_LIMITS, FaultResult, SoakReport
+from cnn_vs_ros.soak.report import (
+    JOINT_LIMIT,
+    MEMORY_LIMIT,
+    REST_LIMIT,
+    TWIST_LIMITS,
+    FaultResult,
+    SoakReport,
+)
 
 
 def good_report() -> SoakReport:
