@@ -212,6 +212,11 @@ class CalibrateDepthNode(Node):
     async def _controller_is_active(self) -> bool:
         """Whether pbvs_controller sends twists too; a robot may be without one."""
         if not self._get_state.service_is_ready():
+            if self.count_publishers('twist') > 1:
+                raise ProbingError(
+                    'no other node than pbvs_controller should publish twist but one does: end it, '
+                    'or wait until pbvs_controller is up'
+                )
             return False
         response = await self._answer(self._get_state, GetState.Request())
         return int(response.current_state.id) == State.PRIMARY_STATE_ACTIVE

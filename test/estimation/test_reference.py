@@ -37,6 +37,12 @@ def test_saving_again_replaces_the_reference_and_leaves_nothing_else(reference, 
     assert [path.name for path in tmp_path.iterdir()] == ['goal']
 
 
+def test_the_uncertainty_of_a_measured_depth_is_kept(reference, tmp_path):
+    assert Reference.load(reference.save(tmp_path / 'goal')).depth_sigma is None
+    measured = Reference(reference.image, CAMERA, 0.251, 0.0004)
+    assert Reference.load(measured.save(tmp_path / 'goal')).depth_sigma == 0.0004
+
+
 def test_a_folder_with_other_files_is_never_replaced(reference, tmp_path):
     (tmp_path / 'letters').mkdir()
     (tmp_path / 'letters/dear.txt').write_text('keep me')

@@ -168,3 +168,17 @@ def test_sigint_in_motion_leaves_zeros_and_the_controller_as_it_was(robot, graph
     assert node.end() == 0
     graph.spin_until(lambda: not robot.twist.any(), 'zeros')
     graph.spin_until(lambda: controller_state(graph) == 'active', 'the controller')
+
+
+def test_another_publisher_of_twists_is_refused(tmp_path):
+    graph = Graph(DOMAIN - 1, tmp_path)
+    try:
+        graph.node.create_publisher(TwistStamped, 'twist', 1)
+        graph.start('calibrate_depth', robot_description=URDF)
+        robot = Robot(graph, tmp_path / 'reference')
+        graph.spin_until(robot.states.get_subscription_count, 'the subscription to joint_states')
+        answer = robot.ask()
+        assert not answer.success
+        assert 'no other node than pbvs_controller should publish twist' in answer.message
+    finally:
+        graph.close()
