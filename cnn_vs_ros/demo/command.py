@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_vs_ros.demo import experiments, tools
 from cnn_vs_ros.demo.arguments import positive, whole_number
 from cnn_vs_ros.demo.graph import Parameters
 from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, VIEW, check_installation, open_file, run_graph
 from cnn_vs_ros.demo.scaling import scaled_parameters
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import RunFolder, new_folder
-from cnn_vs_ros.soak.arguments import add_arguments as add_soak_arguments
-from cnn_vs_ros.soak.arguments import run as run_soak
 
 CALIBRATE_DEPTH, RECORD = 'calibrate_depth', 'record'
 UNKNOWN_DEPTH = 1.0
@@ -154,26 +150,3 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
         EXPERIMENT: {**clock, **experiment},
         **chosen,
     }
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``python -m cnn_vs_ros``."""
-    parser = argparse.ArgumentParser(prog='python -m cnn_vs_ros', description='CNN-based visual servoing.')
-    commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
-    demo = commands.add_parser('demo', help='servo a simulated arm to a reference image')
-    add_arguments(demo)
-    demo.set_defaults(run=run)
-    experiment = commands.add_parser('experiment', help='repeat an experiment of the paper')
-    experiments.add_arguments(experiment)
-    experiment.set_defaults(run=experiments.run)
-    tools.add_commands(commands)
-    soak = commands.add_parser('soak', help='servo under random faults and check every limit')
-    add_soak_arguments(soak)
-    soak.set_defaults(run=run_soak)
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
-    parsed = make_parser().parse_args(arguments)
-    return int(parsed.run(parsed))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cnn_vs_ros.demo.command import main, make_parser, parameters
+from cnn_vs_ros.command_line import main, make_parser
+from cnn_vs_ros.demo.command import parameters
 from cnn_vs_ros.demo.graph import NODES, environment, write_parameters
 
 

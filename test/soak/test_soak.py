@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_vs_ros.demo.command import main
+from cnn_vs_ros.command_line import main
 from cnn_vs_ros.soak.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]

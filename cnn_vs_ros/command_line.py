@@ -1,0 +1,35 @@
+"""The command line ``python -m cnn_vs_ros COMMAND``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cnn_vs_ros.demo import command as demo
+from cnn_vs_ros.demo import experiments, tools
+from cnn_vs_ros.soak import arguments as soak
+
+# A module with `add_arguments` and `run`: command, what it does, module. Those of `tools` are declared there.
+COMMANDS = (
+    ('demo', 'servo a simulated arm to a reference image', demo),
+    ('experiment', 'repeat an experiment of the paper', experiments),
+    ('soak', 'servo under random faults and check every limit', soak),
+)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(prog='python -m cnn_vs_ros', description='CNN-based visual servoing.')
+    commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
+    for name, summary, module in COMMANDS:
+        command = commands.add_parser(name, help=summary)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    tools.add_commands(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    parsed = make_parser().parse_args(arguments)
+    return int(parsed.run(parsed))
