@@ -151,3 +151,47 @@ def test_sources_that_cannot_be_opened_are_refused_with_a_sentence(tmp_path, nam
     (tmp_path / 'text.avi').write_text('no video')
     with pytest.raises(SourceError, match=sentence):
         open_source(name.format(folder=tmp_path))
+
+
+class FakeDevice:
+    """Stands for cv2.VideoCapture: unplugged after three images, back at the fourth opening."""
+
+    opened = 0
+    asked: dict = {}  # noqa: RUF012
+
+    def __init__(self, name, backend):
+        assert (name, backend) == (0, cv2.CAP_V4L2)
+        FakeDevice.opened += 1
+        self._there, self._left = FakeDevice.opened not in (2, 3), 3 if FakeDevice.opened == 1 else 1000
+
+    def isOpened(self):
+        return self._there
+
+    def set(self, key, value):
+        FakeDevice.asked[key] = value
+
+    def read(self):
+        time.sleep(0.002)
+        self._left -= 1
+        return (True, shade(50)) if self._left >= 0 else (False, None)
+
+    def release(self):
+        pass
+
+
+def test_a_device_that_is_unplugged_is_taken_up_again(monkeypatch):
+    monkeypatch.setattr(cv2, 'VideoCapture', FakeDevice)
+    news, images, events = threading.Event(), [], []
+    stream = ImageStream(
+        lambda: open_source('0', rate=25.0, size=(32, 24)),
+        lambda image: (images.append(image), len(images) > 10 and news.set()),
+        events.append,
+        reconnect_period=0.02,
+    )
+    stream.start()
+    assert news.wait(PATIENCE)
+    stream.stop()
+    assert FakeDevice.opened == 4
+    assert FakeDevice.asked[cv2.CAP_PROP_FRAME_WIDTH] == 32
+    assert FakeDevice.asked[cv2.CAP_PROP_FPS] == 25.0
+    assert events == ['camera 0 has ceased to deliver images; trying again every 0.02 s', 'the source is back']
