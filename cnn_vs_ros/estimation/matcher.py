@@ -29,20 +29,22 @@ _INLIER_CELLS = 3 / 8
 
 
 class MatcherNetwork:
-    """The network of a `scene_agnostic_matcher` model: images to unit descriptors on a stride-8 grid."""
+    """The network of a `scene_agnostic_matcher` model: images to unit descriptors on a stride-8 grid.
+
+    Raises ModelError for another kind of model, one without the metadata of its kind, or one that fails a trial.
+    """
 
     def __init__(self, model: ModelFile) -> None:
         if model.kind != KIND:
             raise ModelError(f'model {model.path} should be a {KIND} but is a {model.kind}')
         self.name = model.name
-        self.width = int(model.number('input_width'))
-        self.stride = int(model.number('stride'))
+        self.width, self.stride = model.whole('input_width'), model.whole('stride', 64)
         self.cell_offset = model.number('cell_offset')
         self.temperature = model.number('temperature')
         self.dustbin = model.number('dustbin')
         self.reference_sha256 = model.metadata.get('reference_sha256')
-        self._path = model.path
-        self._session = model.session
+        self._path, self._model = model.path, model
+        self.describe(np.zeros((1, 2 * self.stride, 2 * self.stride)))
 
     def check(self, reference: Reference) -> str:
         """Return a sentence to warn with when the model was fine-tuned on another reference, else an empty one."""
@@ -56,7 +58,7 @@ class MatcherNetwork:
     def describe(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Descriptors (B, N, C) and matchability logits (B, N) of grey float images (B, H, W), 0 to 255."""
         images = np.ascontiguousarray(images, dtype=np.float32)[:, None]
-        descriptors, matchability = self._session.run(['descriptors', 'matchability'], {'image': images})
+        descriptors, matchability = self._model.run({'descriptors': 3, 'matchability': 2}, images)
         return descriptors, matchability
 
     def camera_for(self, camera: PinholeCamera) -> PinholeCamera:

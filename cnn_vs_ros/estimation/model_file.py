@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 
 from cnn_vs_ros.errors import ModelError
@@ -16,6 +18,8 @@ from cnn_vs_ros.resources import resource_path
 FORMAT_VERSION = 1
 
 _MAX_BYTES = 1 << 30
+MAX_PIXELS = 8192
+"""Greatest width or height of the images that a model may ask for."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,43 @@ class ModelFile:
         return self.metadata['kind']
 
     def number(self, key: str) -> float:
-        """Metadata entry `key` as a number. Raises ModelError when it is missing or not one."""
+        """Metadata entry `key` as a finite number. Raises ModelError when it is missing or not one."""
         try:
-            return float(self.metadata[key])
+            value = float(self.metadata[key])
         except KeyError as error:
             raise ModelError(f'model {self.path} should state {key!r} in its metadata but does not') from error
         except ValueError as error:
             raise ModelError(
                 f'model {self.path}: metadata {key!r} should be a number but is {self.metadata[key]!r}'
             ) from error
+        if not math.isfinite(value):
+            raise ModelError(f'model {self.path}: metadata {key!r} should be finite but is {value}')
+        return value
+
+    def whole(self, key: str, most: int = MAX_PIXELS) -> int:
+        """Metadata entry `key` as a whole number from 1 to `most`. Raises ModelError when it is not one."""
+        value = self.number(key)
+        if not (1 <= value <= most and value == int(value)):
+            raise ModelError(
+                f'model {self.path}: metadata {key!r} should be a whole number from 1 to {most} but is {value:g}'
+            )
+        return int(value)
+
+    def run(self, outputs: dict[str, int], image: np.ndarray) -> list[np.ndarray]:
+        """Run the model on its input ``image``; `outputs` are the names of the outputs and their dimensions.
+
+        Raises ModelError when the model does not take such an image or gives something else.
+        """
+        try:
+            results = self.session.run(list(outputs), {'image': image})
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise ModelError(f'model {self.path} should take an image {image.shape} but fails: {error}') from error
+        for (name, dimensions), result in zip(outputs.items(), results, strict=True):
+            if result.ndim != dimensions:
+                raise ModelError(
+                    f'model {self.path}: {name} should have {dimensions} dimensions but is {result.shape}'
+                )
+        return results
 
     def structure(self, key: str) -> Any:
         """Metadata entry `key` parsed as JSON; empty when it is missing or malformed."""

@@ -31,12 +31,12 @@ class PairNetwork:
         if model.kind != KIND:
             raise ModelError(f'model {model.path} should be a {KIND} but is a {model.kind}')
         self.name, self.path = model.name, model.path
-        width, height = int(model.number('input_width')), int(model.number('input_height'))
+        width, height = model.whole('input_width'), model.whole('input_height')
         focal = model.number('focal')
         self.camera = PinholeCamera(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
         self.deviations = pose_vector_of(model, 'deviations')
         self.errors = pose_vector_of(model, 'errors')
-        self._session = model.session
+        self._model = model
 
     def view(self, image: np.ndarray, camera: PinholeCamera) -> np.ndarray:
         """Grey view (H, W) float32 that the network's own ideal camera would take where `camera` took `image`."""
@@ -50,7 +50,7 @@ class PairNetwork:
 
     def vector(self, current: np.ndarray, desired: np.ndarray) -> Array:
         """[t; theta u] (6,) of ``desired_T_current`` of two views (H, W): depths of the scene and radians."""
-        (found,) = self._session.run(['pose'], {'image': np.stack([current, desired])[None]})
+        (found,) = self._model.run({'pose': 2}, np.stack([current, desired])[None])
         return np.asarray(found[0], np.float64)
 
 

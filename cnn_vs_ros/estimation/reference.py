@@ -23,6 +23,7 @@ CALIBRATION_FILE = 'reference.yaml'
 FORMAT_VERSION = 1
 
 _MAX_CALIBRATION_BYTES = 65536
+_MAX_PIXELS = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,11 @@ class Reference:
             if not (folder / name).is_file():
                 raise ReferenceFolderError(f'reference folder {folder} should hold {name} but does not')
         values = _read_calibration(folder / CALIBRATION_FILE)
+        width, height = _png_size(folder / IMAGE_FILE)
+        if width * height > _MAX_PIXELS:
+            raise ReferenceFolderError(
+                f'{folder / IMAGE_FILE} should have at most {_MAX_PIXELS} pixels but is {width}x{height}'
+            )
         image = cv2.imread(str(folder / IMAGE_FILE), cv2.IMREAD_UNCHANGED)
         if image is None:
             raise ReferenceFolderError(f'{folder / IMAGE_FILE} should be a PNG image but cannot be decoded')
@@ -128,6 +134,15 @@ class Reference:
         if values.get('image_sha256') != reference.sha256:
             raise ReferenceFolderError(f'{folder / IMAGE_FILE} is not the image that {CALIBRATION_FILE} describes')
         return reference
+
+
+def _png_size(path: Path) -> tuple[int, int]:
+    """Width and height that a PNG file states at its beginning (its IHDR chunk), before anything is decoded."""
+    with path.open('rb') as file:
+        head = file.read(24)
+    if not (head.startswith(b'\x89PNG\r\n\x1a\n') and head[12:16] == b'IHDR' and len(head) == 24):
+        raise ReferenceFolderError(f'{path} should be a PNG image but cannot be decoded')
+    return int.from_bytes(head[16:20], 'big'), int.from_bytes(head[20:24], 'big')
 
 
 def _read_calibration(path: Path) -> dict:

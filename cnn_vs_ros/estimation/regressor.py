@@ -35,14 +35,14 @@ class RegressorNetwork:
         if model.kind != KIND:
             raise ModelError(f'model {model.path} should be a {KIND} but is a {model.kind}')
         self.name, self.path = model.name, model.path
-        self.size = int(model.number('input_width')), int(model.number('input_height'))
-        self.channels = int(model.number('channels'))
+        self.size = model.whole('input_width'), model.whole('input_height')
+        self.channels = model.whole('channels', 3)
         self.depth = model.number('depth')
         self.reference_sha256 = model.metadata.get('reference_sha256', '')
         self.deviations = pose_vector_of(model, 'deviations')
         self.errors = pose_vector_of(model, 'errors')
         self._intrinsics = np.array([model.number(name) for name in ('fx', 'fy', 'cx', 'cy')])
-        self._session = model.session
+        self._model = model
 
     def check(self, reference: Reference) -> str:
         """Return a sentence to warn with when `reference` is not the trained one, else an empty one.
@@ -72,7 +72,7 @@ class RegressorNetwork:
         if small.ndim == 2:
             small = np.repeat(small[..., None], self.channels, axis=2)
         planes = np.ascontiguousarray(np.moveaxis(small, 2, 0), dtype=np.float32)[None]
-        (found,) = self._session.run(['pose'], {'image': planes})
+        (found,) = self._model.run({'pose': 2}, planes)
         return se3.from_pose_vector(np.asarray(found[0], np.float64))
 
     def in_range(self, pose: Array) -> bool:

@@ -1,3 +1,5 @@
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -68,11 +70,24 @@ def _edit(folder, **changes):
     path.write_text(yaml.safe_dump(values))
 
 
+def _cut(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def _claim(path, width, height):
+    """Have a PNG say that it is of another size, with a correct checksum."""
+    content = path.read_bytes()
+    header = b'IHDR' + width.to_bytes(4, 'big') + height.to_bytes(4, 'big') + content[24:29]
+    path.write_bytes(content[:12] + header + zlib.crc32(header).to_bytes(4, 'big') + content[33:])
+
+
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [
         (lambda f: (f / 'image.png').unlink(), 'should hold image.png'),
         (lambda f: (f / 'image.png').write_bytes(b'not a png'), 'cannot be decoded'),
+        (lambda f: _cut(f / 'image.png', 40), 'cannot be decoded'),
+        (lambda f: _claim(f / 'image.png', 30000, 30000), 'at most 67108864 pixels but is 30000x30000'),
         (lambda f: (f / 'reference.yaml').write_text('{'), 'cannot be parsed'),
         (lambda f: (f / 'reference.yaml').write_text('a: ' + 'x' * 70000), 'short YAML'),
         (lambda f: _edit(f, format_version=7), 'format_version 1'),
