@@ -388,3 +388,20 @@ def test_every_status_has_a_reason():
     servo.update(now - 100.0)
     servo.update(now - 99.9)
     assert servo.reason == 'the clock went backwards'
+
+
+def test_another_reference_is_no_step_in_the_velocity():
+    servo = make(jump_guard=JumpGuard(0.05, 0.35))
+    now = moving(servo)
+    elsewhere = se3.from_pose_vector([-0.2, 0.1, -0.05, -0.3, 0.5, 0.2])
+    previous, statuses = servo.limiter.twist, set()
+    for later in clock(1.0, now):
+        servo.add_estimate(RelativePose(elsewhere), later, later)
+        twist = servo.update(later)
+        assert np.linalg.norm((twist - previous)[:3]) <= 1.0 * PERIOD * (1 + 1e-3)
+        assert np.linalg.norm((twist - previous)[3:]) <= 5.0 * PERIOD * (1 + 1e-3)
+        previous = twist
+        statuses.add(servo.status)
+    assert statuses == {ServoStatus.ERROR, ServoStatus.SERVOING}  # a jump, then believed
+    way = elsewhere[:3, :3].T @ elsewhere[:3, 3]
+    assert twist[:3] @ way < -0.99 * np.linalg.norm(twist[:3]) * np.linalg.norm(way)

@@ -266,8 +266,15 @@ def test_deactivation_sends_zeros(controller):
     controller.graph.spin_until(lambda: not controller.twist.any(), 'zeros')
     assert not controller.call('start').success
     request.transition.id = Transition.TRANSITION_ACTIVATE
+    # The frame is read on activation.
+    frame = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value='eye')
+    change = SetParameters.Request(parameters=[Parameter(name='twist_frame', value=frame)])
+    results = controller.graph.call(SetParameters, 'pbvs_controller/set_parameters', change).results
+    assert results[0].successful
+    assert controller.twists[-1].header.frame_id == 'camera_optical_frame'
     assert controller.graph.call(ChangeState, 'pbvs_controller/change_state', request).success
     controller.expect_stop('stopped', controller.estimate)
+    assert controller.twists[-1].header.frame_id == 'eye'
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
