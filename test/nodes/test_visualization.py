@@ -113,6 +113,24 @@ def test_takes_the_debug_image_apart_while_someone_looks(view):
         assert received[part][-1].header.frame_id == 'camera_optical_frame'
 
 
+@pytest.mark.skipif(importlib.util.find_spec('tf2_msgs') is None, reason='tf2_msgs is part of a ROS installation')
+def test_sends_the_desired_camera_to_tf(view):
+    from tf2_msgs.msg import TFMessage
+
+    received = view.graph.listen(TFMessage, '/tf', 100)
+    view.q = Q
+    for _ in range(10):
+        view.speak()
+        view.graph.spin(0.05)
+    received.clear()
+    view.graph.spin_until(lambda: received, 'a transform', view.speak)
+    (transform,) = received[-1].transforms
+    assert (transform.header.frame_id, transform.child_frame_id) == ('world', 'desired_camera_optical_frame')
+    translation = transform.transform.translation
+    expected = WORLD_T_CAMERA @ se3.inverse(DESIRED_T_CURRENT)
+    np.testing.assert_allclose((translation.x, translation.y, translation.z), expected[:3, 3], atol=1e-6)
+
+
 @pytest.mark.skipif(importlib.util.find_spec('tf2_msgs') is not None, reason='tf2_msgs is installed')
 def test_without_tf2_msgs_it_says_so_and_goes_on(view):
     assert 'that needs the package tf2_msgs' in view.process.output
