@@ -59,7 +59,7 @@ def test_one_motion_is_enough():
 
 def test_the_standard_deviation_is_that_of_the_errors():
     rng = np.random.default_rng(0)
-    results = [calibrate_depth(observed(rng), 0.25) for _ in range(150)]
+    results = [calibrate_depth(observed(rng), 0.25) for _ in range(120)]
     normalised = np.array([(result.depth - DEPTH) / result.sigma for result in results])
     # The result's inflation by the residuals only ever adds.
     assert 0.75 < normalised.std() < 1.05
@@ -70,16 +70,16 @@ def test_the_standard_deviation_is_that_of_the_errors():
 def test_errors_greater_than_their_covariances_make_the_result_less_certain():
     rng = np.random.default_rng(1)
     honest = np.median([calibrate_depth(observed(rng), 0.25).sigma for _ in range(40)])
-    results = [calibrate_depth(observed(rng, told=COVARIANCE / 25), 0.25) for _ in range(80)]
+    results = [calibrate_depth(observed(rng, told=COVARIANCE / 25), 0.25) for _ in range(50)]
     assert np.median([result.sigma for result in results]) > 0.5 * honest
     assert np.std([(result.depth - DEPTH) / result.sigma for result in results]) < 1.6
 
 
 def test_a_shift_taken_for_a_turn_is_set_right_by_what_the_arm_knows_of_the_turn():
     rng = np.random.default_rng(2)
-    errors = np.array([calibrate_depth(observed(rng), 0.25).depth / DEPTH - 1 for _ in range(60)])
+    errors = np.array([calibrate_depth(observed(rng), 0.25).depth / DEPTH - 1 for _ in range(40)])
     independent = np.diag(np.diag(COVARIANCE))
-    blind = np.array([calibrate_depth(observed(rng, told=independent), 0.25).depth / DEPTH - 1 for _ in range(60)])
+    blind = np.array([calibrate_depth(observed(rng, told=independent), 0.25).depth / DEPTH - 1 for _ in range(40)])
     assert errors.std() < 0.5 * blind.std()
 
 

@@ -60,7 +60,9 @@ class Robot:
 
     def live(self) -> None:
         now = time.monotonic()
-        self.positions = self.positions + IK.joint_velocities(self.positions, self.twist) * (now - self._then)
+        # Like hardware that watches for commands, it does not run on when this process stalls.
+        elapsed = min(now - self._then, 0.05)
+        self.positions = self.positions + IK.joint_velocities(self.positions, self.twist) * elapsed
         self._then = now
         stamp = self.graph.now()
         if self.feels:

@@ -69,7 +69,8 @@ def graph(tmp_path):
 
 
 @pytest.mark.skipif(not PROGRAM, reason='there is no Chromium on this machine')
-def test_shows_arm_frusta_images_and_errors(graph, tmp_path):
+def test_shows_arm_frusta_images_and_errors(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr('test.ros_graph.PATIENCE', 90.0)  # the browser draws by software
     robot = Robot(graph)
     node = graph.start('view', port=0)
     graph.spin_until(lambda: 'view: http' in node.output, 'the address', robot.live)
