@@ -32,6 +32,8 @@ Array = NDArray[np.float64]
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVO_PARAMETERS = ('moveit_servo.command_in_type', 'moveit_servo.apply_twist_commands_about_ee_frame')
+_SETUP_PERIOD = 0.5
+"""Seconds after which setting Servo up is tried again."""
 _LEVELS = {
     ServoStatus.SERVOING: DiagnosticStatus.OK,
     ServoStatus.IDLE: DiagnosticStatus.OK,
@@ -87,7 +89,8 @@ class MoveItServoAdapter(Node):
         self._warn = ThrottledWarnings(self.get_logger())
         self._link, self._usage = ServoLink(status_timeout), ProcessUsage()
         self._end_effector_T_camera: Array | None = None
-        self._setting_up = self._moving = False
+        self._moving = False
+        self._setup_began = -np.inf
         self._announced: tuple[ServoStatus, str] | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -131,27 +134,33 @@ class MoveItServoAdapter(Node):
     # Setting Servo up: its parameters fit, its command type is twist
 
     def _on_timer(self) -> None:
-        if self._link.wants_setup(self._elapsed()) and not self._setting_up:
-            clients = (self._parameter_client, self._switch_client)
-            if all(client.service_is_ready() for client in clients):
-                self._setting_up = True
-                request = GetParameters.Request(names=list(_SERVO_PARAMETERS))
-                self._parameter_client.call_async(request).add_done_callback(self._on_parameters)
+        now = self._elapsed()
+        # Begun anew where it was refused, and where an answer does not come: Servo may have ended meanwhile.
+        due = self._link.wants_setup(now) and now - self._setup_began > _SETUP_PERIOD
+        if due and self._parameter_client.service_is_ready() and self._switch_client.service_is_ready():
+            self._begin_setup(now)
         self._announce()
 
-    def _on_parameters(self, future: Future) -> None:
-        refusal = _refusal_of(future.result().values)
-        if refusal:
-            self._end_setup(refusal)
-            return
-        self._switch_client.call_async(self._servo.switch_request()).add_done_callback(self._on_switched)
+    def _begin_setup(self, began: float) -> None:
+        self._setup_began = began
 
-    def _on_switched(self, future: Future) -> None:
-        refused = 'MoveIt Servo should take twists (switch_command_type) but refuses to'
-        self._end_setup('' if future.result().success else refused)
+        def on_parameters(future: Future) -> None:
+            refusal = _refusal_of(future.result().values)
+            if refusal:
+                self._end_setup(began, refusal)
+            else:
+                self._switch_client.call_async(self._servo.switch_request()).add_done_callback(on_switched)
 
-    def _end_setup(self, refusal: str) -> None:
-        self._setting_up = False
+        def on_switched(future: Future) -> None:
+            refused = 'MoveIt Servo should take twists (switch_command_type) but refuses to'
+            self._end_setup(began, '' if future.result().success else refused)
+
+        request = GetParameters.Request(names=list(_SERVO_PARAMETERS))
+        self._parameter_client.call_async(request).add_done_callback(on_parameters)
+
+    def _end_setup(self, began: float, refusal: str) -> None:
+        if began != self._setup_began:
+            return  # the answer to an attempt that was given up
         self._link.set_up(refusal)
         if refusal:
             self._warn(refusal)
