@@ -1,0 +1,36 @@
+"""The options of the demo and the commands that bring the tools in."""
+
+import pytest
+
+from cnn_vs_ros.command_line import main, make_parser
+from cnn_vs_ros.demo.command import UNKNOWN_DEPTH, parameters
+from cnn_vs_ros.demo.graph import NODES
+
+
+def test_tools_are_started_only_on_request(tmp_path):
+    parse = make_parser().parse_args
+    assert sorted(parameters(parse(['demo']), tmp_path)) == sorted(NODES)
+    chosen = parameters(parse(['demo', '--calibrate-depth', '--bag', '--view']), tmp_path)
+    assert set(chosen) - set(NODES) == {'calibrate_depth', 'record', 'view'}
+    assert all(chosen[name]['use_sim_time'] for name in ('calibrate_depth', 'record', 'view'))
+
+
+def test_the_depth_is_unknown_until_it_is_calibrated(tmp_path):
+    chosen = parameters(make_parser().parse_args(['demo', '--calibrate-depth']), tmp_path)
+    assert chosen['pose_estimator']['depth'] == UNKNOWN_DEPTH
+    assert chosen['experiment']['calibrate_depth'] is True
+
+
+def test_a_recording_has_the_reference_of_the_run(tmp_path):
+    chosen = parameters(make_parser().parse_args(['demo', '--bag']), tmp_path)
+    assert chosen['record']['reference_folder'] == chosen['pose_estimator']['reference_folder']
+    assert chosen['record']['output'] == str(tmp_path / 'bag')
+
+
+@pytest.mark.parametrize(('folder', 'sentence'), [('none', 'reference'), ('', 'reference')])
+def test_a_replay_of_no_bag_is_said(tmp_path, folder, sentence, capsys):
+    assert main(['replay', str(tmp_path / folder)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith('replay: ')
+    assert sentence in said
+    assert said.count('\n') == 1
