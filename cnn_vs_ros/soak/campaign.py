@@ -19,7 +19,7 @@ from cnn_vs_ros.report.folder import new_folder
 from cnn_vs_ros.soak.faults import FAULTS, HOLD, Scene
 from cnn_vs_ros.soak.graph import NODES, SoakGraph
 from cnn_vs_ros.soak.report import NO_FAULT, FaultResult, SoakReport
-from cnn_vs_ros.soak.watch import MOVING, Watch, wait_for
+from cnn_vs_ros.soak.watch import Watch, wait_for
 
 _PATIENCE = 100.0
 """Seconds that a busy computer is given for what takes a few."""
@@ -104,13 +104,13 @@ class _Campaign:
     def _try(self, name: str) -> None:
         fault, watch, graph = FAULTS[name], self._watch, self._graph
         self._move()
-        begun = watch.arm_time
+        watch.mark()
         problem = fault.act(Scene(graph, watch, self._random))
-        if fault.rests and not wait_for(lambda: watch.speed <= MOVING, HOLD):
+        if fault.rests and not watch.rests():
             problem = problem or 'the arm does not come to rest'
-        rest = max(0.0, watch.last_motion - begun)
-        if fault.rests and not fault.mute and watch.command.any():
+        if fault.rests and not fault.mute and not wait_for(lambda: not watch.command.any(), HOLD):
             problem = problem or 'the last command is not zeros'
+        rest = watch.time_to_rest
         graph.sample_memory()
         ended = time.monotonic()
         self._mend(fault.new_reference)

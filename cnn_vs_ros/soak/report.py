@@ -15,7 +15,7 @@ TWIST_LIMITS = (0.25, 1.0)
 """m/s and rad/s."""
 NO_FAULT = 'none'
 """Name of the runs to convergence in between."""
-MEMORY_LIMIT = 30.0
+MEMORY_LIMIT = 15.0
 """MiB that one process may grow by after its first minute."""
 
 

@@ -18,6 +18,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.nodes.messages import seconds
+
 MOVING = 0.01
 """Joint speed, rad/s, above which the arm is not at rest."""
 
@@ -31,8 +33,8 @@ _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 class Watch:
     """An observer node, spun in a thread of its own.
 
-    `arm_time` and `last_motion` are seconds of the arm, counted by its joint states: on a busy computer the
-    simulated arm falls behind the wall's time.
+    `arm_time` and `time_to_rest`, the time from `mark` to the last motion, are seconds of the arm, counted by its
+    joint states: on a busy computer the simulated arm falls behind the wall's time.
     """
 
     def __init__(self) -> None:
@@ -40,7 +42,8 @@ class Watch:
         rclpy.init(context=self.context)
         self.node = rclpy.create_node('soak', context=self.context)
         self.status, self.reason = '', ''
-        self.arm_time = self.last_motion = self.speed = 0.0
+        self.arm_time = self.speed = 0.0
+        self.mark()
         self.twist, self.command = np.zeros(6), np.zeros(6)
         self.reset_extremes()
         self._stamp: Any = None
@@ -73,6 +76,16 @@ class Watch:
         self.joint_speed = self.commanded_speed = self.linear_speed = self.angular_speed = 0.0
         self.not_finite = 0
         self._sends_not_finite = False
+
+    def mark(self) -> None:
+        """Begin anew to measure the time to rest."""
+        self._marked, self._newest = time.time(), 0.0
+        self._since_mark = self.time_to_rest = 0.0
+
+    def rests(self, patience: float = 10.0) -> bool:
+        """Whether the arm is at rest now, as told by joint states of this moment or later."""
+        now = time.time()
+        return wait_for(lambda: self._newest >= now and self.speed <= MOVING, patience)
 
     def fault(self, kind: str, clock_jump: float = 0.0) -> None:
         """Set the fault of the relay; an empty kind is none."""
@@ -161,8 +174,12 @@ class Watch:
         self.speed = float(np.abs(message.velocity).max())
         self.joint_speed = max(self.joint_speed, self.speed)
         self.arm_time += STATE_PERIOD
-        if self.speed > MOVING:
-            self.last_motion = self.arm_time
+        # By its stamp: on a busy computer a state may wait here for a while.
+        self._newest = seconds(message.header.stamp)
+        if self._newest > self._marked:
+            self._since_mark += STATE_PERIOD
+            if self.speed > MOVING:
+                self.time_to_rest = self._since_mark
 
     def _on_status(self, message: String) -> None:
         self.status = message.data
