@@ -32,6 +32,7 @@ DEPENDENCIES = {
     'numpy': 'python3-numpy',
     'onnxruntime': 'python3-onnxruntime-pip',
     'pinocchio': 'pinocchio',
+    'transforms3d': 'python3-transforms3d',
     'yaml': 'python3-yaml',
 }
 """rosdep keys of the imports whose key is not their name."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from transforms3d import quaternions
 
 from cnn_vs_ros.errors import PoseError
 
@@ -139,21 +140,13 @@ def pose_error(pose: Array) -> tuple[float, float]:
 
 def quaternion_xyzw(rotation: Array) -> Array:
     """Unit quaternion (4,) in ROS order (x, y, z, w), w >= 0, of a rotation (3, 3)."""
-    theta_u = rotation_log(rotation)
-    theta = float(np.linalg.norm(theta_u))
-    scale = 0.5 if theta < 1e-12 else np.sin(theta / 2) / theta
-    return np.append(theta_u * scale, np.cos(theta / 2))
+    w, x, y, z = quaternions.mat2quat(rotation)
+    return np.array((x, y, z, w))
 
 
 def rotation_from_quaternion_xyzw(quaternion: ArrayLike) -> Array:
     """Rotation (3, 3) of a quaternion (4,) in ROS order (x, y, z, w), normalised here."""
-    q = as_vector(quaternion, 4, 'quaternion')
-    norm = float(np.linalg.norm(q))
-    if norm < 1e-6:
+    x, y, z, w = q = as_vector(quaternion, 4, 'quaternion')
+    if float(np.linalg.norm(q)) < 1e-6:
         raise PoseError(f'quaternion should have unit length but got {q.tolist()}')
-    x, y, z, w = q / norm
-    vector_length = float(np.linalg.norm((x, y, z)))
-    if vector_length < 1e-12:
-        return np.eye(3)
-    theta = 2.0 * np.arctan2(vector_length, w)
-    return rotation_exp(np.array((x, y, z)) / vector_length * theta)
+    return np.asarray(quaternions.quat2mat((w, x, y, z)))

@@ -33,14 +33,15 @@ def seconds(stamp: Time) -> float:
 def image_from_message(message: Image | CompressedImage) -> np.ndarray:
     """Image uint8 (H, W, 3) BGR or (H, W) grey of a message; shares the memory of a sensor_msgs/Image if it can.
 
-    Raises ImageError for an encoding other than bgr8, rgb8, bgra8, rgba8 and mono8, data of the wrong length, or
-    a compressed image (JPEG or PNG) that cannot be decoded to 8 bits a channel.
+    Encodings other than bgr8, rgb8, bgra8, rgba8 and mono8 are left to cv_bridge (Bayer patterns, and what the
+    installed one converts besides). Raises ImageError for an encoding that it cannot convert, data of the wrong
+    length, or a compressed image (JPEG or PNG) that cannot be decoded to 8 bits a channel.
     """
     if isinstance(message, CompressedImage):
         return _decoded(message)
     channels = _CHANNELS.get(message.encoding)
     if channels is None:
-        raise ImageError(f'image encoding should be one of {", ".join(_CHANNELS)} but is {message.encoding!r}')
+        return _converted(message)
     row = message.width * channels
     data = np.frombuffer(message.data, np.uint8)
     if message.step < row or data.size != message.step * message.height or data.size == 0:
@@ -54,6 +55,19 @@ def image_from_message(message: Image | CompressedImage) -> np.ndarray:
     image = image.reshape(message.height, message.width, channels)
     conversion = _TO_BGR.get(message.encoding)
     return image if conversion is None else cv2.cvtColor(image, conversion)
+
+
+def _converted(message: Image) -> np.ndarray:
+    try:
+        from cv_bridge import CvBridge
+
+        image = CvBridge().imgmsg_to_cv2(message, 'bgr8')
+    except Exception as error:  # of another kind in each version: KeyError, CvBridgeError, TypeError, ...
+        raise ImageError(
+            f'image encoding should be one of {", ".join(_CHANNELS)}, or one that cv_bridge converts to bgr8, '
+            f'but is {message.encoding!r} ({message.width}x{message.height}, {len(message.data)} bytes)'
+        ) from error
+    return np.asarray(image)
 
 
 def _decoded(message: CompressedImage) -> np.ndarray:

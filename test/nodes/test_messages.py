@@ -130,3 +130,20 @@ def test_key_values_are_text():
 
 def test_seconds():
     assert messages.seconds(STAMP) == pytest.approx(12.345)
+
+
+def test_bayer_patterns_are_converted():
+    blue, green, red = 30, 120, 200
+    mosaic = np.empty((48, 64), np.uint8)
+    mosaic[0::2, 0::2], mosaic[1::2, 1::2] = red, blue
+    mosaic[0::2, 1::2] = mosaic[1::2, 0::2] = green
+    message = Image(encoding='bayer_rggb8', height=48, width=64, step=64, data=mosaic.tobytes())
+    image = messages.image_from_message(message)
+    np.testing.assert_array_equal(image[4:-4, 4:-4], np.broadcast_to((blue, green, red), (40, 56, 3)))
+
+
+@pytest.mark.parametrize('encoding', ['32FC1', 'jpeg', ''])
+def test_an_encoding_that_nobody_converts_is_said(encoding):
+    message = Image(encoding=encoding, height=2, width=2, step=8, data=bytes(16))
+    with pytest.raises(ImageError, match='image encoding should be one of bgr8'):
+        messages.image_from_message(message)
