@@ -113,7 +113,7 @@ class SoakGraph:
                 self.memory[name].append((process.pid, age, own))
                 self.cpu_percent[name] = 100.0 * cpu / age if age > 5.0 else self.cpu_percent.get(name, 0.0)
 
-    def growth(self, settled: float = 60.0) -> dict[str, float]:
+    def growth(self, settled: float = 120.0) -> dict[str, float]:
         """Largest growth of memory (MiB) of one process of each node after its first `settled` seconds."""
         result = {}
         for name, samples in self.memory.items():

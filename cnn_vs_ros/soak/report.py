@@ -16,7 +16,7 @@ TWIST_LIMITS = (0.25, 1.0)
 NO_FAULT = 'none'
 """Name of the runs to convergence in between."""
 MEMORY_LIMIT = 15.0
-"""MiB that one process may grow by after its first minute."""
+"""MiB that one process may grow by after its first two minutes."""
 
 
 @dataclass
