@@ -96,10 +96,16 @@ def test_undistorts_with_a_camera_info_of_the_undistorted_camera(graph, folder, 
 
 
 def test_without_a_calibration_camera_info_says_so(graph, folder):
-    camera = Camera(graph, folder, loop=False)
+    camera = Camera(graph, folder)
     camera.wait(1)
     assert (camera.infos[-1].width, camera.infos[-1].k[0]) == (160, 0.0)
-    assert camera.process.wait() == 0
+    assert camera.process.end() == 0
+
+
+def test_without_loop_it_ends_after_the_last_image(graph, folder):
+    node = graph.start('camera', source=str(folder), loop=False)
+    assert node.wait() == 0
+    assert 'Traceback' not in node.output
 
 
 def test_what_cannot_be_used_ends_the_start_with_a_sentence(graph, folder, calibration, tmp_path):
