@@ -122,7 +122,7 @@ def _run_benchmark(arguments: argparse.Namespace) -> int:
         )
     folder = arguments.output / BENCHMARK
     command = [sys.executable, '-m', 'training', 'benchmark', '--methods', ','.join((*THEIRS, OURS))]
-    command += ['--scenes', 'prints,coffee', '--runs', str(4 * arguments.runs), '--output', str(folder)]
+    command += ['--scenes', 'prints,coffee', '--runs', str(2 * arguments.runs), '--output', str(folder)]
     status = subprocess.call(command)
     if status:
         return FAILED if status != 130 else status
