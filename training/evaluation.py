@@ -145,7 +145,7 @@ def _answers(
             count=views,
             fine=0,
             seed=seed,
-            grey=True,
+            grey=reference.image.ndim == 2,  # in colour, if the reference is: a regressor may have learned it
             viewpoints=draw,
         )
         generator = SnapshotGenerator(reference, settings, bank)
@@ -155,7 +155,8 @@ def _answers(
                     continue
                 sample = generator.sample(view, changes)
                 pose = se3.from_pose_vector(sample.pose)
-                network, estimator = candidate.answer(np.ascontiguousarray(sample.image[..., 0]), pose)
+                image = sample.image if sample.image.shape[2] == 3 else sample.image[..., 0]
+                network, estimator = candidate.answer(np.ascontiguousarray(image), pose)
                 yield Answer(condition, share, view, _error(pose, np.eye(4)), network, estimator)
 
 

@@ -25,10 +25,10 @@ class Convergence:
 
     Estimates are noisy, so the thresholds bound the MEAN translation (metres) and rotation vector (radians)
     over the last `hold_time`; every single estimate must lie within 4 times the thresholds, which an
-    oscillation about the goal would not.
+    oscillation about the goal would not. An estimate with less than `confidence` shows nothing of the kind.
     """
 
-    def __init__(self, translation: float, rotation: float, hold_time: float) -> None:
+    def __init__(self, translation: float, rotation: float, hold_time: float, confidence: float = 0.0) -> None:
         if not (translation > 0 and rotation > 0 and hold_time >= 0):
             raise ParameterError(
                 'convergence thresholds should be positive and hold_time zero or more but are '
@@ -37,6 +37,7 @@ class Convergence:
         self.translation = translation
         self.rotation = rotation
         self.hold_time = hold_time
+        self.confidence = confidence
         self._samples: deque[tuple[float, Array]] = deque()
         self._since = math.inf
 
@@ -52,7 +53,7 @@ class Convergence:
         if pose.is_lost:
             return False
         vector = pose.vector
-        if not self._within(vector, PEAK):
+        if pose.confidence < self.confidence or not self._within(vector, PEAK):
             self.reset()
             return False
         self._since = min(self._since, time)

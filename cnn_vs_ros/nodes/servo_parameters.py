@@ -60,6 +60,7 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'convergence.angular_velocity': (0.01, (1e-6, 10.0), 'Greatest angular speed when converged, rad/s.'),
     'convergence.translation': (5e-5, (1e-7, 1.0), 'Greatest mean distance to the goal when converged, m.'),
     'convergence.rotation': (3.5e-4, (1e-7, 1.0), 'Greatest mean angle to the goal when converged, rad.'),
+    'convergence.confidence': (0.05, (0.0, 1.0), 'Less confidence than this is no arrival.'),
     'convergence.hold_time': (0.5, (0.0, 60.0), 'How long the goal must be held, s.'),
     'retreat.speed': (0.05, (1e-3, 1.0), 'Speed of the retreat, m/s.'),
     'retreat.distance': (0.15, (0.0, 2.0), 'Length of the retreat in one episode of loss, m.'),
@@ -115,7 +116,10 @@ def make_servo(node: Node) -> Servo:
             number['limits.angular_acceleration'],
         ),
         Convergence(
-            number['convergence.translation'], number['convergence.rotation'], number['convergence.hold_time']
+            number['convergence.translation'],
+            number['convergence.rotation'],
+            number['convergence.hold_time'],
+            number['convergence.confidence'],
         ),
         pose_timeout=number['pose_timeout'],
         minimum_confidence=number['minimum_confidence'],

@@ -70,3 +70,11 @@ def test_two_estimates_are_not_enough_to_tell():
 def test_refuses_values_without_meaning():
     with pytest.raises(ParameterError, match='thresholds'):
         Convergence(0.0, 1e-3, 0.5)
+
+
+def test_poses_that_the_estimator_does_not_vouch_for_are_no_arrival():
+    convergence = Convergence(5e-5, 3.5e-4, 0.5, confidence=0.05)
+    doubtful, sure = (RelativePose(np.eye(4), confidence=value) for value in (0.04, 0.06))
+    times = np.arange(0, 3, PERIOD)
+    assert not any(convergence.update(doubtful, float(time)) for time in times)
+    assert any(convergence.update(sure, 3 + float(time)) for time in times)

@@ -83,3 +83,19 @@ def test_a_summary_counts_what_was_answered_and_what_was_right() -> None:
 def test_a_missing_reference_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['evaluate', '--reference', str(tmp_path / 'none'), '--output', str(tmp_path / 'out')]) == 2
     assert 'none' in capsys.readouterr().err
+
+
+def test_views_have_the_colours_of_the_reference(reference: Reference, tmp_path: Path, monkeypatch) -> None:
+    blue = np.dstack([reference.image, reference.image // 2, reference.image // 4])
+    shown = []
+
+    def answer(self, image, pose):
+        shown.append(image)
+        return None, None
+
+    monkeypatch.setattr(evaluation.Candidate, 'answer', answer)
+    coloured = Reference(blue, CAMERA, DEPTH)
+    evaluation.evaluate('scene_agnostic', coloured, tmp_path, views=1, occluder_folder=None)
+    nominal = shown[0].astype(float)
+    assert nominal.shape == (*CAMERA.size[::-1], 3)
+    assert nominal[200:280, 280:360, 0].mean() == pytest.approx(4 * nominal[200:280, 280:360, 2].mean(), rel=0.1)
