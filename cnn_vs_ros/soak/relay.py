@@ -20,7 +20,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import String
+from std_msgs.msg import Int64, String
 
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.parameters import declare
@@ -46,6 +46,8 @@ class FaultRelay(Node):
         self.create_subscription(Image, 'camera/image_raw', self._on_image, _NEWEST)
         self.create_subscription(CameraInfo, 'camera/camera_info', self._on_info, _NEWEST)
         self.create_subscription(String, '~/fault', self._on_fault, 10)
+        self._taken = self.create_publisher(Int64, '~/taken', 10)
+        self._number = -1
         self.create_timer(_CLOCK_PERIOD, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _advertise(self) -> None:
@@ -54,6 +56,11 @@ class FaultRelay(Node):
 
     def _on_fault(self, message: String) -> None:
         fault = json.loads(message.data)
+        number = int(fault.get('number', self._number + 1))
+        self._taken.publish(Int64(data=number))
+        if number == self._number:  # said again, for want of an answer
+            return
+        self._number = number
         self._kind = str(fault.get('kind', ''))
         self._offset += float(fault.get('clock_jump', 0.0))
         if self._kind == 'resolution':  # as a camera driver that was ended and started again

@@ -15,7 +15,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray, Int64, String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.nodes.messages import seconds
@@ -27,6 +27,7 @@ STATE_PERIOD = 0.01
 """Seconds of the arm between two joint states."""
 
 _REPEAT_AFTER = 4.0
+_RELAY_PATIENCE = 30.0
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -55,7 +56,9 @@ class Watch:
         create(String, 'servo_status', self._on_status, _LATCHED)
         create(String, 'servo_status_reason', self._on_reason, _LATCHED)
         create(DiagnosticArray, 'pose_status', self._on_pose_status, 10)
+        create(Int64, 'fault_relay/taken', self._on_taken, 10)
         self._fault = self.node.create_publisher(String, 'fault_relay/fault', 10)
+        self._fault_number = self._fault_taken = 0
         self._poses = self.node.create_publisher(PoseWithCovarianceStamped, 'relative_pose', 10)
         self._said = self.node.create_publisher(DiagnosticArray, 'pose_status', 10)
         self._twists = self.node.create_publisher(TwistStamped, 'twist', 10)
@@ -88,8 +91,17 @@ class Watch:
         return wait_for(lambda: self._newest >= now and self.speed <= MOVING, patience)
 
     def fault(self, kind: str, clock_jump: float = 0.0) -> None:
-        """Set the fault of the relay; an empty kind is none."""
-        self._fault.publish(String(data=json.dumps({'kind': kind, 'clock_jump': clock_jump})))
+        """Set the fault of the relay, an empty kind is none, and measure the time to rest from there.
+
+        A relay that has just been started may not hear the first message: it is repeated until it is answered.
+        """
+        self._fault_number += 1
+        command = {'kind': kind, 'clock_jump': clock_jump, 'number': self._fault_number}
+        deadline = time.monotonic() + _RELAY_PATIENCE
+        while self._fault_taken != self._fault_number and time.monotonic() < deadline:
+            self._fault.publish(String(data=json.dumps(command)))
+            wait_for(lambda: self._fault_taken == self._fault_number, 0.2, 0.002)
+        self.mark()
 
     def send_nan_pose(self) -> None:
         """Send an estimate that is not finite, with the status that belongs to it."""
@@ -183,6 +195,9 @@ class Watch:
 
     def _on_status(self, message: String) -> None:
         self.status = message.data
+
+    def _on_taken(self, message: Int64) -> None:
+        self._fault_taken = message.data
 
     def _on_reason(self, message: String) -> None:
         self.reason = message.data
