@@ -154,7 +154,7 @@ def test_status_and_pose_carry_the_stamp_of_the_image(estimator):
     stamp = estimator.show(NEAR_PICTURE)
     stamps = lambda received: [messages.seconds(message.header.stamp) for message in received]  # noqa: E731
     estimator.graph.spin_until(lambda: stamp in stamps(estimator.poses), 'the pose')
-    assert stamp in stamps(estimator.statuses)
+    estimator.graph.spin_until(lambda: stamp in stamps(estimator.statuses), 'the status')
 
 
 def test_says_lost_and_gives_no_pose_when_the_reference_is_not_in_view(estimator):
