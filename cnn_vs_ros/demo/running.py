@@ -13,6 +13,7 @@ from pathlib import Path
 from cnn_vs_ros.demo.graph import Parameters, environment, node_command, write_parameters
 from cnn_vs_ros.demo.processes import Ended, Interrupted, ProcessGroup, signals_raise
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.report.folder import short
 
 EXPERIMENT, VIEW = 'experiment', 'view'
 """Nodes that speak to the user."""
@@ -74,8 +75,3 @@ def open_file(path: Path) -> None:
     opener = shutil.which('xdg-open')
     if display and opener and path.exists():
         subprocess.Popen([opener, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def short(path: Path) -> Path:
-    """`path` from here, where it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.experiment.outcome import ROTATION_TOLERANCE
 
 _PLANAR_START = (0.01, -0.24, -0.09, -10.0, -16.0, -43.0)
@@ -95,10 +94,3 @@ EXPERIMENTS = {
         ),
     )
 }
-
-
-def find_experiment(name: str) -> PaperExperiment:
-    """The experiment of that name. Raises ParameterError, which lists those there are."""
-    if name not in EXPERIMENTS:
-        raise ParameterError(f'experiment should be one of {", ".join(EXPERIMENTS)} but is {name!r}')
-    return EXPERIMENTS[name]

@@ -134,9 +134,7 @@ class DifferentialIkNode(Node):
         if kinematics is not None and positions is not None:
             values['condition_number'] = kinematics.condition_number(positions)
         status.values = messages.key_values(values)
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(array)
+        self._diagnostics_publisher.publish(messages.diagnostics(status, self.get_clock().now().to_msg()))
 
     def _send_zeros(self) -> None:
         if self._order:

@@ -22,6 +22,7 @@ from cnn_vs_ros.nodes.experiment_graph import COMMANDS, RosGraph
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import stop_signals
 from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder, write_run
+from cnn_vs_ros.report.folder import short
 
 OVERVIEW_TOPIC = 'overview/image_raw'
 NOT_CONVERGED, FAILED, INTERRUPTED = 3, 2, 130
@@ -138,20 +139,16 @@ class Job:
             files = [
                 path for path in (self._folder.page, self._folder.report, self._folder.video) if path.exists()
             ]
-            print('\n'.join(str(_short(path)) for path in files))
+            print('\n'.join(str(short(path)) for path in files))
             print(outcomes[0].sentence, flush=True)
         else:
             summary = series_summary(outcomes)
-            print(f'\n{series_table(outcomes)}\n\nresults: {_short(self._folder.path)}')
+            print(f'\n{series_table(outcomes)}\n\nresults: {short(self._folder.path)}')
             print(_series_sentence(summary, outcomes[0].estimator), flush=True)
         return 0 if converged >= required else NOT_CONVERGED
 
     def _show(self, seconds: float) -> None:
         self._progress.show(progress_text(seconds, self._graph.recorder))
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _series_sentence(summary: dict, estimator: str) -> str:

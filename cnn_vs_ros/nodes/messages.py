@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Pose, PoseWithCovariance, Twist
 from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -180,6 +180,13 @@ def pose_status_of(word: str) -> PoseStatus | None:
     except ValueError as error:
         words = ', '.join((NO_REFERENCE, *(status.value for status in PoseStatus)))
         raise PoseError(f'pose status should be one of {words} but is {word!r}') from error
+
+
+def diagnostics(status: DiagnosticStatus, stamp: Time, frame_id: str = '') -> DiagnosticArray:
+    """Message diagnostic_msgs/DiagnosticArray of one status."""
+    array = DiagnosticArray(status=[status])
+    array.header.stamp, array.header.frame_id = stamp, frame_id
+    return array
 
 
 def key_values(values: dict[str, Any]) -> list[KeyValue]:

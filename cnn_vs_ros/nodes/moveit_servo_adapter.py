@@ -239,9 +239,7 @@ class MoveItServoAdapter(Node):
             message=f'{status.value}: {reason}',
             values=messages.key_values({'status': status.value, **self._usage.report()}),
         )
-        array = DiagnosticArray(status=[message])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(array)
+        self._diagnostics_publisher.publish(messages.diagnostics(message, self.get_clock().now().to_msg()))
 
     def _elapsed(self) -> float:
         return 1e-9 * self._steady.now().nanoseconds

@@ -199,9 +199,7 @@ class PbvsControllerNode(ManagedNode):
             message=f'{status.value}: {self._servo.reason}',
             values=messages.key_values({'status': status.value, **self._usage.report()}),
         )
-        array = DiagnosticArray(status=[message])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(array)
+        self._diagnostics_publisher.publish(messages.diagnostics(message, self.get_clock().now().to_msg()))
 
     def _now(self) -> float:
         return 1e-9 * self.get_clock().now().nanoseconds

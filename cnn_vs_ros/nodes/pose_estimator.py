@@ -153,9 +153,7 @@ class PoseEstimatorNode(ManagedNode):
             message=outcome.word,
             values=messages.key_values(values),
         )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = stamp
-        array.header.frame_id = self.get_parameter('desired_frame').value
+        array = messages.diagnostics(status, stamp, self.get_parameter('desired_frame').value)
         self._status_publisher.publish(array)
         if outcome.found and outcome.pose is not None:
             pose = PoseWithCovarianceStamped(header=array.header)
@@ -191,9 +189,7 @@ class PoseEstimatorNode(ManagedNode):
                 **self._usage.report(),
             }
         )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(array)
+        self._diagnostics_publisher.publish(messages.diagnostics(status, self.get_clock().now().to_msg()))
 
     # Services
 

@@ -104,3 +104,8 @@ def _make_unique(parent: Path, name: str) -> Path:
         except FileExistsError:
             continue
     raise RunFolderError(f'{parent} should have room for a folder {name} but has a thousand of them')
+
+
+def short(path: Path) -> Path:
+    """`path` from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

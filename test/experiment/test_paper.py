@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cnn_vs_ros.errors import ParameterError
-from cnn_vs_ros.experiment.paper import EXPERIMENTS, find_experiment
+from cnn_vs_ros.experiment.paper import EXPERIMENTS
 
 
 def run(distance, angle=0.01, ended='converged', **more):
@@ -48,8 +47,3 @@ def test_a_series_says_how_many_and_its_worst():
     assert '2 of 3 runs as good as the paper' in line
     assert 'worst 2.000 mm' in line
     assert line.endswith('NOT matched')
-
-
-def test_an_unknown_experiment_is_told_the_others():
-    with pytest.raises(ParameterError, match='one of planar, perturbed, relief, unseen but is'):
-        find_experiment('moon')
