@@ -1,8 +1,8 @@
 """Calibrates what an estimator's scores mean: the probability that a pose is right, fitted on validation scenes.
 
 Every sample is an alignment that the estimator really made: from one of the matcher's hypotheses, or tracked from
-near the true pose, on a scene that no training read, under one of the benchmark's conditions. Some show another
-scene altogether.
+near the true pose, on a scene that no training read, under one of the benchmark's conditions. Some scenes are
+faint, some are no plane, some images do not show the scene at all.
 """
 
 from __future__ import annotations
@@ -20,15 +20,20 @@ from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, Alig
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import se3
 from training import textures
+from training.benchmark import strangers
 from training.benchmark.conditions import CONDITIONS
 from training.benchmark.runs import HARDEST, SUCCESS, hash_of
-from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
+from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor, World
 from training.corpus import Corpus
 
 Array = NDArray[np.float64]
 
 SAME_BASIN = (8e-3, float(np.deg2rad(2.0)))  # m, rad: the alignment is in the right basin, tracking will finish
 _TEXTURE_SIZE = 1500
+_FAINT_SHARE, _FAINT = 0.35, (0.05, 0.4)  # of the scenes, and what of their contrast is left
+_STEPPED_SHARE, _HEIGHT = 0.2, 0.25  # of the scenes, and how far they stand out, as a share of the depth
+_STRANGE_SHARE, _STRANGERS = 0.2, (0.7, 0.05, 0.1, 0.15)  # of the images, and the shares of their kinds
+_NEAR = np.array([2e-3] * 3 + [1e-2] * 3)  # largest deviation, m and rad, of what tracking starts from
 _CONDITIONS = ('nominal', 'nominal', 'perturbed', 'perturbed', 'occlusion', 'lighting', 'blur', 'low_light')
 _VIEWS_PER_SCENE = 6
 
@@ -47,7 +52,52 @@ def samples(model: str, corpus: Corpus | None, scenes: int, seed: int) -> Iterat
     network = MatcherNetwork(load_model(model))
     for index in range(scenes):
         rng = np.random.default_rng((seed, index))
-        yield from _scene_samples(network, _texture(corpus, rng), _texture(corpus, rng), rng)
+        yield from _scene_samples(network, _world(corpus, rng), _texture(corpus, rng), rng)
+
+
+def _world(corpus: Corpus | None, rng: np.random.Generator) -> World:
+    texture = _texture(corpus, rng)
+    if rng.random() < _FAINT_SHARE:
+        mean = float(texture.mean())
+        faint = mean + rng.uniform(*_FAINT) * (texture.astype(np.float32) - mean)
+        texture = np.clip(np.rint(faint), 0, 255).astype(np.uint8)
+    if rng.random() < _STEPPED_SHARE:
+        return SteppedWorld.draw(rng, texture, [_texture(corpus, rng) for _ in range(2)])
+    return PlanarWorld(texture)
+
+
+@dataclass(frozen=True)
+class SteppedWorld:
+    """A plane with rectangles that stand before it: depth, parallax and what it hides, without a renderer.
+
+    `steps` are pictures of single colour or texture with their depth in metres and their mask (H, W), far to near.
+    """
+
+    ground: PlanarWorld
+    steps: tuple[tuple[PlanarWorld, PlanarWorld], ...]
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, ground: np.ndarray, skins: list[np.ndarray]) -> SteppedWorld:
+        """Draw two to eight rectangles at random."""
+        heights = np.sort(rng.uniform(0.03, _HEIGHT, int(rng.integers(2, 9))))
+        steps = []
+        for height in heights:
+            mask = np.zeros(ground.shape, np.uint8)
+            extent = rng.uniform(0.06, 0.22, 2) * _TEXTURE_SIZE
+            centre = _TEXTURE_SIZE * rng.uniform(0.25, 0.75, 2)
+            corners = cv2.boxPoints((tuple(centre), tuple(extent), float(rng.uniform(0, 90))))
+            cv2.fillPoly(mask, [corners.astype(np.int32)], 255)
+            depth = DEPTH * (1.0 - height)
+            skin = skins[int(rng.integers(len(skins)))]
+            steps.append((PlanarWorld(skin, depth=depth), PlanarWorld(mask, depth=depth)))
+        return cls(PlanarWorld(ground), tuple(steps))
+
+    def image(self, current_T_desired: Array) -> np.ndarray:
+        """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
+        view = self.ground.image(current_T_desired)
+        for skin, mask in self.steps:
+            np.copyto(view, skin.image(current_T_desired), where=mask.image(current_T_desired) > 128)
+        return view
 
 
 def _texture(corpus: Corpus | None, rng: np.random.Generator) -> np.ndarray:
@@ -60,29 +110,35 @@ def _texture(corpus: Corpus | None, rng: np.random.Generator) -> np.ndarray:
 
 
 def _scene_samples(
-    network: MatcherNetwork, texture: np.ndarray, other: np.ndarray, rng: np.random.Generator
+    network: MatcherNetwork, world: World, other: np.ndarray, rng: np.random.Generator
 ) -> Iterator[Sample]:
-    world, foreign = PlanarWorld(texture), PlanarWorld(other)
+    foreign = PlanarWorld(other)
     sensor = Sensor(hash_of(int(rng.integers(1 << 30))))
     reference = ImagePyramid(sensor.expose(world.image(np.eye(4))), CAMERA)
     matcher = ReferenceMatcher(network, reference, CAMERA, DEPTH)
     aligner = PhotometricAlignment(reference, DEPTH)
     for _ in range(_VIEWS_PER_SCENE):
-        size = rng.choice((0.0, 0.1, 0.4, 0.7, 1.0))
+        size = rng.choice((0.0, 0.02, 0.1, 0.4, 0.7, 1.0))
         desired_T_current = se3.from_pose_vector(size * HARDEST * rng.standard_normal(6))
         disturb = CONDITIONS[str(rng.choice(_CONDITIONS))](int(rng.integers(1 << 30)), other)
-        shown = foreign if rng.random() < 0.12 else world
-        view = disturb(shown.image(se3.inverse(desired_T_current)), int(rng.integers(400)))
+        strange = rng.random() < _STRANGE_SHARE
+        current_T_desired = se3.inverse(desired_T_current)
+        if strange:
+            kind = str(rng.choice(list(strangers.KINDS), p=_STRANGERS))
+            view = strangers.KINDS[kind](world, foreign, current_T_desired, rng)
+        else:
+            view = world.image(current_T_desired)
+        view = disturb(view, int(rng.integers(400)))
         image = ImagePyramid(sensor.expose(view), CAMERA)
         found = [
             aligner.align(image, hypothesis.current_T_desired, ACQUIRE_STAGES)
             for hypothesis in matcher.hypotheses(image)
         ]
-        near = se3.exp(rng.normal(scale=[0.002] * 3 + [0.01] * 3)) @ se3.inverse(desired_T_current)
+        near = se3.exp(rng.uniform() * _NEAR * rng.standard_normal(6)) @ current_T_desired
         found.append(aligner.align(image, near, TRACK_STAGES))
         for alignment in found:
             if alignment is not None:
-                yield _judge(alignment, desired_T_current, known=shown is world)
+                yield _judge(alignment, desired_T_current, known=not strange)
 
 
 def _judge(alignment: Alignment, desired_T_current: Array, *, known: bool) -> Sample:

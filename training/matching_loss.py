@@ -10,13 +10,16 @@ from torch import Tensor
 from training.networks.matcher import STRIDE, Matcher
 from training.targets import view_pairs
 
+_NEAR = 1 / 20
+
 
 @dataclass(frozen=True)
 class MatchingOutcome:
     """Terms of the loss of one batch (scalars), and counts for the accuracy.
 
     `match` is the negative log likelihood of the right cell where both views see it, `no_match` that of the
-    dustbin where they do not; `correct` of `visible` cells have their best match within one cell of the truth.
+    dustbin where they do not; `correct` of `visible` cells have their best match within a twentieth of the view's
+    width of the truth (one cell of a view 160 pixels wide), so that networks of different input sizes compare.
     """
 
     match: Tensor
@@ -98,4 +101,4 @@ def _direction(
     with torch.no_grad():
         best = similarity.argmax(-1)
         distance = torch.hypot((best % columns) - x, (best // columns) - y)
-    return likelihood, dustbin - normaliser, (distance < 1.0).float(), visible
+    return likelihood, dustbin - normaliser, (distance < _NEAR * columns).float(), visible

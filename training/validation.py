@@ -19,7 +19,7 @@ SEED = 1_000_003  # of the validation views, the same in every run
 def validate(
     model: Matcher, corpus: Path, sampling: ViewSampling, *, groups: int = 32, batch_groups: int = 8
 ) -> dict[str, float]:
-    """Return the share of visible cells whose best match is within one cell of the truth.
+    """Return the share of visible cells whose best match is within a twentieth of the width of the truth.
 
     Keys `nominal` (no perturbation but noise) and `perturbed` (occluders, lights, optics as in training).
     """

@@ -24,8 +24,8 @@ class ViewSampling:
     size, on a plain canvas: so does a share `framed` of the first views.
     """
 
-    width: int = 160
-    height: int = 120
+    width: int = 192
+    height: int = 144
     views: int = 4
     offset: tuple[float, float, float] = (0.16, 0.16, 0.08)
     tilt: float = np.deg2rad(20.0)
@@ -109,7 +109,7 @@ def sample_group(
         if not reflected:
             inside = np.ones(texture.shape, np.uint8)
             shown = cv2.warpPerspective(inside, homography, frame, flags=cv2.INTER_NEAREST) > 0
-        noise = float(rng.uniform(0, 3))
+        noise = 3.0 * float(rng.uniform()) ** 2
         if sampling.perturbed and (index > 0 or rng.random() < 0.6):
             view, hidden, noise = perturb(view, rng, tile_of)
             shown &= ~hidden
@@ -128,7 +128,7 @@ def perturb(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return a float32 view (H, W) under random occluders, lights and optics, the hidden pixels, and a noise."""
     hidden = np.zeros(view.shape, bool)
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         view = sensor.reduce_contrast(view, rng)
     if rng.random() < 0.5:
         view, hidden = occlusion.occlude(view, rng, float(rng.uniform(0.03, 0.4)), tile_of)
@@ -138,7 +138,7 @@ def perturb(
         view = sensor.blur(view, rng)
     if rng.random() < 0.3:
         view = sensor.apply_gamma(view, rng)
-    return view, hidden, float(rng.uniform(0, 5))
+    return view, hidden, 5.0 * float(rng.uniform()) ** 2
 
 
 def frame_copy(view: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation.photometric import Alignment
+from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.resources import resource_path
 
 Array = NDArray[np.float64]
@@ -23,60 +24,82 @@ Array = NDArray[np.float64]
 CERTAIN = 0.95
 UNRIVALLED = 0.95
 
-FEATURES = ('correlation', 'correlation_unweighted', 'visible', 'unoccluded', 'evidence', 'precision')
+FEATURES = ('correlation', 'correlation_unweighted', 'visible', 'unoccluded', 'evidence', 'precision', 'distance')
+GROSS_FEATURES = len(FEATURES) - 1  # all but the distance
 WEIGHTS = 'weights/confidence.json'
 
 _LOGIT_LIMIT = 0.9995
+_NO_DISTANCE = 3e-3
 _FARTHEST = 3.0  # standard deviations; beyond, the regression would extrapolate
 
 
 def features(alignment: Alignment, depth: float) -> Array:
-    """Return what the probabilities are computed from (6,), see FEATURES; independent of `depth` (metres)."""
-    precision = float(np.sqrt(np.trace(alignment.covariance[:3, :3]))) / depth
+    """Return what the probabilities are computed from (7,), see FEATURES; independent of `depth` (metres).
+
+    The distance to the goal, the last, is among them because what is not a plane errs with it. Whether the
+    reference is seen at all (`GROSS_FEATURES`) must not depend on it.
+    """
+    translation, angle = se3.pose_error(alignment.current_T_desired)
+    precision = float(np.sqrt(np.trace(alignment.sampled_covariance[:3, :3]))) / depth
     correlations = np.array([alignment.correlation, alignment.correlation_unweighted])
     shares = np.array([alignment.visible, alignment.unoccluded, alignment.evidence])
     return np.concatenate(
         [
             np.arctanh(np.clip(correlations, -_LOGIT_LIMIT, _LOGIT_LIMIT)),
             np.log(shares + 1e-3),
-            [np.log(precision + 1e-6)],
+            [np.log(precision + 1e-6), np.log(translation / depth + angle + _NO_DISTANCE)],
         ]
     )
 
 
-def quadratic(values: ArrayLike, centre: ArrayLike, deviation: ArrayLike) -> Array:
-    """Return the terms (N, 28) of the regression for features (N, 6): 1, each feature, each product of two."""
-    normal = np.clip((np.asarray(values) - centre) / np.asarray(deviation), -_FARTHEST, _FARTHEST)
+def normalised(values: ArrayLike, centre: ArrayLike, deviation: ArrayLike) -> Array:
+    """Return features (N, F) less their `centre` (F,) in units of their `deviation` (F,), bounded."""
+    return np.clip((np.asarray(values) - centre) / np.asarray(deviation), -_FARTHEST, _FARTHEST)
+
+
+def quadratic(normal: Array) -> Array:
+    """Return the terms (N, T) of a regression for normalised features (N, F): 1, each, each product of two."""
     first, second = np.triu_indices(normal.shape[1])
     return np.column_stack([np.ones(len(normal)), normal, normal[:, first] * normal[:, second]])
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fitted regressions: normalisation of the features (6,) and the weights (28,) of both probabilities."""
+    """The fitted regressions: normalisation of the features (7,) and weights of both, (36,) and (28,)."""
 
     centre: Array
     deviation: Array
     fine: Array
     gross: Array
 
-    def probability(self, alignment: Alignment, depth: float, weights: Array) -> float:
-        """Return the logistic function of the weighted terms."""
-        terms = quadratic(features(alignment, depth)[None], self.centre, self.deviation)[0]
-        return float(1.0 / (1.0 + np.exp(-np.clip(terms @ weights, -60.0, 60.0))))
+    def fine_probability(self, alignment: Alignment, depth: float) -> float:
+        """Probability that the pose is right."""
+        return _logistic(quadratic(self._normal(alignment, depth)) @ self.fine)
+
+    def gross_probability(self, alignment: Alignment, depth: float) -> float:
+        """Probability that the alignment shows the reference."""
+        return _logistic(quadratic(self._normal(alignment, depth)[:, :GROSS_FEATURES]) @ self.gross)
+
+    def _normal(self, alignment: Alignment, depth: float) -> Array:
+        return normalised(features(alignment, depth)[None], self.centre, self.deviation)
+
+
+def _logistic(value: Array) -> float:
+    return float(1.0 / (1.0 + np.exp(-np.clip(value[0], -60.0, 60.0))))
 
 
 @cache
 def calibration() -> Calibration:
     """Return the shipped calibration. Raises ModelError when its file is not one."""
     path = resource_path(WEIGHTS)
-    terms = len(quadratic(np.zeros((1, len(FEATURES))), 0.0, 1.0)[0])
     try:
         values = json.loads(path.read_text(encoding='utf-8'))
         arrays = [np.array(values[name], float) for name in ('centre', 'deviation', 'fine', 'gross')]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(f'{path} should be a calibration of the confidence but cannot be read: {error}') from None
-    expected = [(len(FEATURES),), (len(FEATURES),), (terms,), (terms,)]
+    count = len(FEATURES)
+    terms = [quadratic(np.zeros((1, features_))).shape[1] for features_ in (count, GROSS_FEATURES)]
+    expected = [(count,), (count,), (terms[0],), (terms[1],)]
     if [array.shape for array in arrays] != expected or not all(np.isfinite(array).all() for array in arrays):
         raise ModelError(f'{path} should hold finite numbers of shapes {expected} but holds other ones')
     return Calibration(*arrays)
@@ -84,11 +107,9 @@ def calibration() -> Calibration:
 
 def confidence(alignment: Alignment, depth: float) -> float:
     """Probability that the pose is right to 0.2 degrees and 1 mm per 25 cm of `depth` metres."""
-    fitted = calibration()
-    return fitted.probability(alignment, depth, fitted.fine)
+    return calibration().fine_probability(alignment, depth)
 
 
 def match_probability(alignment: Alignment, depth: float) -> float:
     """Probability that the alignment shows the reference at all, so that tracking will refine it."""
-    fitted = calibration()
-    return fitted.probability(alignment, depth, fitted.gross)
+    return calibration().gross_probability(alignment, depth)

@@ -26,6 +26,8 @@ _SHORTLIST = 4  # copies of the reference that get the exact matching score
 _MIN_PROBABILITY = 0.02
 _MIN_VIEW_CELLS = 15
 _INLIER_CELLS = 3 / 8
+_LARGEST_EXPONENT = 80.0
+_TINY = 1e-30
 
 
 class MatcherNetwork:
@@ -74,14 +76,17 @@ class MatcherNetwork:
 
 @dataclass(frozen=True)
 class _View:
-    """A drawn copy of the reference: its descriptors and how its pixels go back to the reference."""
+    """A drawn copy of the reference: its V cells that show the reference, and how its pixels go back there.
+
+    `descriptors` (V, C), `matchability` (V,), `centres` (V, 2) in pixels; `neighbours` (V, 9) are the indices of
+    the cells around each, row by row, V where there is none.
+    """
 
     descriptors: np.ndarray
     matchability: np.ndarray
-    valid: np.ndarray
-    reference_from_view: Array
     centres: Array
-    columns: int
+    neighbours: np.ndarray
+    reference_from_view: Array
 
 
 class ReferenceMatcher:
@@ -97,19 +102,17 @@ class ReferenceMatcher:
         self._centres = network.cell_centres(self._camera.height, self._camera.width)
         self._bank = self._describe_bank()
         self._bank_descriptors = np.concatenate([view.descriptors for view in self._bank])
+        self._first_of = np.cumsum([0] + [len(view.descriptors) for view in self._bank])
 
     def hypotheses(self, image: ImagePyramid, count: int = 3) -> Iterator[PlanePose]:
         """Poses that the matches support, the most promising first, each computed when it is asked for."""
         descriptors, matchability = (output[0] for output in self._network.describe(self._resize(image)[None]))
         similarity = (self._network.temperature * descriptors) @ self._bank_descriptors.T
-        similarity = similarity.reshape(len(descriptors), len(self._bank), -1)
-        promise = [
-            float(similarity[:, index, view.valid].max(axis=1).mean()) for index, view in enumerate(self._bank)
-        ]
-        shortlist = np.argsort(promise)[::-1][:_SHORTLIST]
+        promise = np.maximum.reduceat(similarity, self._first_of[:-1], axis=1).mean(axis=0)
         scored = []
-        for index in shortlist:
-            probability = self._dual_softmax(similarity[:, index], matchability, self._bank[index])
+        for index in np.argsort(-promise)[:_SHORTLIST]:
+            columns = slice(self._first_of[index], self._first_of[index + 1])
+            probability = self._dual_softmax(similarity[:, columns], matchability, self._bank[index])
             scored.append((float(probability.max(axis=1).sum()), int(index), probability))
         scored.sort(key=lambda entry: -entry[0])
         for _, index, probability in scored[:count]:
@@ -118,8 +121,8 @@ class ReferenceMatcher:
                 yield self._rematch(descriptors, matchability, pose)
 
     def _resize(self, image: ImagePyramid) -> np.ndarray:
-        resized = cv2.resize(image.levels[-1].grey, self._camera.size, interpolation=cv2.INTER_AREA)
-        return resized
+        resized = cv2.resize(image.finest_grey, self._camera.size, interpolation=cv2.INTER_AREA)
+        return resized.astype(np.float32)
 
     def _describe_bank(self) -> list[_View]:
         side = max(self._camera.size)
@@ -135,10 +138,11 @@ class ReferenceMatcher:
                 view_from_reference[:2, 2] = (side - 1) / 2 - linear @ centre
                 drawn.append(self._draw(source, view_from_reference, (side, side)))
         descriptors, matchability = self._network.describe(np.stack([image for image, _, _ in drawn]))
-        return [
+        views = [
             self._view(descriptors[k], matchability[k], valid, transform, (side, side))
             for k, (_, valid, transform) in enumerate(drawn)
         ]
+        return [view for view in views if len(view.descriptors)]
 
     def _draw(
         self, source: np.ndarray, view_from_reference: Array, size: tuple[int, int]
@@ -157,16 +161,34 @@ class ReferenceMatcher:
         reference_from_view: Array,
         size: tuple[int, int],
     ) -> _View:
-        centres = self._network.cell_centres(size[1], size[0])
-        columns = size[0] // self._network.stride
-        return _View(descriptors, matchability, valid, reference_from_view, centres, columns)
+        columns, rows = size[0] // self._network.stride, size[1] // self._network.stride
+        cells = np.flatnonzero(valid)
+        inner = np.full(rows * columns, len(cells))
+        inner[cells] = np.arange(len(cells))
+        number = np.pad(inner.reshape(rows, columns), 1, constant_values=len(cells))
+        row, column = np.divmod(cells, columns)
+        offsets = np.arange(3)
+        neighbours = number[row[:, None, None] + offsets[:, None], column[:, None, None] + offsets]
+        return _View(
+            descriptors[cells],
+            matchability[cells],
+            self._network.cell_centres(size[1], size[0])[cells],
+            neighbours.reshape(-1, 9),
+            reference_from_view,
+        )
 
     def _dual_softmax(self, similarity: np.ndarray, matchability: np.ndarray, view: _View) -> np.ndarray:
-        """Match probabilities (cells, view cells): product of both directions' softmax, each with a dustbin."""
-        similarity = np.where(view.valid, similarity, np.float32(-1e4))
-        by_cell = _softmax_with_dustbin(similarity, self._network.dustbin - matchability)
-        by_view = _softmax_with_dustbin(similarity.T, self._network.dustbin - view.matchability).T
-        return by_cell * by_view
+        """Match probabilities (cells, V): product of both directions' softmax, each with a dustbin."""
+        largest = similarity.max()
+        exponential = np.exp(similarity - largest)
+        no_match, no_view_match = (
+            np.exp(np.minimum(self._network.dustbin - logit - largest, _LARGEST_EXPONENT))
+            for logit in (matchability, view.matchability)
+        )
+        by_cell = exponential / (exponential.sum(axis=1) + no_match + _TINY)[:, None]
+        exponential /= exponential.sum(axis=0) + no_view_match + _TINY
+        by_cell *= exponential
+        return np.asarray(by_cell)
 
     def _solve(self, view: _View, probability: np.ndarray, start: Array | None = None) -> PlanePose | None:
         points, weights = _soft_matches(probability, view, self._network.stride)
@@ -198,28 +220,16 @@ class ReferenceMatcher:
         return pose if better is None or better.support < 0.7 * pose.support else better
 
 
-def _softmax_with_dustbin(similarity: np.ndarray, dustbin: np.ndarray) -> np.ndarray:
-    """Row softmax of `similarity` (N, M) with one more logit `dustbin` (N,), whose column is dropped."""
-    largest = np.maximum(similarity.max(axis=1), dustbin)[:, None]
-    exponential = np.exp(similarity - largest)
-    return exponential / (exponential.sum(axis=1, keepdims=True) + np.exp(dustbin[:, None] - largest))
-
-
 def _soft_matches(probability: np.ndarray, view: _View, stride: int) -> tuple[Array, Array]:
     """Best view pixel (N, 2) of each cell, refined over its 3x3 neighbours, and its probability (N,)."""
     cells = np.arange(len(probability))
     best = probability.argmax(axis=1)
     weights = probability[cells, best].astype(np.float64)
-    padded = np.pad(probability.reshape(len(probability), -1, view.columns), ((0, 0), (1, 1), (1, 1)))
-    row, column = best // view.columns, best % view.columns
-    offsets = np.arange(3)
-    window = np.sqrt(
-        padded[
-            cells[:, None, None],
-            row[:, None, None] + offsets[None, :, None],
-            column[:, None, None] + offsets[None, None, :],
-        ]
-    )
+    neighbours = view.neighbours[best]
+    missing = neighbours == probability.shape[1]
+    window = np.sqrt(probability[cells[:, None], np.where(missing, 0, neighbours)])
+    window[missing] = 0.0
+    window = window.reshape(-1, 3, 3)
     total = window.sum(axis=(1, 2)) + 1e-12
     shift_x = (window.sum(axis=1) @ (-1.0, 0.0, 1.0)) / total
     shift_y = (window.sum(axis=2) @ (-1.0, 0.0, 1.0)) / total

@@ -1,8 +1,9 @@
 """Photometric alignment of a plane: direct visual servoing (paper, eq. 3) used as an estimator.
 
 Finds the camera pose at which the current image, sampled where the plane's points project, looks like the
-reference; robust to what covers the plane and to light (see `local_light`). Sampling is sparse: the strongest
-gradient of each block of the reference, so the cost does not depend on the image size.
+reference; robust to what covers the plane (see `robust_weights`) and to light (see `pyramid`, `local_light`).
+Sampling is sparse: the strongest gradient of each block of the reference, so the cost does not depend on the image
+size.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.estimation.local_light import LocalLight
+from cnn_vs_ros.estimation.goal_refinement import GoalRefinement, Refined
+from cnn_vs_ros.estimation.local_light import LightModel, LocalLight
 from cnn_vs_ros.estimation.photometric_samples import Samples, project, sample
 from cnn_vs_ros.estimation.pyramid import ImagePyramid, PyramidLevel
 from cnn_vs_ros.estimation.robust_weights import Visibility, tukey_weights, visibility
@@ -22,11 +24,10 @@ from cnn_vs_ros.geometry import se3
 Array = NDArray[np.float64]
 
 # Sets of samples, (level, about how many), coarse to fine; the last sets the pose's noise.
-_SAMPLES = ((0, 4800), (1, 4800), (2, 4800), (2, 14400))
-_SATURATED = 250.0  # grey levels; where the sensor is saturated nothing is seen
+_SAMPLES = ((0, 2400), (1, 4800), (2, 4800), (2, 9600))
 _MAX_STEP = (0.12, 0.12)  # translation as a share of the depth, rotation in radians
 _JUDGED_EVERY = 2  # iterations after which the occluded cells are judged anew
-_SETTLED = 4e-3  # pixels; a smaller step ends the stage
+_SETTLED = 0.03  # pixels; a smaller step ends the stage
 _AS_GOOD_AS_THERE = 0.03  # pixels; after a smaller last step the residuals need not be computed anew
 
 
@@ -39,7 +40,7 @@ class Stage:
     tight: bool = False
 
 
-ACQUIRE_STAGES = (Stage(0, 8), Stage(1, 8), Stage(2, 10), Stage(3, 3, tight=True))
+ACQUIRE_STAGES = (Stage(0, 8), Stage(1, 8), Stage(2, 8), Stage(3, 3, tight=True))
 TRACK_STAGES = (Stage(0, 2), Stage(1, 3), Stage(2, 2), Stage(3, 2, tight=True))
 
 
@@ -51,7 +52,8 @@ class Alignment:
     cross-correlation over the visible samples with and without the robust weights; `visible` is the share of
     the reference's samples inside the current image, `unoccluded` the share of those that nothing else covers and
     `evidence` how far they speak for a match (see `Visibility`);
-    `information` (6, 6) is the normal matrix and `residual_scale` the residual's robust deviation.
+    `information` (6, 6) is the normal matrix of the samples, `residual_scale` their residual's robust deviation
+    and `refined` what the full image made of it, at the goal.
     """
 
     current_T_desired: Array
@@ -63,12 +65,24 @@ class Alignment:
     information: Array
     residual_scale: float
     iterations: int
+    refined: Refined | None = None
 
     @property
     def covariance(self) -> Array:
         """Covariance (6, 6) of a small motion of the current camera in its own frame (m^2, rad^2)."""
-        regular = self.information + 1e-9 * np.trace(self.information) * np.eye(6)
-        return self.residual_scale**2 * np.linalg.inv(regular)
+        if self.refined is not None:
+            return _covariance(self.refined.information, self.refined.residual_scale)
+        return self.sampled_covariance
+
+    @property
+    def sampled_covariance(self) -> Array:
+        """The same of the samples alone, whether or not the full image refined their pose."""
+        return _covariance(self.information, self.residual_scale)
+
+
+def _covariance(information: Array, scale: float) -> Array:
+    regular = information + 1e-9 * np.trace(information) * np.eye(6)
+    return scale**2 * np.linalg.inv(regular)
 
 
 class PhotometricAlignment:
@@ -78,7 +92,9 @@ class PhotometricAlignment:
         self.depth = depth
         coarsest = reference.levels[0].camera
         grid = coarsest.resized(max(1, coarsest.width // 2), max(1, coarsest.height // 2))
+        self._light = [LightModel(level, grid, depth) for level in reference.levels]
         self._samples = [Samples(reference.levels[level], level, grid, depth, count) for level, count in _SAMPLES]
+        self._goal = GoalRefinement(reference.full, grid, depth)
 
     def align(
         self, image: ImagePyramid, start: Array, stages: Sequence[Stage] = ACQUIRE_STAGES
@@ -90,8 +106,8 @@ class PhotometricAlignment:
         coverage: np.ndarray | None = None
         for stage in stages:
             samples = self._samples[stage.samples]
-            level = image.levels[samples.level]
-            light = samples.light.at(level, pose, coverage)
+            level, light_model = image.levels[samples.level], self._light[samples.level]
+            light = light_model.field(level, pose, coverage).at(samples.cells)
             for iteration in range(stage.iterations):
                 kept = system is not None and (stage.tight or iteration % _JUDGED_EVERY)
                 seen = system.seen if system is not None and kept else None
@@ -105,11 +121,16 @@ class PhotometricAlignment:
                 if pixels < _SETTLED:
                     break
             if system is not None and stage is not stages[-1]:
-                coverage = samples.light.coverage(system.index, system.weights)
-        if pixels > _AS_GOOD_AS_THERE:
+                coverage = light_model.coverage(samples.cells.cell[system.index], system.weights)
+        if system is not None and pixels > _AS_GOOD_AS_THERE:
+            seen = system.seen
             system = _linearise(samples, level, light, pose, self.depth, tight=stage.tight, seen=seen)
         if system is None or not np.isfinite(pose).all():
             return None
+        refined = None
+        if self._goal.is_near(pose):
+            refined = self._goal.refine(image.full, system.seen.probability)
+            pose = pose if refined is None else refined.current_T_desired
         correlation, unweighted = system.correlations()
         return Alignment(
             current_T_desired=pose,
@@ -121,6 +142,7 @@ class PhotometricAlignment:
             information=system.information,
             residual_scale=system.scale,
             iterations=iterations,
+            refined=refined,
         )
 
 
@@ -191,11 +213,11 @@ def _linearise(
     )
     jacobian = projected.interaction(0.5 * (current_x + desired_x), 0.5 * (current_y + desired_y))
     weights, deviation = tukey_weights(residual, tight=tight)
-    cells = samples.light.cell[index]
+    cells = samples.cells.cell[index]
     if seen is None:
-        seen = visibility(cells, samples.light.grid_size, residual, current, desired)
+        seen = visibility(cells, samples.cells.grid_size, residual, current, desired)
     weights *= seen.probability.take(cells)
-    weights[sampled[:, 0] > _SATURATED] = 0.0
+    weights *= level.lit(projected.column, projected.row)
     weighted = jacobian * weights
     return _System(
         information=(weighted @ jacobian.T).astype(np.float64),

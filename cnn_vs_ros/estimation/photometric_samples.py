@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.estimation.local_light import LightModel
+from cnn_vs_ros.estimation.local_light import FineCells
 from cnn_vs_ros.estimation.pyramid import PyramidLevel
 from cnn_vs_ros.geometry import PinholeCamera
 
@@ -18,7 +18,10 @@ _MIN_VISIBLE = 0.06
 
 
 class Samples:
-    """The reference's samples at one `level`: plane points (3, N), grey levels (N,) and their gradients (N,)."""
+    """About `count` samples of the reference's level `index`: plane points (3, N), flat image and gradients (N,).
+
+    `cells` says where they lie in the coarse `grid`.
+    """
 
     def __init__(self, level: PyramidLevel, index: int, grid: PinholeCamera, depth: float, count: int) -> None:
         self.level = index
@@ -32,7 +35,7 @@ class Samples:
         self.gradient_y = channels[rows, columns, 2] * np.float32(camera.fy)
         pixels = np.stack([columns, rows], axis=-1)
         self.points = np.ascontiguousarray((camera.rays(pixels) * depth).T, dtype=np.float32)
-        self.light = LightModel(level, grid, depth, rows, columns)
+        self.cells = FineCells.of(rows, columns, camera, grid)
 
 
 def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,19 +77,29 @@ class ProjectedSamples:
         return (gradient_x * a22 - gradient_y * a21) * inverse, (gradient_y * a11 - gradient_x * a12) * inverse
 
     def interaction(self, gradient_x: np.ndarray, gradient_y: np.ndarray) -> np.ndarray:
-        """Derivative (6, M) of the grey levels by the motion: the image gradient times the interaction matrix."""
-        x, y, inverse_depth = self.x, self.y, self.inverse_depth
-        radial = gradient_x * x + gradient_y * y
-        return np.stack(
-            [
-                gradient_x * inverse_depth,
-                gradient_y * inverse_depth,
-                -radial * inverse_depth,
-                -gradient_y - radial * y,
-                gradient_x + radial * x,
-                gradient_y * x - gradient_x * y,
-            ]
-        )
+        """Derivative (6, M) of the image by the motion, from its gradients (M,)."""
+        return interaction(self.x, self.y, self.inverse_depth, gradient_x, gradient_y)
+
+
+def interaction(
+    x: np.ndarray, y: np.ndarray, inverse_depth: np.ndarray, gradient_x: np.ndarray, gradient_y: np.ndarray
+) -> np.ndarray:
+    """Derivative (6, M) of the image by the motion: its gradient times the interaction matrix of a point.
+
+    `x`, `y` (M,) are normalised image coordinates, the gradients (M,) are by these, `inverse_depth` (M,) is in
+    1/m.
+    """
+    radial = gradient_x * x + gradient_y * y
+    return np.stack(
+        [
+            gradient_x * inverse_depth,
+            gradient_y * inverse_depth,
+            -radial * inverse_depth,
+            -gradient_y - radial * y,
+            gradient_x + radial * x,
+            gradient_y * x - gradient_x * y,
+        ]
+    )
 
 
 def project(samples: Samples, camera: PinholeCamera, pose: Array) -> ProjectedSamples | None:
@@ -104,20 +117,26 @@ def project(samples: Samples, camera: PinholeCamera, pose: Array) -> ProjectedSa
     return ProjectedSamples(index, column[index], row[index], x[index], y[index], inverse_depth[index], rotation)
 
 
-def sample(channels: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Bilinear samples (N, C) of an image (H, W, C) at inner pixel positions (N,).
+def sample(image: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Bilinear samples (N[, C]) of an image (H, W[, C]) at pixel positions (N,) inside it.
 
     OpenCV's remap rounds positions to 1/32 pixel, which is 0.1 mm of a camera at 25 cm where translation and
     rotation look alike.
     """
-    width = channels.shape[1]
-    left, top = column.astype(np.int32), row.astype(np.int32)
-    right_share, lower_share = (column - left)[:, None], (row - top)[:, None]
-    flat = channels.reshape(-1, channels.shape[2])
+    width = image.shape[1]
+    flat = image.reshape(-1, *image.shape[2:])
+    left, top = column.astype(np.intp), row.astype(np.intp)
+    right_share, lower_share = column - left, row - top
+    if image.ndim == 3:
+        right_share, lower_share = right_share[:, None], lower_share[:, None]
+    right_share, lower_share = right_share.astype(np.float32), lower_share.astype(np.float32)
     corner = top * width + left
-    upper = flat.take(corner, axis=0)
-    upper += right_share * (flat.take(corner + 1, axis=0) - upper)
-    lower = flat.take(corner + width, axis=0)
-    lower += right_share * (flat.take(corner + width + 1, axis=0) - lower)
-    upper += lower_share * (lower - upper)
+    upper = flat.take(corner, axis=0, mode='clip')
+    upper += right_share * (flat.take(corner + 1, axis=0, mode='clip') - upper)
+    corner += width
+    lower = flat.take(corner, axis=0, mode='clip')
+    lower += right_share * (flat.take(corner + 1, axis=0, mode='clip') - lower)
+    lower -= upper
+    lower *= lower_share
+    upper += lower
     return upper

@@ -1,4 +1,9 @@
-"""Grey images at several resolutions, undistorted."""
+"""Images at several resolutions, undistorted: grey for networks and features, and free of light for alignment.
+
+A light multiplies what it falls on (paper, eqs. 8 and 9), so in the logarithm it is a sum, and it changes slowly:
+what remains of the logarithm after its smooth part is taken off is the scene, whatever the light. The smooth part
+is that of a Gaussian applied twice, ``1 - (1 - G)^2``, which follows the slope and the bend of a light as well.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,17 @@ from cnn_vs_ros.errors import ImageError
 from cnn_vs_ros.geometry import PinholeCamera
 
 FINEST_WIDTH = 320
+FULL_WIDTH = 640
 LEVELS = 3
+
+_DARK = 4.0  # grey levels added before the logarithm, so that noise in the dark is not blown up
+_UNIT = 128.0  # one grey level of a mid-grey image is one unit of its flat image
+_TABLE = (_UNIT * np.log(np.arange(256) + _DARK)).astype(np.float32)
+# Standard deviation of G, in pixels of the level that it is applied to: that level itself for the coarsest, the
+# next coarser one for the others, and that below the finest one for the full image.
+_COARSEST_SMOOTHING = 5.0
+_SMOOTHING = (3.0, 4.0)
+_SATURATED = 250  # grey levels; where the sensor is saturated nothing is seen
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -39,24 +54,39 @@ def level_cameras(camera: PinholeCamera) -> list[PinholeCamera]:
     ]
 
 
+def full_camera(camera: PinholeCamera) -> PinholeCamera:
+    """Camera of the image at its own size, at most 640 pixels wide."""
+    width = min(FULL_WIDTH, camera.width)
+    return camera.undistorted.resized(width, round(camera.height * width / camera.width))
+
+
 @dataclass(frozen=True)
 class PyramidLevel:
-    """One resolution of an image: `grey` (H, W) float32, 0 to 255, as `camera` sees it."""
+    """One resolution of an image as `camera` sees it.
+
+    `grey` (H, W) uint8; `flat` (H, W) float32, free of light: about grey levels of an evenly lit, mid-grey scene.
+    """
 
     camera: PinholeCamera
     grey: np.ndarray
+    flat: np.ndarray
 
     @cached_property
     def channels(self) -> np.ndarray:
-        """Grey levels and their gradient per pixel along x and y: (H, W, 3) float32."""
-        gradient_x = cv2.Sobel(self.grey, cv2.CV_32F, 1, 0, scale=0.125)
-        gradient_y = cv2.Sobel(self.grey, cv2.CV_32F, 0, 1, scale=0.125)
-        return cv2.merge([self.grey, gradient_x, gradient_y])
+        """Flat image and its gradient per pixel along x and y: (H, W, 3) float32."""
+        gradient_x = cv2.Sobel(self.flat, cv2.CV_32F, 1, 0, scale=0.125)
+        gradient_y = cv2.Sobel(self.flat, cv2.CV_32F, 0, 1, scale=0.125)
+        return cv2.merge([self.flat, gradient_x, gradient_y])
+
+    def lit(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Boolean (N,): whether the sensor is not saturated at the pixels nearest to (`column`, `row`) (N,)."""
+        index = (row + 0.5).astype(np.intp) * self.camera.width + (column + 0.5).astype(np.intp)
+        return self.grey.ravel().take(index, mode='clip') < _SATURATED
 
     def moments(self, size: tuple[int, int]) -> np.ndarray:
-        """Mean of the grey levels and of their squares over blocks: (h, w, 2) float32 for `size` (w, h)."""
+        """Mean of the flat image and of its square over blocks: (h, w, 2) float32 for `size` (w, h)."""
         if size not in self._moments:
-            both = cv2.merge([self.grey, self.grey * self.grey])
+            both = cv2.merge([self.flat, self.flat * self.flat])
             self._moments[size] = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
         return self._moments[size]
 
@@ -75,14 +105,66 @@ class ImagePyramid:
         """
         camera.check_image(np.asarray(image))
         self.grey = camera.undistort(to_grey(image))
-        self.cameras = level_cameras(camera)
+        self._cameras = level_cameras(camera)
+        self._full_camera = full_camera(camera)
+
+    @cached_property
+    def finest_grey(self) -> np.ndarray:
+        """Grey image (H, W) uint8 of the finest level."""
+        return _resized(self.grey, self._cameras[-1])
 
     @cached_property
     def levels(self) -> list[PyramidLevel]:
         """Levels coarse to fine."""
-        levels: list[PyramidLevel] = []
-        grey = self.grey.astype(np.float32) if self.grey.shape[1] < 2 * FINEST_WIDTH else self.grey
-        for camera in reversed(self.cameras):
-            grey = cv2.resize(grey, camera.size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
-            levels.append(PyramidLevel(camera, grey))
-        return levels[::-1]
+        greys, logarithms = [self.finest_grey], self._logarithms
+        for camera in reversed(self._cameras[:-1]):
+            greys.insert(0, _resized(greys[0], camera))
+        backgrounds = [_smooth(logarithms[0], _COARSEST_SMOOTHING)]
+        backgrounds += [_smooth(logarithms[k], _SMOOTHING[k]) for k in range(LEVELS - 1)]
+        return [
+            PyramidLevel(camera, grey, logarithm - _enlarged(background, camera))
+            for camera, grey, logarithm, background in zip(
+                self._cameras, greys, logarithms, backgrounds, strict=True
+            )
+        ]
+
+    @cached_property
+    def full(self) -> PyramidLevel:
+        """The image at its own size, at most 640 pixels wide."""
+        background = _smooth(self._logarithms[LEVELS - 2], _SMOOTHING[-1])
+        flat = self._full_logarithm - _enlarged(background, self._full_camera)
+        return PyramidLevel(self._full_camera, self._full_grey, flat)
+
+    @cached_property
+    def _full_grey(self) -> np.ndarray:
+        return _resized(self.grey, self._full_camera)
+
+    @cached_property
+    def _full_logarithm(self) -> np.ndarray:
+        return cv2.LUT(self._full_grey, _TABLE)
+
+    @cached_property
+    def _logarithms(self) -> list[np.ndarray]:
+        """Logarithm of the grey levels, averaged over the pixels of each level."""
+        logarithms = [self._full_logarithm]
+        for camera in reversed(self._cameras):
+            logarithms.insert(0, _resized(logarithms[0], camera))
+        return logarithms[:LEVELS]
+
+
+def _resized(image: np.ndarray, camera: PinholeCamera) -> np.ndarray:
+    if image.shape[::-1] == camera.size:
+        return image
+    return cv2.resize(image, camera.size, interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(image: np.ndarray, camera: PinholeCamera) -> np.ndarray:
+    if image.shape[::-1] == camera.size:
+        return image
+    return cv2.resize(image, camera.size, interpolation=cv2.INTER_LINEAR)
+
+
+def _smooth(logarithm: np.ndarray, deviation: float) -> np.ndarray:
+    """``(1 - (1 - G)^2) L = 2 G L - G G L``."""
+    once = cv2.GaussianBlur(logarithm, (0, 0), deviation)
+    return 2.0 * once - cv2.GaussianBlur(once, (0, 0), deviation)

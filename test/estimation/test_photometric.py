@@ -114,3 +114,20 @@ def test_covariance_tells_the_spread_of_the_error(texture, aligner):
     ratio = np.std(errors, axis=0) / np.mean(predicted, axis=0)
     assert (ratio > 0.1).all()
     assert (ratio < 3.0).all()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_lamps_over_a_faint_texture_do_not_move_the_pose(texture, seed):
+    """The light's own contrast is ten times that of the scene."""
+    faint = np.clip(np.rint(130 + 0.12 * (texture.astype(float) - texture.mean())), 0, 255).astype(np.uint8)
+    aligner = PhotometricAlignment(ImagePyramid(view(faint, np.eye(4), seed=1), CAMERA), DEPTH)
+    rng = np.random.default_rng(seed)
+    columns, rows = np.meshgrid(np.arange(640), np.arange(480))
+    gain = np.full((480, 640), 0.5)
+    for _ in range(3):
+        x, y, spread = rng.uniform(0, 640), rng.uniform(0, 480), rng.uniform(90, 250)
+        gain += rng.uniform(0.2, 0.6) * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * spread**2))
+    lit = view(faint, OFFSET) * gain + rng.normal(0, 2, gain.shape)
+    image = ImagePyramid(np.clip(np.rint(lit), 0, 255).astype(np.uint8), CAMERA)
+    found = aligner.align(image, near(OFFSET, 0.5))
+    assert camera_error(found, OFFSET)[0] < 1e-3

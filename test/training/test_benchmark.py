@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,8 +16,9 @@ from training.benchmark.methods import METHODS, make_method
 from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
 from training.benchmark.methods.photometric import interaction_matrix
 from training.benchmark.runs import HARDEST, RunFile, RunKey, RunRecord, draw_start
+from training.benchmark.strangers import KINDS
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
-from training.calibration import fit_logistic, reliability
+from training.calibration import SteppedWorld, fit_logistic, reliability
 
 
 @pytest.fixture(scope='module')
@@ -78,8 +80,6 @@ def test_interaction_matrix_agrees_with_moving_the_camera(world):
     smooth = PlanarWorld(world.texture, camera, DEPTH)
 
     def view(motion):
-        import cv2
-
         big = smooth.image(se3.inverse(se3.exp(motion)))
         return cv2.GaussianBlur(big, (0, 0), 3.0)
 
@@ -197,6 +197,7 @@ def test_summary_has_the_shape_that_is_promised(tmp_path):
         (['--condition', 'fog'], 'condition should be among nominal'),
         (['--batches', '12'], 'batch should be among 0, 1'),
         (['--runs', '0'], 'at least 1 but is 0'),
+        (['--rejection', '0'], 'at least 1 image and 2 scenes but has 0'),
     ],
 )
 def test_bad_requests_are_told_in_a_sentence(arguments, message, tmp_path, capsys):
@@ -215,3 +216,81 @@ def test_logistic_fit_recovers_the_probabilities_it_was_drawn_from():
     assert error < 0.03
     assert sum(count for _, _, count in rows) == 4000
     assert reliability(np.full(4000, 0.99), labels)[1] > 0.3
+
+
+def test_strangers_do_not_show_the_scene(world):
+    other = PlanarWorld(drawn_texture(seed=4, width=1760, height=1440))
+    view = world.image(np.eye(4))
+    scene_detail = view - cv2.GaussianBlur(view, (0, 0), 20)
+    for draw in KINDS.values():
+        strange = draw(world, other, np.eye(4), np.random.default_rng(0))
+        assert strange.shape == view.shape
+        assert strange.dtype == np.float32
+        detail = strange - cv2.GaussianBlur(strange, (0, 0), 20)
+        assert abs((detail * scene_detail).mean()) <= 0.2 * detail.std() * scene_detail.std() + 1e-3
+
+
+def test_rejection_counts_what_is_called_lost(tmp_path, monkeypatch, world, reference):
+    """Of an estimator that calls the first image of each kind lost and no other, without and with a track."""
+    from training.benchmark import rejection
+
+    class Wavering:
+        def set_reference(self, reference):
+            self.fresh = False
+
+        def reset(self):
+            self.fresh = True
+
+        def estimate(self, image):
+            answer, self.fresh = self.fresh, False
+            return type('Pose', (), {'is_lost': answer})
+
+    monkeypatch.setattr(rejection.PoseEstimator, 'load', lambda model: Wavering())
+    monkeypatch.setattr(rejection, 'reference', lambda *_: reference)
+    monkeypatch.setattr(rejection, 'scene', lambda name: world)
+    result = rejection.measure(['wood', 'tiles'], 4, 0)
+    assert set(result) == set(KINDS)
+    assert all(
+        both == {'cold': {'frames': 4, 'lost': 1.0}, 'tracked': {'frames': 4, 'lost': 0.0}}
+        for both in result.values()
+    )
+    table = rejection.write(result, tmp_path)
+    assert '| black | 100.0 % | 0.0 % | 8 |' in table
+    assert json.loads((tmp_path / 'rejection.json').read_text()) == result
+
+
+def test_a_step_hides_the_ground_and_moves_more_than_it():
+    ground, skin = np.full((1500, 1500), 60, np.uint8), np.full((1500, 1500), 200, np.uint8)
+    mask = np.zeros((1500, 1500), np.uint8)
+    mask[700:800, 700:800] = 255
+    near = 0.8 * DEPTH
+    world = SteppedWorld(PlanarWorld(ground), ((PlanarWorld(skin, depth=near), PlanarWorld(mask, depth=near)),))
+    columns = []
+    for x in (0.0, 0.02):
+        bright = world.image(se3.inverse(se3.from_pose_vector([x, 0, 0, 0, 0, 0]))) > 150
+        columns.append(np.nonzero(bright.any(axis=0))[0].mean())
+    assert columns[0] - columns[1] == pytest.approx(0.02 * 600 / near, abs=1.0)
+    drawn = SteppedWorld.draw(np.random.default_rng(0), ground, [skin]).image(np.eye(4)) > 150
+    assert 0.01 < drawn.mean() < 0.9
+
+
+def test_a_method_that_no_longer_comes_nearer_has_arrived(monkeypatch, world, reference):
+    """One with a jitter within the limits of success is sampled at the goal and not driven on for 120 steps."""
+
+    class Jittery:
+        def start(self, reference, seed):
+            self.rng = np.random.default_rng(seed)
+
+        def step(self, image):
+            return Step(np.r_[self.rng.choice((-1.0, 1.0)) * 1e-5, np.zeros(5)])
+
+    monkeypatch.setattr(runs, '_method', lambda name: Jittery())
+    monkeypatch.setattr(runs, 'reference', lambda *_: reference)
+    monkeypatch.setattr(runs, 'scene', lambda name: world)
+    monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
+    monkeypatch.setattr(runs, 'draw_start', lambda *_: se3.from_pose_vector([4e-4, 0, 0, 0, 0, 0]))
+    result = runs.execute(RunKey('sift', 'wood', 'nominal', 0, 0, 0))
+    assert result.converged
+    assert result.steps < 60
+    assert len(result.hold_mm) == 20
+    assert result.images == result.steps

@@ -29,7 +29,8 @@ def summarise(records: Iterable[RunRecord]) -> dict[str, Any]:
 def _figures(group: Sequence[RunRecord]) -> dict[str, Any]:
     right = [record for record in group if record.converged]
     hold = [value for record in right for value in record.hold_mm]
-    confident = sum(record.confident_frames for record in group)
+    images = sum(record.images for record in group)
+    claims = [record for record in group if record.confident_frames]
     return {
         'runs': len(group),
         'converged': len(right) / len(group),
@@ -43,8 +44,9 @@ def _figures(group: Sequence[RunRecord]) -> dict[str, Any]:
         'median_steps': _quantile([float(record.steps) for record in right], 0.5),
         'tracked_frame_ms': _quantile([r.tracked_ms for r in group if r.tracked_ms is not None], 0.5),
         'acquisition_ms': _quantile([r.acquisition_ms for r in group if r.acquisition_ms is not None], 0.5),
-        'confident_frames': confident,
-        'confidently_wrong': sum(r.confidently_wrong for r in group) / confident if confident else None,
+        'images': images,
+        'confident': sum(r.confident_frames for r in group) / images if claims else None,
+        'confidently_wrong': sum(r.confidently_wrong for r in group) / images if claims else None,
     }
 
 

@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--references', type=Path, metavar='DIR', help="write the scenes' references there, for finetune, and end"
     )
+    parser.add_argument(
+        '--rejection',
+        type=int,
+        metavar='N',
+        help='instead of runs, show N images of each kind and scene that are not of the reference, and count how '
+        'often the estimator (of --model) says lost',
+    )
     parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(SCENES)}')
     parser.add_argument('--batches', help='comma-separated batch numbers; default 0 to 9')
     parser.add_argument('--runs', type=int, help="runs of each batch; default 80, the paper's")
@@ -73,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
             reference(place, arguments.seed).save(arguments.references / place)
         print(f'references of {", ".join(places)} are in {arguments.references}')
         return 0
+    if arguments.rejection is not None:
+        return _reject(arguments, places)
     disturbances = _chosen(arguments.condition, conditions.CONDITIONS, 'condition')
     batches = [int(b) for b in _chosen(arguments.batches, {str(b): None for b in range(BATCHES)}, 'batch')]
     keys = [
@@ -90,6 +99,22 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary.table(result))
     print(summary.scene_table(result))
     print(f'{len(records)} runs; table.md, convergence.png, summary.json and runs.jsonl are in {arguments.output}')
+    return 0
+
+
+def _reject(arguments: argparse.Namespace, places: list[str]) -> int:
+    from training.benchmark import rejection
+
+    if arguments.rejection < 1 or len(places) < 2:
+        raise TrainingError(
+            'rejection should have at least 1 image and 2 scenes '
+            f'but has {arguments.rejection} and {", ".join(places)}'
+        )
+    result = rejection.measure(
+        places, arguments.rejection, arguments.seed, str(arguments.model or 'scene_agnostic')
+    )
+    print(rejection.write(result, arguments.output))
+    print(f'rejection.json is in {arguments.output}')
     return 0
 
 

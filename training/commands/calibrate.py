@@ -49,8 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
     result = {}
     for target in ('fine', 'gross'):
         fit_labels, labels = (np.array([float(getattr(s, target)) for s in half]) for half in halves)
-        fitted = calibration.fit_logistic(confidence.quadratic(fit_features, centre, deviation), fit_labels)
-        logit = confidence.quadratic(judge_features, centre, deviation) @ fitted
+        used = len(confidence.FEATURES) if target == 'fine' else confidence.GROSS_FEATURES
+        fit_terms, judge_terms = (
+            confidence.quadratic(confidence.normalised(half, centre, deviation)[:, :used])
+            for half in (fit_features, judge_features)
+        )
+        fitted = calibration.fit_logistic(fit_terms, fit_labels)
+        logit = judge_terms @ fitted
         probability = 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
         rows, error = calibration.reliability(probability, labels)
         sure = probability > 0.9

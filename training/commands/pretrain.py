@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--drawn-share', type=float, default=0.45, help='share of drawn textures, 0 to 1 (default 0.45)'
     )
+    parser.add_argument(
+        '--width', type=int, default=192, help='of the views, in pixels, 4:3 (matcher; default 192)'
+    )
     parser.add_argument('--validate-every', type=int, default=250, help='steps between validations (default 250)')
     parser.add_argument('--threads', type=int, default=1, help='torch threads (default 1)')
     parser.add_argument('--workers', type=int, default=1, help='processes that draw views (default 1)')
@@ -63,10 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _train_matcher(arguments: argparse.Namespace) -> int:
     from training.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
+    from training.views import ViewSampling
 
     names = {field.name for field in fields(PretrainingOptions)}
     options = PretrainingOptions(**{name: value for name, value in vars(arguments).items() if name in names})
-    training = Pretraining(arguments.corpus, options)
+    if arguments.width < 64 or arguments.width % 32:
+        raise TrainingError(f'width should be a multiple of 32 of at least 64 but is {arguments.width}')
+    sampling = ViewSampling(width=arguments.width, height=arguments.width * 3 // 4)
+    training = Pretraining(arguments.corpus, options, sampling)
     if arguments.resume:
         training.restore(arguments.resume)
     training.run(arguments.output)

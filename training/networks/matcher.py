@@ -15,6 +15,7 @@ STRIDE = 8
 CELL_OFFSET = 3.5
 DESCRIPTOR_SIZE = 64
 WINDOW = 17  # side of the local contrast normalisation, px
+DARK = 4.0 / 255.0  # added before the logarithm, so that noise in the dark is not blown up
 
 
 class ConvolutionBlock(nn.Sequential):
@@ -92,17 +93,19 @@ class Matcher(nn.Module):
 def normalise(image: Tensor) -> Tensor:
     """Return two channels (B, 2, H, W) of a grey image (B, 1, H, W) in 0..255.
 
-    The first is the z-score over the image, the second the z-score over a 17x17 window (over its part inside the
-    image), each with a floor on the deviation so that noise on a plain surface is not blown up.
+    The first is the z-score over the image. The second is free of light: the logarithm, in which a light is a
+    smooth term, less its mean over a 17x17 window (twice, so that also the slope and bend of the light go),
+    divided by its deviation in the window (over the window's part inside the image). Both have a floor on the
+    deviation so that noise on a plain surface is not blown up.
     """
     scaled = image * (1.0 / 255.0)
     centred = scaled - scaled.mean(dim=(2, 3), keepdim=True)
     deviation = (centred * centred).mean(dim=(2, 3), keepdim=True).sqrt()
-    local_mean = _window_mean(centred)
-    local_variance = (_window_mean(centred * centred) - local_mean * local_mean).clamp(min=0.0)
-    return torch.cat(
-        [centred / (deviation + 0.03), (centred - local_mean) / (local_variance.sqrt() + 0.02)], dim=1
-    )
+    flat = torch.log(scaled + DARK)
+    flat = flat - _window_mean(flat)
+    flat = flat - _window_mean(flat)
+    contrast = _window_mean(flat * flat).sqrt()
+    return torch.cat([centred / (deviation + 0.03), flat / (contrast + 0.03)], dim=1)
 
 
 def _window_mean(image: Tensor) -> Tensor:
