@@ -20,10 +20,6 @@ from cnn_vs_ros.resources import resource_path
 
 Array = NDArray[np.float64]
 
-# Match probability and correlation from which one hypothesis is believed without looking at the others.
-CERTAIN = 0.95
-UNRIVALLED = 0.95
-
 FEATURES = ('correlation', 'correlation_unweighted', 'visible', 'unoccluded', 'evidence', 'precision', 'distance')
 GROSS_FEATURES = len(FEATURES) - 1  # all but the distance
 WEIGHTS = 'weights/confidence.json'

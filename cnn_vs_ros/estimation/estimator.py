@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ReferenceFolderError
 from cnn_vs_ros.estimation import confidence, pair_regressor, regressor
-from cnn_vs_ros.estimation.feature_matcher import FeatureMatcher
-from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
+from cnn_vs_ros.estimation.acquisition import BELIEVED, Acquisition
+from cnn_vs_ros.estimation.matcher import MatcherNetwork
 from cnn_vs_ros.estimation.model_file import load_model
-from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, Alignment, PhotometricAlignment
-from cnn_vs_ros.estimation.plane_pose import PlanePose
+from cnn_vs_ros.estimation.photometric import TRACK_STAGES, Alignment, PhotometricAlignment
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.estimation.track_belief import TrackBelief
@@ -25,12 +23,10 @@ Array = NDArray[np.float64]
 
 # The residuals of neighbouring samples are correlated, so the normal equations alone are too sure.
 _COVARIANCE_INFLATION = 4.0
-# Probability of showing the reference from which a match in one image is believed, and to which the belief in a
-# doubtful one has to grow over the next images.
-_BELIEVED = 0.6
+# The belief in a doubtful match has to grow to BELIEVED over the next images before it is reported.
 # A track that was believed is reported while its belief is over this, and an image while it alone has the other.
 _MIN_TRACK = 0.4
-_MIN_IMAGE = 0.05
+_MIN_IMAGE = 0.1
 # Under this a doubtful match is not worth following, and a track is forgotten.
 _MIN_DOUBTFUL = 0.15
 
@@ -53,8 +49,7 @@ class PoseEstimator:
     def _start(self) -> None:
         self._reference: Reference | None = None
         self._aligner: PhotometricAlignment | None = None
-        self._matcher: ReferenceMatcher | None = None
-        self._features: FeatureMatcher | None = None
+        self._acquisition: Acquisition | None = None
         self._track: Array | None = None
         self._belief: TrackBelief | None = None
         self._believed = False
@@ -92,9 +87,8 @@ class PoseEstimator:
         warning = self._network.check(reference)
         if warning:
             _log.warning(warning)
-        self._matcher = ReferenceMatcher(self._network, pyramid, reference.camera, reference.depth)
         self._aligner = PhotometricAlignment(pyramid, reference.depth)
-        self._features = FeatureMatcher(pyramid, reference.camera, reference.depth)
+        self._acquisition = Acquisition(self._network, self._aligner, pyramid, reference.camera)
         self._reference = reference
         self._last = np.eye(4)
         self.reset()
@@ -125,7 +119,7 @@ class PoseEstimator:
         found = self._follow(self._aligner, pyramid, motion)
         if found is None:
             status = PoseStatus.ACQUIRED
-            found = self._acquire(self._aligner, pyramid)
+            found = self._acquire(pyramid)
         if found is None:
             self._motion = np.eye(4)
             self._images_lost += 1
@@ -147,45 +141,28 @@ class PoseEstimator:
             return None
         if probability > _MIN_IMAGE:
             self._track = found.current_T_desired
-        self._believed = belief > (_MIN_TRACK if self._believed else _BELIEVED)
+        self._believed = belief > (_MIN_TRACK if self._believed else BELIEVED)
         return found if self._believed and probability > _MIN_IMAGE else None
 
-    def _acquire(self, aligner: PhotometricAlignment, pyramid: ImagePyramid) -> Alignment | None:
-        """Find the reference anew; a match too doubtful to be reported is followed if nothing better is."""
-        best: Alignment | None = None
-        best_probability = _MIN_DOUBTFUL if self._belief is None else max(self._belief.probability, _MIN_DOUBTFUL)
-        for hypothesis in self._hypotheses(pyramid):
-            found = aligner.align(pyramid, hypothesis.current_T_desired, ACQUIRE_STAGES)
-            if found is None:
-                continue
-            probability = confidence.match_probability(found, aligner.depth)
-            # On a pattern that repeats itself several matches are probable; the right one correlates best.
-            rival = best is not None and min(probability, best_probability) > _BELIEVED
-            if found.correlation > best.correlation if best and rival else probability > best_probability:
-                best, best_probability = found, probability
-            if probability > confidence.CERTAIN and found.correlation > confidence.UNRIVALLED:
-                break
-        if best is None:
+    def _acquire(self, pyramid: ImagePyramid) -> Alignment | None:
+        """Find the reference anew; a match too doubtful to be reported is followed if nothing better is.
+
+        While the reference stays out of sight network and features take turns, so that an image is answered soon.
+        """
+        if self._acquisition is None:
             return None
-        self._begin(best, best_probability)
-        return best if self._believed else None
+        first, turn = self._images_lost == 0, self._images_lost % 2
+        least = _MIN_DOUBTFUL if self._belief is None else max(self._belief.probability, _MIN_DOUBTFUL)
+        match = self._acquisition.find(pyramid, least, by_network=turn == 0, by_features=first or turn == 1)
+        if match is None:
+            return None
+        self._begin(match.alignment, match.probability)
+        return match.alignment if self._believed else None
 
     def _begin(self, found: Alignment, probability: float) -> None:
         """Begin a track at a match of that probability."""
         self._track, self._belief = found.current_T_desired, TrackBelief(probability)
-        self._believed = probability > _BELIEVED
-
-    def _hypotheses(self, pyramid: ImagePyramid) -> Iterator[PlanePose]:
-        """The network's poses, then that of the features; each is computed only if those before it failed.
-
-        While the reference stays out of sight they take turns, so that an image is answered in time.
-        """
-        if self._matcher is not None and self._images_lost % 2 == 0:
-            yield from self._matcher.hypotheses(pyramid)
-        if self._features is not None and (self._images_lost == 0 or self._images_lost % 2 == 1):
-            found = self._features.hypothesis(pyramid)
-            if found is not None:
-                yield found
+        self._believed = probability > BELIEVED
 
     def _report(self, found: Alignment, status: PoseStatus) -> RelativePose:
         previous, self._track = self._last, found.current_T_desired

@@ -1,7 +1,11 @@
 """The last step at the goal: where both images coincide to a fraction of a pixel, all of the finest image counts.
 
-Noise, not convergence, limits the pose there. Nothing needs to be sampled between pixels, and the reference's
-Jacobian, computed once, is right: one linear step over as many pixels of the full-size image as are worth it.
+Noise, not convergence, limits the pose there. Nothing needs to be sampled between pixels: one linear step over as
+many pixels of the full-size image as are worth it, ``xi = -(J*^T W J)^-1 J*^T W (I - I*)``.
+
+The reference's Jacobian J* is computed once. In a faint texture its gradients are mostly noise: J*^T W J* would
+take noise for knowledge, and the step would be a twentieth of what it should be. The noise of the current image's
+J is another one, and in the product of both none is left (the method of instrumental variables).
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from numpy.typing import NDArray
 from cnn_vs_ros.estimation.photometric_samples import interaction
 from cnn_vs_ros.estimation.pyramid import PyramidLevel
 from cnn_vs_ros.estimation.robust_weights import tukey_weights
-from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.geometry import PinholeCamera, image_shift, se3
 
 Array = NDArray[np.float64]
 
@@ -25,6 +29,7 @@ _NEAR = 0.8  # pixels of this level that the corners may be off; farther away th
 _WINDOW = 1 / 48  # standard deviation of the window of the contrast, as a share of the width
 # Strong edges count for the precision that they have: contrasts well below this are taken as they are.
 _CONTRAST_FLOOR = 24.0
+_LEAST_SHARE = 0.02  # of the gradients' power that is no noise; less than that is not told from none
 
 
 @dataclass(frozen=True)
@@ -54,28 +59,19 @@ class GoalRefinement:
         self._index = candidates
         rows, columns = np.divmod(candidates, camera.width)
         self._gain = gain.ravel()[candidates]
-        self._desired = channels.reshape(-1, 3)[candidates, 0]
+        self._desired = level.flat.ravel()[candidates]
         rays = camera.rays(np.stack([columns, rows], axis=1)).astype(np.float32)
-        self._jacobian = interaction(
-            rays[:, 0],
-            rays[:, 1],
-            np.full(len(rays), 1.0 / depth, np.float32),
-            channels.reshape(-1, 3)[candidates, 1] * self._gain * np.float32(camera.fx),
-            channels.reshape(-1, 3)[candidates, 2] * self._gain * np.float32(camera.fy),
-        )
+        self._x, self._y = (np.ascontiguousarray(rays[:, axis]) for axis in (0, 1))
+        self._inverse_depth = np.full(len(rays), 1.0 / depth, np.float32)
+        self._scale = self._gain * np.float32(camera.fx), self._gain * np.float32(camera.fy)
+        self._jacobian = self._jacobian_of(channels)
         cell_rows, cell_columns = rows * grid.height // camera.height, columns * grid.width // camera.width
         self._cells = (cell_rows * grid.width + cell_columns).astype(np.intp)
-        self._camera = camera
-        self._corners = camera.rays([[0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]])
-        self._corners *= depth
+        self._camera, self._depth = camera, depth
 
     def is_near(self, current_T_desired: Array) -> bool:
         """Whether both images coincide to a fraction of a pixel at this pose."""
-        moved = self._corners @ current_T_desired[:3, :3].T + current_T_desired[:3, 3]
-        if not (moved[:, 2] > 0).all():
-            return False
-        miss = self._camera.project(moved) - self._camera.project(self._corners)
-        return bool(np.sqrt(np.mean(np.sum(miss**2, axis=1))) < _NEAR)
+        return image_shift(current_T_desired, np.eye(4), self._depth, self._camera) < _NEAR
 
     def refine(self, level: PyramidLevel, seen: np.ndarray) -> Refined | None:
         """Find ``current_T_desired`` (4, 4) near the identity; None where that leads away from it.
@@ -87,8 +83,23 @@ class GoalRefinement:
         weights *= seen.astype(np.float32).ravel().take(self._cells)
         weights *= level.grey.ravel().take(self._index) < 250
         weighted = self._jacobian * weights
-        information = (weighted @ self._jacobian.T).astype(np.float64)
-        damped = information + 1e-9 * np.trace(information) * np.eye(6)
-        step = -np.linalg.solve(damped, (weighted @ residual).astype(np.float64))
-        pose = se3.exp(step)
+        power = (weighted @ self._jacobian.T).astype(np.float64)
+        common = (weighted @ self._jacobian_of(level.channels).T).astype(np.float64)
+        gradient = (weighted @ residual).astype(np.float64)
+        # In the axes in which the power is one, the common part is the share that is no noise.
+        root = np.linalg.cholesky(power + 1e-9 * np.trace(power) * np.eye(6))
+        whitening = np.linalg.inv(root)
+        share, axes = np.linalg.eigh(whitening @ (0.5 * (common + common.T)) @ whitening.T)
+        share = np.clip(share, _LEAST_SHARE, 1.0)
+        directions = whitening.T @ axes
+        pose = se3.exp(-(directions / share) @ (directions.T @ gradient))
+        # The covariance (J*^T W J)^-1 (J*^T W J*) (J*^T W J)^-T, inverted.
+        inverse = root @ axes
+        information = (inverse * share**2) @ inverse.T
         return Refined(pose, information, deviation) if self.is_near(pose) else None
+
+    def _jacobian_of(self, channels: np.ndarray) -> np.ndarray:
+        """Derivative (6, N) of the normalised image by the motion, with the gradients of `channels` (H, W, 3)."""
+        flat = channels.reshape(-1, 3)
+        along_x, along_y = (flat[:, axis].take(self._index) * self._scale[axis - 1] for axis in (1, 2))
+        return interaction(self._x, self._y, self._inverse_depth, along_x, along_y)

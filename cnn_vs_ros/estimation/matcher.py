@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -104,8 +104,13 @@ class ReferenceMatcher:
         self._bank_descriptors = np.concatenate([view.descriptors for view in self._bank])
         self._first_of = np.cumsum([0] + [len(view.descriptors) for view in self._bank])
 
-    def hypotheses(self, image: ImagePyramid, count: int = 3) -> Iterator[PlanePose]:
-        """Poses that the matches support, the most promising first, each computed when it is asked for."""
+    def hypotheses(
+        self, image: ImagePyramid, count: int = 3, is_known: Callable[[Array], bool] = lambda pose: False
+    ) -> Iterator[PlanePose]:
+        """Poses that the matches support, the most promising first, each computed when it is asked for.
+
+        A pose ``current_T_desired`` that `is_known` is left out before more is done about it.
+        """
         descriptors, matchability = (output[0] for output in self._network.describe(self._resize(image)[None]))
         similarity = (self._network.temperature * descriptors) @ self._bank_descriptors.T
         promise = np.maximum.reduceat(similarity, self._first_of[:-1], axis=1).mean(axis=0)
@@ -117,7 +122,7 @@ class ReferenceMatcher:
         scored.sort(key=lambda entry: -entry[0])
         for _, index, probability in scored[:count]:
             pose = self._solve(self._bank[index], probability)
-            if pose is not None:
+            if pose is not None and not is_known(pose.current_T_desired):
                 yield self._rematch(descriptors, matchability, pose)
 
     def _resize(self, image: ImagePyramid) -> np.ndarray:

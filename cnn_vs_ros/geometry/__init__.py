@@ -2,7 +2,13 @@
 
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.geometry.camera import PinholeCamera
-from cnn_vs_ros.geometry.homography import camera_sees_plane, plane_homography, pose_from_homography, warp_plane
+from cnn_vs_ros.geometry.homography import (
+    camera_sees_plane,
+    image_shift,
+    plane_homography,
+    pose_from_homography,
+    warp_plane,
+)
 from cnn_vs_ros.geometry.relative_pose import PoseStatus, RelativePose
 
 __all__ = [
@@ -10,6 +16,7 @@ __all__ = [
     'PoseStatus',
     'RelativePose',
     'camera_sees_plane',
+    'image_shift',
     'plane_homography',
     'pose_from_homography',
     'se3',

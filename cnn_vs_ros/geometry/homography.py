@@ -35,6 +35,25 @@ def plane_homography(
     return current_camera.matrix @ euclidean @ desired_camera.inverse_matrix
 
 
+def image_shift(
+    first: Array, second: Array, depth: float, desired_camera: PinholeCamera, normal: ArrayLike = FRONTO_PARALLEL
+) -> float:
+    """Pixels, root mean square, between where two poses ``current_T_desired`` (4, 4) show the view's corners.
+
+    Infinite when one of them shows a corner from behind. The scene is the plane ``normal . X = depth`` as in
+    `plane_homography`.
+    """
+    width, height = desired_camera.size
+    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], dtype=np.float64)
+    shown = []
+    for pose in (first, second):
+        moved = corners @ plane_homography(pose, depth, desired_camera, normal=normal).T
+        if not (moved[:, 2] > 1e-6).all():
+            return float('inf')
+        shown.append(moved[:, :2] / moved[:, 2:])
+    return float(np.sqrt(np.mean(np.sum((shown[0] - shown[1]) ** 2, axis=1))))
+
+
 def camera_sees_plane(
     current_T_desired: Array,
     depth: float,

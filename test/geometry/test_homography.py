@@ -5,6 +5,7 @@ from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import (
     PinholeCamera,
     camera_sees_plane,
+    image_shift,
     plane_homography,
     pose_from_homography,
     se3,
@@ -97,3 +98,12 @@ def test_bad_input_is_told_in_a_sentence():
         plane_homography(np.eye(4), 0.0, CAMERA)
     with pytest.raises(PoseError, match='invertible'):
         pose_from_homography(np.zeros((3, 3)), CAMERA, DEPTH)
+
+
+def test_image_shift_is_the_motion_of_the_corners():
+    assert image_shift(np.eye(4), np.eye(4), 0.25, CAMERA) == 0
+    sideways = se3.from_pose_vector([0.01, 0, 0, 0, 0, 0])
+    assert image_shift(np.eye(4), sideways, 0.25, CAMERA) == pytest.approx(0.01 / 0.25 * CAMERA.fx)
+    assert image_shift(sideways, np.eye(4), 0.5, CAMERA) == pytest.approx(0.01 / 0.5 * CAMERA.fx)
+    behind = se3.from_pose_vector([0, 0, -0.3, 0, 0, 0])
+    assert image_shift(np.eye(4), behind, 0.25, CAMERA) == np.inf

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from cnn_vs_ros.estimation import PoseEstimator
@@ -27,6 +28,7 @@ def measure(scenes: Sequence[str], frames: int, seed: int, model: str = 'scene_a
     `cold` without a track, `tracked` right after images that showed the reference.
     """
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     estimator = PoseEstimator.load(model)
     called: dict[str, dict[str, list[bool]]] = {kind: {'cold': [], 'tracked': []} for kind in KINDS}
     interval = 1.0 if sys.stderr.isatty() else 30.0

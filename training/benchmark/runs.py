@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -99,6 +100,7 @@ def reference(scene_name: str, seed: int) -> Reference:
 def execute(key: RunKey) -> RunRecord:
     """Carry out one run."""
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     run_seed = hash_of(key.seed, key.batch, key.run)
     method = _method(key.method)
     method.start(reference(key.scene, key.seed), run_seed)

@@ -1,4 +1,8 @@
-"""A plane before a camera, drawn by homography: the paper's own simulator (figure 2), fast and free of GL."""
+"""A plane before a camera, drawn by homography: the paper's own simulator (figure 2), fast and free of GL.
+
+Positions are not rounded, as OpenCV's warps do to 1/32 pixel: within 0.2 mm of the goal, where a shift and a turn
+nearly cancel, all views would be the same image.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from cnn_vs_ros.geometry import PinholeCamera, camera_sees_plane
 
@@ -46,16 +51,30 @@ class PlanarWorld:
         scale = 1.0 / self.texels_per_metre
         return np.array([[scale, 0, -(width - 1) / 2 * scale], [0, scale, -(height - 1) / 2 * scale], [0, 0, 1.0]])
 
+    @cached_property
+    def _above_ground(self) -> torch.Tensor:
+        return torch.from_numpy(self.texture.astype(np.float32) - np.float32(_GROUND))[None, None]
+
     def image(self, current_T_desired: Array) -> np.ndarray:
         """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
         rotation, translation = current_T_desired[:3, :3], current_T_desired[:3, 3]
         current_from_plane = np.column_stack(
             [rotation[:, 0], rotation[:, 1], rotation[:, 2] * self.depth + translation]
         )
-        homography = self.camera.matrix @ current_from_plane @ self._plane_from_texel
-        view = cv2.warpPerspective(self.texture, homography, self.camera.size, borderValue=_GROUND)
-        view[~camera_sees_plane(current_T_desired, self.depth, self.camera)] = int(_GROUND)
-        return view.astype(np.float32)
+        texel_from_pixel = np.linalg.inv(self.camera.matrix @ current_from_plane @ self._plane_from_texel)
+        columns, rows = np.arange(self.camera.width), np.arange(self.camera.height)[:, None]
+        across, down, scale = (line[0] * columns + (line[1] * rows + line[2]) for line in texel_from_pixel)
+        height, width = self.texture.shape
+        with np.errstate(divide='ignore', invalid='ignore'):
+            # From -1 at the centre of the first texel to 1 at that of the last.
+            grid = np.stack(
+                [across / scale * (2 / (width - 1)) - 1, down / scale * (2 / (height - 1)) - 1], axis=-1
+            )
+        seen = camera_sees_plane(current_T_desired, self.depth, self.camera)
+        grid[~(seen & np.isfinite(grid).all(axis=-1))] = -3.0  # outside
+        texels = torch.from_numpy(grid.astype(np.float32))[None]
+        view = functional.grid_sample(self._above_ground, texels, align_corners=True)[0, 0].numpy()
+        return view + np.float32(_GROUND)
 
 
 class Sensor:

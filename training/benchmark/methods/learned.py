@@ -15,7 +15,7 @@ from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from training.benchmark.methods.base import Method, Step, towards
 
 # What is done while the reference is lost, a step at a time: look on, back off along the optical axis to see more
-# (15 cm, bounded), look there for a while, come back, and so once more: lights and what is in the way may have moved.
+# (15 cm, bounded), look there for a while, come back, and so once more: lights and what is in the way may move.
 _BACK = np.array([0.0, 0.0, -0.025, 0.0, 0.0, 0.0])
 _OUT_AND_BACK = (*(_BACK,) * 6, *(None,) * 20, *(-_BACK,) * 6, *(None,) * 10)
 _SEARCH = (*(None,) * 6, *_OUT_AND_BACK, *_OUT_AND_BACK)
