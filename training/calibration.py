@@ -8,7 +8,7 @@ faint, some are no plane, some images do not show the scene at all.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from cnn_vs_ros.estimation import confidence, load_model
 from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, Alignment, PhotometricAlignment
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
-from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.geometry import image_shift, se3
 from training import textures
 from training.benchmark import strangers
 from training.benchmark.conditions import CONDITIONS
@@ -33,7 +33,9 @@ _TEXTURE_SIZE = 1500
 _FAINT_SHARE, _FAINT = 0.35, (0.05, 0.4)  # of the scenes, and what of their contrast is left
 _STEPPED_SHARE, _HEIGHT = 0.2, 0.25  # of the scenes, and how far they stand out, as a share of the depth
 _STRANGE_SHARE, _STRANGERS = 0.2, (0.7, 0.05, 0.1, 0.15)  # of the images, and the shares of their kinds
-_NEAR = np.array([2e-3] * 3 + [1e-2] * 3)  # largest deviation, m and rad, of what tracking starts from
+_NEAR = np.array([2e-3] * 3 + [1e-2] * 3)  # deviation, m and rad, of what tracking starts from
+_SHARE_OF_NEAR = (0.2, 1.2)
+_NEARER = 0.6  # of the distance in the image
 _CONDITIONS = ('nominal', 'nominal', 'perturbed', 'perturbed', 'occlusion', 'lighting', 'blur', 'low_light')
 _VIEWS_PER_SCENE = 6
 
@@ -134,11 +136,18 @@ def _scene_samples(
             aligner.align(image, hypothesis.current_T_desired, ACQUIRE_STAGES)
             for hypothesis in matcher.hypotheses(image)
         ]
-        near = se3.exp(rng.uniform() * _NEAR * rng.standard_normal(6)) @ current_T_desired
-        found.append(aligner.align(image, near, TRACK_STAGES))
         for alignment in found:
             if alignment is not None:
                 yield _judge(alignment, desired_T_current, known=not strange)
+        start = se3.exp(rng.uniform(*_SHARE_OF_NEAR) * _NEAR * rng.standard_normal(6)) @ current_T_desired
+        tracked = aligner.align(image, start, TRACK_STAGES)
+        if tracked is not None:
+            sample = _judge(tracked, desired_T_current, known=not strange)
+            # A track that starts near the truth stays there, even if the image says nothing: has it come nearer?
+            before, after = (
+                image_shift(pose, current_T_desired, DEPTH, CAMERA) for pose in (start, tracked.current_T_desired)
+            )
+            yield sample if after < _NEARER * before else replace(sample, fine=False, gross=False)
 
 
 def _judge(alignment: Alignment, desired_T_current: Array, *, known: bool) -> Sample:

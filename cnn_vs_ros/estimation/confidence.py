@@ -24,6 +24,7 @@ FEATURES = ('correlation', 'correlation_unweighted', 'visible', 'unoccluded', 'e
 GROSS_FEATURES = len(FEATURES) - 1  # all but the distance
 WEIGHTS = 'weights/confidence.json'
 
+_SURE, _RESERVED_UNTIL = 0.9, 0.98
 _LOGIT_LIMIT = 0.9995
 _NO_DISTANCE = 3e-3
 _FARTHEST = 3.0  # standard deviations; beyond, the regression would extrapolate
@@ -102,8 +103,16 @@ def calibration() -> Calibration:
 
 
 def confidence(alignment: Alignment, depth: float) -> float:
-    """Probability that the pose is right to 0.2 degrees and 1 mm per 25 cm of `depth` metres."""
-    return calibration().fine_probability(alignment, depth)
+    """Probability that the pose is right to 0.2 degrees and 1 mm per 25 cm of `depth` metres.
+
+    Above 0.9 it is conservative, for that is where users begin to rely on it: see `reserved`.
+    """
+    return reserved(calibration().fine_probability(alignment, depth))
+
+
+def reserved(probability: float) -> float:
+    """Confidence for a probability: 0.9 up to a probability of 0.98, and only from there to 1."""
+    return min(probability, max(_SURE, 1.0 - (1.0 - _SURE) * (1.0 - probability) / (1.0 - _RESERVED_UNTIL)))
 
 
 def match_probability(alignment: Alignment, depth: float) -> float:

@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         fitted = calibration.fit_logistic(fit_terms, fit_labels)
         logit = judge_terms @ fitted
         probability = 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
+        if target == 'fine':
+            probability = np.array([confidence.reserved(value) for value in probability])
         rows, error = calibration.reliability(probability, labels)
         sure = probability > 0.9
         weights[target] = _rounded(fitted)

@@ -1,0 +1,70 @@
+import json
+
+import numpy as np
+import pytest
+
+from cnn_vs_ros.errors import ModelError
+from cnn_vs_ros.estimation import confidence
+from cnn_vs_ros.estimation.photometric import Alignment
+from cnn_vs_ros.geometry import se3
+
+
+def alignment(pose=None, **changes):
+    values = {
+        'correlation': 0.98,
+        'correlation_unweighted': 0.97,
+        'visible': 0.95,
+        'unoccluded': 0.98,
+        'evidence': 1.5,
+        'information': np.diag([1e10] * 3 + [1e9] * 3),
+        'residual_scale': 0.2,
+        'iterations': 8,
+    }
+    return Alignment(current_T_desired=np.eye(4) if pose is None else pose, **{**values, **changes})
+
+
+def test_both_are_probabilities_and_agreement_raises_them():
+    poor = alignment(correlation=0.2, correlation_unweighted=0.02, unoccluded=0.5, evidence=0.05)
+    for probability in (confidence.confidence, confidence.match_probability):
+        low, high = probability(poor, 0.25), probability(alignment(), 0.25)
+        assert 0 <= low < 0.2
+        assert 0.9 < high <= 1
+
+
+def test_whether_the_reference_is_seen_does_not_depend_on_how_near_the_goal_is():
+    far = se3.from_pose_vector([0.05, 0.02, 0.01, 0.1, 0.2, 0.3])
+    near, away = alignment(), alignment(pose=far)
+    assert confidence.match_probability(near, 0.25) == pytest.approx(confidence.match_probability(away, 0.25))
+
+
+def test_a_scene_twice_as_far_and_large_is_as_sure():
+    pose = se3.from_pose_vector([0.01, 0, 0.005, 0.02, 0, 0.1])
+    twice = pose.copy()
+    twice[:3, 3] *= 2
+    information = np.diag([1e10] * 3 + [1e9] * 3)
+    scaled = np.diag([1e10 / 4] * 3 + [1e9] * 3)
+    one = confidence.confidence(alignment(pose=pose, information=information), 0.25)
+    assert confidence.confidence(alignment(pose=twice, information=scaled), 0.5) == pytest.approx(one, rel=1e-3)
+
+
+def test_above_nine_tenths_confidence_is_reserved_for_the_nearly_certain():
+    values = np.linspace(0, 1, 1001)
+    mapped = np.array([confidence.reserved(value) for value in values])
+    np.testing.assert_array_equal(mapped[values <= 0.9], values[values <= 0.9])
+    assert mapped[(values > 0.9) & (values <= 0.98)].max() == pytest.approx(0.9)
+    assert (np.diff(mapped) >= 0).all()
+    assert (mapped <= values + 1e-12).all()
+    assert mapped[-1] == 1
+
+
+def test_a_file_that_is_no_calibration_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / 'confidence.json'
+    monkeypatch.setattr(confidence, 'resource_path', lambda name: path)
+    path.write_text('{"centre": [1]}')
+    confidence.calibration.cache_clear()
+    with pytest.raises(ModelError, match='should be a calibration'):
+        confidence.calibration()
+    path.write_text(json.dumps({name: [0.0] for name in ('centre', 'deviation', 'fine', 'gross')}))
+    with pytest.raises(ModelError, match='finite numbers of shapes'):
+        confidence.calibration()
+    confidence.calibration.cache_clear()
