@@ -23,7 +23,7 @@ from cnn_vs_ros.geometry import PinholeCamera, image_shift, se3
 
 Array = NDArray[np.float64]
 
-_PIXELS = 90_000  # at most; those with the strongest gradient
+_PIXELS = 60_000  # at most; those with the strongest gradient
 _MARGIN = 3
 _NEAR = 0.8  # pixels of this level that the corners may be off; farther away the step is not linear
 _WINDOW = 1 / 48  # standard deviation of the window of the contrast, as a share of the width

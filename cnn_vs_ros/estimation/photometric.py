@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 _SAMPLES = ((0, 2400), (1, 4800), (2, 4800), (2, 9600))
 _MAX_STEP = (0.12, 0.12)  # translation as a share of the depth, rotation in radians
 _JUDGED_EVERY = 2  # iterations after which the occluded cells are judged anew
-_SETTLED = 0.03  # pixels; a smaller step ends the stage
+_SETTLED = (0.15, 0.1, 0.05, 0.03)  # pixels, for each set; a smaller step ends the stage
 _AS_GOOD_AS_THERE = 0.03  # pixels; after a smaller last step the residuals need not be computed anew
 
 
@@ -118,7 +118,7 @@ class PhotometricAlignment:
                 pose = se3.exp(step) @ pose
                 iterations += 1
                 pixels = level.camera.fx * max(np.abs(step[:3]).max() / self.depth, np.abs(step[3:]).max())
-                if pixels < _SETTLED:
+                if pixels < _SETTLED[stage.samples]:
                     break
             if system is not None and stage is not stages[-1]:
                 coverage = light_model.coverage(samples.cells.cell[system.index], system.weights)
@@ -156,7 +156,7 @@ class _System:
     scale: float
     visible: float
     seen: Visibility
-    index: np.ndarray
+    index: np.ndarray | slice
     current: np.ndarray
     desired: np.ndarray
 
@@ -224,7 +224,7 @@ def _linearise(
         gradient=(weighted @ residual).astype(np.float64),
         weights=weights,
         scale=deviation,
-        visible=len(index) / samples.count,
+        visible=len(projected.column) / samples.count,
         seen=seen,
         index=index,
         current=current,

@@ -54,9 +54,9 @@ def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, 
 
 @dataclass
 class ProjectedSamples:
-    """The M samples that an image shows: which (`index`), where in pixels and in normalised coordinates."""
+    """The M samples that an image shows: which (an `index`, or a slice for all), where in pixels and in normalised coordinates."""
 
-    index: np.ndarray
+    index: np.ndarray | slice
     column: np.ndarray
     row: np.ndarray
     x: np.ndarray
@@ -111,7 +111,10 @@ def project(samples: Samples, camera: PinholeCamera, pose: Array) -> ProjectedSa
     column = x * np.float32(camera.fx) + np.float32(camera.cx)
     row = y * np.float32(camera.fy) + np.float32(camera.cy)
     inside = (column >= 1) & (row >= 1) & (column <= camera.width - 2) & (row <= camera.height - 2)
-    index = np.flatnonzero(inside & (points[2] > 1e-3))
+    inside &= points[2] > 1e-3
+    if inside.all():  # nothing to pick out, and nothing to copy
+        return ProjectedSamples(slice(None), column, row, x, y, inverse_depth, rotation)
+    index = np.flatnonzero(inside)
     if len(index) < _MIN_VISIBLE * samples.count:
         return None
     return ProjectedSamples(index, column[index], row[index], x[index], y[index], inverse_depth[index], rotation)
@@ -126,10 +129,9 @@ def sample(image: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray
     width = image.shape[1]
     flat = image.reshape(-1, *image.shape[2:])
     left, top = column.astype(np.intp), row.astype(np.intp)
-    right_share, lower_share = column - left, row - top
+    right_share, lower_share = column - left.astype(np.float32), row - top.astype(np.float32)
     if image.ndim == 3:
         right_share, lower_share = right_share[:, None], lower_share[:, None]
-    right_share, lower_share = right_share.astype(np.float32), lower_share.astype(np.float32)
     corner = top * width + left
     upper = flat.take(corner, axis=0, mode='clip')
     upper += right_share * (flat.take(corner + 1, axis=0, mode='clip') - upper)
