@@ -33,6 +33,7 @@ from training.networks.onnx_weights import read_matcher
 from training.snapshot.reference_groups import ReferenceGroups, ReferenceSampling
 
 VALIDATION_SEED = 1_000_003
+_WIDEST = 192  # pixels of the views: between the widths that the runtime looks at, for a minute or two of training
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class FineTuning:
         self.reference = reference
         self.options = options
         try:
-            width = int(self.base_metadata['input_width'])
+            width = min(int(self.base_metadata['input_width']), _WIDEST)
         except (KeyError, ValueError) as error:
             raise TrainingError(f'expected an input_width in the metadata of {base}, but got: {error}') from error
         rows = max(2, round(width * reference.camera.height / reference.camera.width / STRIDE))

@@ -1,7 +1,8 @@
 """Finding the reference in an image from that image alone: hypotheses of the network and of features, verified.
 
-Photometric alignment judges and refines what they propose. On a pattern that repeats itself several poses are
-probable; the right one correlates best.
+The network looks at a small image first, which mostly suffices, and at a larger one where it does not: a faint
+texture shows in its details. Photometric alignment judges and refines what they propose. On a pattern that repeats
+itself several poses are probable; the right one correlates best.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Array = NDArray[np.float64]
 BELIEVED = 0.6
 # Match probability and correlation from which one hypothesis is believed without looking at the others.
 _CERTAIN, _UNRIVALLED = 0.95, 0.95
+# Widths, in pixels, of the images that the network looks at: at first, and where that did not find the reference.
+_QUICK, _THOROUGH = 160, 256
 # Hypotheses nearer to each other than this, in widths of the image, come to the same.
 _SAME_PLACE = 0.04
 
@@ -49,21 +52,31 @@ class Acquisition:
     ) -> None:
         self._aligner = aligner
         self._camera = camera.undistorted
-        self._matcher = ReferenceMatcher(network, reference, camera, aligner.depth)
+        self._quick, self._thorough = (
+            ReferenceMatcher(network, reference, camera, aligner.depth, width) for width in (_QUICK, _THOROUGH)
+        )
         self._features = FeatureMatcher(reference, camera, aligner.depth)
 
     def find(
-        self, image: ImagePyramid, least_probability: float, *, by_network: bool = True, by_features: bool = True
+        self,
+        image: ImagePyramid,
+        least_probability: float,
+        *,
+        quickly: bool = True,
+        thoroughly: bool = True,
+        by_features: bool = True,
     ) -> Match | None:
-        """Best match of more than `least_probability`, by either or both kinds of hypotheses."""
+        """Best match of more than `least_probability`; each way of looking only where those before it failed."""
         best: Match | None = None
 
         def is_known(pose: Array) -> bool:
             """Whether the alignment of what was found so far would come to the same."""
             return best is not None and best.probability > BELIEVED and self._is_same(best.alignment, pose)
 
-        if by_network:
-            for hypothesis in self._matcher.hypotheses(image, is_known=is_known):
+        for matcher, wanted in ((self._quick, quickly), (self._thorough, thoroughly)):
+            if not wanted or (best and best.probability > _CERTAIN):
+                continue
+            for hypothesis in matcher.hypotheses(image, is_known=is_known):
                 best = self._better(best, self._verified(image, hypothesis), least_probability)
                 if best and best.probability > _CERTAIN and best.alignment.correlation > _UNRIVALLED:
                     return best

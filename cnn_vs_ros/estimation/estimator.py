@@ -147,13 +147,15 @@ class PoseEstimator:
     def _acquire(self, pyramid: ImagePyramid) -> Alignment | None:
         """Find the reference anew; a match too doubtful to be reported is followed if nothing better is.
 
-        While the reference stays out of sight network and features take turns, so that an image is answered soon.
+        While the reference stays out of sight the ways of looking take turns, so that an image is answered soon.
         """
         if self._acquisition is None:
             return None
-        first, turn = self._images_lost == 0, self._images_lost % 2
         least = _MIN_DOUBTFUL if self._belief is None else max(self._belief.probability, _MIN_DOUBTFUL)
-        match = self._acquisition.find(pyramid, least, by_network=turn == 0, by_features=first or turn == 1)
+        first, turn = self._images_lost == 0, self._images_lost % 2
+        match = self._acquisition.find(
+            pyramid, least, quickly=first, thoroughly=first or turn == 1, by_features=first or turn == 0
+        )
         if match is None:
             return None
         self._begin(match.alignment, match.probability)

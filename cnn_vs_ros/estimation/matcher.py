@@ -63,10 +63,11 @@ class MatcherNetwork:
         descriptors, matchability = self._model.run({'descriptors': 3, 'matchability': 2}, images)
         return descriptors, matchability
 
-    def camera_for(self, camera: PinholeCamera) -> PinholeCamera:
-        """`camera` at the network's size: its nominal width, both sides multiples of the stride."""
-        rows = max(1, round(self.width * camera.height / camera.width / self.stride))
-        return camera.undistorted.resized(self.width, rows * self.stride)
+    def camera_for(self, camera: PinholeCamera, width: int | None = None) -> PinholeCamera:
+        """`camera` as the network sees it: `width` pixels, by default its nominal ones, in multiples of cells."""
+        width = self.width if width is None else width // self.stride * self.stride
+        rows = max(1, round(width * camera.height / camera.width / self.stride))
+        return camera.undistorted.resized(width, rows * self.stride)
 
     def cell_centres(self, height: int, width: int) -> Array:
         """Pixel centres (N, 2) of the cells of an image, row-major."""
@@ -90,13 +91,21 @@ class _View:
 
 
 class ReferenceMatcher:
-    """Matches images against one reference, described under rotations and scales."""
+    """Matches images against one reference, described under rotations and scales.
+
+    Images are taken at `width`, by default that of the network: more pixels show finer texture and take longer.
+    """
 
     def __init__(
-        self, network: MatcherNetwork, reference: ImagePyramid, camera: PinholeCamera, depth: float
+        self,
+        network: MatcherNetwork,
+        reference: ImagePyramid,
+        camera: PinholeCamera,
+        depth: float,
+        width: int | None = None,
     ) -> None:
         self._network = network
-        self._camera = network.camera_for(camera)
+        self._camera = network.camera_for(camera, width)
         self._depth = depth
         self._reference = self._resize(reference)
         self._centres = network.cell_centres(self._camera.height, self._camera.width)

@@ -81,7 +81,7 @@ class Alignment:
 
 
 def _covariance(information: Array, scale: float) -> Array:
-    regular = information + 1e-9 * np.trace(information) * np.eye(6)
+    regular = information + 1e-6 * np.trace(information) * np.eye(6)
     return scale**2 * np.linalg.inv(regular)
 
 

@@ -54,7 +54,7 @@ def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, 
 
 @dataclass
 class ProjectedSamples:
-    """The M samples that an image shows: which (an `index`, or a slice for all), where in pixels and in normalised coordinates."""
+    """The M samples that an image shows: which (`index`), where in pixels and in normalised coordinates."""
 
     index: np.ndarray | slice
     column: np.ndarray

@@ -57,7 +57,7 @@ def test_metadata_say_what_the_runtime_needs(exported: tuple[Path, Path, dict[st
     tensors, _ = checkpoints.read(checkpoint)
     assert metadata['kind'] == 'scene_agnostic_matcher'
     assert metadata['format_version'] == '1'
-    assert (metadata['input_width'], metadata['input_height'], metadata['stride']) == ('160', '120', '8')
+    assert (metadata['input_width'], metadata['input_height'], metadata['stride']) == ('192', '144', '8')
     assert float(metadata['cell_offset']) == 3.5
     assert float(metadata['temperature']) == pytest.approx(tensors['average.log_temperature'].exp().item())
     assert float(metadata['dustbin']) == pytest.approx(tensors['average.dustbin'].item())
