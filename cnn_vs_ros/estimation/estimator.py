@@ -26,7 +26,7 @@ _COVARIANCE_INFLATION = 4.0
 # The belief in a doubtful match has to grow to BELIEVED over the next images before it is reported.
 # A track that was believed is reported while its belief is over this, and an image while it alone has the other.
 _MIN_TRACK = 0.4
-_MIN_IMAGE = 0.1
+_MIN_IMAGE = 0.25
 # Under this a doubtful match is not worth following, and a track is forgotten.
 _MIN_DOUBTFUL = 0.15
 
