@@ -105,8 +105,8 @@ def calibration() -> Calibration:
 def confidence(alignment: Alignment, depth: float) -> float:
     """Probability that the pose is right to 0.2 degrees and 1 mm per 25 cm of `depth` metres.
 
-    A pose is no surer than that the reference is seen at all. Above 0.9 it is conservative, for that is where users
-    begin to rely on it: see `reserved`.
+    A pose is no surer than that the reference is seen at all. Above 0.9 it is conservative, for that is where
+    users begin to rely on it: see `reserved`.
     """
     fine = reserved(calibration().fine_probability(alignment, depth))
     return min(fine, match_probability(alignment, depth))
