@@ -23,7 +23,9 @@ def group(seed: int, sampling: views.ViewSampling) -> views.ViewGroup:
     return views.sample_group(texture(), sampling, np.random.default_rng(seed), texture)
 
 
-@pytest.mark.parametrize('sampling', [SAMPLING, views.ViewSampling(width=160, height=120)], ids=['nominal', 'perturbed'])
+@pytest.mark.parametrize(
+    'sampling', [SAMPLING, views.ViewSampling(width=160, height=120)], ids=['nominal', 'perturbed']
+)
 def test_views_are_a_function_of_the_seed(sampling: views.ViewSampling) -> None:
     first, again, other = group(7, sampling), group(7, sampling), group(8, sampling)
     np.testing.assert_array_equal(first.images, again.images)
