@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.estimation.local_light import flat_index
 from cnn_vs_ros.estimation.photometric_samples import interaction
-from cnn_vs_ros.estimation.pyramid import PyramidLevel
+from cnn_vs_ros.estimation.pyramid import SATURATED, PyramidLevel
 from cnn_vs_ros.estimation.robust_weights import tukey_weights
 from cnn_vs_ros.geometry import PinholeCamera, image_shift, se3
 
@@ -52,7 +53,7 @@ class GoalRefinement:
         strength = (np.square(channels[..., 1]) + np.square(channels[..., 2])) * np.square(gain)
         inner = np.zeros(strength.shape, bool)
         inner[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = True
-        candidates = np.flatnonzero(inner & (level.grey < 250))
+        candidates = np.flatnonzero(inner & (level.grey < SATURATED))
         if len(candidates) > _PIXELS:
             weakest_first = np.argpartition(strength.ravel()[candidates], -_PIXELS)
             candidates = np.sort(candidates[weakest_first[-_PIXELS:]])
@@ -65,8 +66,7 @@ class GoalRefinement:
         self._inverse_depth = np.full(len(rays), 1.0 / depth, np.float32)
         self._scale = self._gain * np.float32(camera.fx), self._gain * np.float32(camera.fy)
         self._jacobian = self._jacobian_of(channels)
-        cell_rows, cell_columns = rows * grid.height // camera.height, columns * grid.width // camera.width
-        self._cells = (cell_rows * grid.width + cell_columns).astype(np.intp)
+        self._cells = flat_index(rows, columns, camera.size, grid.size)
         self._camera, self._depth = camera, depth
 
     def is_near(self, current_T_desired: Array) -> bool:
@@ -81,7 +81,7 @@ class GoalRefinement:
         residual = (level.flat.ravel().take(self._index) - self._desired) * self._gain
         weights, deviation = tukey_weights(residual, tight=True)
         weights *= seen.astype(np.float32).ravel().take(self._cells)
-        weights *= level.grey.ravel().take(self._index) < 250
+        weights *= level.grey.ravel().take(self._index) < SATURATED
         weighted = self._jacobian * weights
         power = (weighted @ self._jacobian.T).astype(np.float64)
         common = (weighted @ self._jacobian_of(level.channels).T).astype(np.float64)

@@ -66,7 +66,7 @@ class FineCells:
     def of(cls, rows: np.ndarray, columns: np.ndarray, camera: PinholeCamera, grid: PinholeCamera) -> FineCells:
         """Cells of the pixels (`rows`, `columns`) of `camera` in the coarse `grid`."""
         fine = (grid.width * _INTERPOLATION, grid.height * _INTERPOLATION)
-        cell, index = (_flat_index(rows, columns, camera.size, size) for size in (grid.size, fine))
+        cell, index = (flat_index(rows, columns, camera.size, size) for size in (grid.size, fine))
         return cls(cell, (grid.height, grid.width), index, fine)
 
 
@@ -109,7 +109,7 @@ class LightModel:
         return LightField(statistics)
 
 
-def _flat_index(rows: np.ndarray, columns: np.ndarray, size: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+def flat_index(rows: np.ndarray, columns: np.ndarray, size: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
     """Index, into a flat grid (w, h), of the cell that each pixel of an image of `size` (w, h) lies in."""
     x = (columns * grid[0] // size[0]).clip(0, grid[0] - 1)
     y = (rows * grid[1] // size[1]).clip(0, grid[1] - 1)

@@ -121,17 +121,16 @@ def project(samples: Samples, camera: PinholeCamera, pose: Array) -> ProjectedSa
 
 
 def sample(image: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Bilinear samples (N[, C]) of an image (H, W[, C]) at pixel positions (N,) inside it.
+    """Bilinear samples (N, C) of an image (H, W, C) at pixel positions (N,) inside it.
 
     OpenCV's remap rounds positions to 1/32 pixel, which is 0.1 mm of a camera at 25 cm where translation and
     rotation look alike.
     """
     width = image.shape[1]
-    flat = image.reshape(-1, *image.shape[2:])
+    flat = image.reshape(-1, image.shape[2])
     left, top = column.astype(np.intp), row.astype(np.intp)
-    right_share, lower_share = column - left.astype(np.float32), row - top.astype(np.float32)
-    if image.ndim == 3:
-        right_share, lower_share = right_share[:, None], lower_share[:, None]
+    right_share = (column - left.astype(np.float32))[:, None]
+    lower_share = (row - top.astype(np.float32))[:, None]
     corner = top * width + left
     upper = flat.take(corner, axis=0, mode='clip')
     upper += right_share * (flat.take(corner + 1, axis=0, mode='clip') - upper)

@@ -27,7 +27,7 @@ _TABLE = (_UNIT * np.log(np.arange(256) + _DARK)).astype(np.float32)
 # next coarser one for the others, and that below the finest one for the full image.
 _COARSEST_SMOOTHING = 5.0
 _SMOOTHING = (3.0, 4.0)
-_SATURATED = 250  # grey levels; where the sensor is saturated nothing is seen
+SATURATED = 250  # grey levels; where the sensor is saturated nothing is seen
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ class PyramidLevel:
     def lit(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
         """Boolean (N,): whether the sensor is not saturated at the pixels nearest to (`column`, `row`) (N,)."""
         index = (row + 0.5).astype(np.intp) * self.camera.width + (column + 0.5).astype(np.intp)
-        return self.grey.ravel().take(index, mode='clip') < _SATURATED
+        return self.grey.ravel().take(index, mode='clip') < SATURATED
 
     def moments(self, size: tuple[int, int]) -> np.ndarray:
         """Mean of the flat image and of its square over blocks: (h, w, 2) float32 for `size` (w, h)."""
