@@ -69,16 +69,12 @@ class Calibration:
     fine: Array
     gross: Array
 
-    def fine_probability(self, alignment: Alignment, depth: float) -> float:
-        """Probability that the pose is right."""
-        return _logistic(quadratic(self._normal(alignment, depth)) @ self.fine)
-
-    def gross_probability(self, alignment: Alignment, depth: float) -> float:
-        """Probability that the alignment shows the reference."""
-        return _logistic(quadratic(self._normal(alignment, depth)[:, :GROSS_FEATURES]) @ self.gross)
-
-    def _normal(self, alignment: Alignment, depth: float) -> Array:
-        return normalised(features(alignment, depth)[None], self.centre, self.deviation)
+    def probabilities(self, alignment: Alignment, depth: float) -> tuple[float, float]:
+        """Probability that the pose is right, and that the alignment shows the reference at all."""
+        normal = normalised(features(alignment, depth)[None], self.centre, self.deviation)
+        fine = quadratic(normal) @ self.fine
+        gross = quadratic(normal[:, :GROSS_FEATURES]) @ self.gross
+        return _logistic(fine), _logistic(gross)
 
 
 def _logistic(value: Array) -> float:
@@ -102,21 +98,31 @@ def calibration() -> Calibration:
     return Calibration(*arrays)
 
 
-def confidence(alignment: Alignment, depth: float) -> float:
-    """Probability that the pose is right to 0.2 degrees and 1 mm per 25 cm of `depth` metres.
+@dataclass(frozen=True)
+class Match:
+    """An alignment, judged.
 
-    A pose is no surer than that the reference is seen at all. Above 0.9 it is conservative, for that is where
-    users begin to rely on it: see `reserved`.
+    `probability` is that it shows the reference at all, so that tracking will refine it; `confidence` that the
+    pose is right to 0.2 degrees and 1 mm per 25 cm of depth. The confidence is not above the probability, and it
+    is conservative above 0.9, for that is where users begin to rely on it: see `reserved`.
     """
-    fine = reserved(calibration().fine_probability(alignment, depth))
-    return min(fine, match_probability(alignment, depth))
+
+    alignment: Alignment
+    probability: float
+    confidence: float
+
+    def among_rivals(self, share: float) -> Match:
+        """Return the same match when only `share` of the likelihood is its own."""
+        probability = share * self.probability
+        return Match(self.alignment, probability, min(self.confidence, probability))
+
+
+def judge(alignment: Alignment, depth: float) -> Match:
+    """Judge an alignment of a scene at `depth` metres."""
+    fine, gross = calibration().probabilities(alignment, depth)
+    return Match(alignment, gross, min(reserved(fine), gross))
 
 
 def reserved(probability: float) -> float:
     """Confidence for a probability: 0.9 up to a probability of 0.98, and only from there to 1."""
     return min(probability, max(_SURE, 1.0 - (1.0 - _SURE) * (1.0 - probability) / (1.0 - _RESERVED_UNTIL)))
-
-
-def match_probability(alignment: Alignment, depth: float) -> float:
-    """Probability that the alignment shows the reference at all, so that tracking will refine it."""
-    return calibration().gross_probability(alignment, depth)

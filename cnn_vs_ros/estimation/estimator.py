@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ReferenceFolderError
-from cnn_vs_ros.estimation import confidence, pair_regressor, regressor
+from cnn_vs_ros.estimation import pair_regressor, regressor
 from cnn_vs_ros.estimation.acquisition import BELIEVED, Acquisition
+from cnn_vs_ros.estimation.confidence import Match, judge
 from cnn_vs_ros.estimation.matcher import MatcherNetwork
 from cnn_vs_ros.estimation.model_file import load_model
-from cnn_vs_ros.estimation.photometric import TRACK_STAGES, Alignment, PhotometricAlignment
+from cnn_vs_ros.estimation.photometric import TRACK_STAGES, PhotometricAlignment
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.estimation.track_belief import TrackBelief
@@ -127,24 +128,24 @@ class PoseEstimator:
             return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
         return self._report(found, status)
 
-    def _follow(self, aligner: PhotometricAlignment, pyramid: ImagePyramid, motion: Array) -> Alignment | None:
+    def _follow(self, aligner: PhotometricAlignment, pyramid: ImagePyramid, motion: Array) -> Match | None:
         """Track into this image. A doubtful or disturbed track is followed without being reported."""
         if self._track is None or self._belief is None:
             return None
         self._track = se3.inverse(motion) @ self._track
         found = aligner.align(pyramid, self._track, TRACK_STAGES)
-        probability = 0.0 if found is None else confidence.match_probability(found, aligner.depth)
-        belief = self._belief.update(probability)
-        if found is None or belief < _MIN_DOUBTFUL:
+        match = None if found is None else judge(found, aligner.depth)
+        belief = self._belief.update(0.0 if match is None else match.probability)
+        if match is None or belief < _MIN_DOUBTFUL:
             if belief < _MIN_DOUBTFUL:
                 self._forget()
             return None
-        if probability > _MIN_IMAGE:
-            self._track = found.current_T_desired
+        if match.probability > _MIN_IMAGE:
+            self._track = match.alignment.current_T_desired
         self._believed = belief > (_MIN_TRACK if self._believed else BELIEVED)
-        return found if self._believed and probability > _MIN_IMAGE else None
+        return match if self._believed and match.probability > _MIN_IMAGE else None
 
-    def _acquire(self, pyramid: ImagePyramid) -> Alignment | None:
+    def _acquire(self, pyramid: ImagePyramid) -> Match | None:
         """Find the reference anew; a match too doubtful to be reported is followed if nothing better is.
 
         While the reference stays out of sight the ways of looking take turns, so that an image is answered soon.
@@ -158,25 +159,25 @@ class PoseEstimator:
         )
         if match is None:
             return None
-        self._begin(match.alignment, match.probability)
-        return match.alignment if self._believed else None
+        self._begin(match)
+        return match if self._believed else None
 
-    def _begin(self, found: Alignment, probability: float) -> None:
-        """Begin a track at a match of that probability."""
-        self._track, self._belief = found.current_T_desired, TrackBelief(probability)
-        self._believed = probability > BELIEVED
+    def _begin(self, match: Match) -> None:
+        """Begin a track at a match."""
+        self._track, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
+        self._believed = match.probability > BELIEVED
 
-    def _report(self, found: Alignment, status: PoseStatus) -> RelativePose:
+    def _report(self, match: Match, status: PoseStatus) -> RelativePose:
+        found = match.alignment
         previous, self._track = self._last, found.current_T_desired
         self._last = se3.inverse(self._track)
         self._motion = np.eye(4)
         if status is PoseStatus.TRACKED and self._images_lost == 0:
             self._motion = se3.inverse(previous) @ self._last
         self._images_lost = 0
-        depth = self._aligner.depth if self._aligner is not None else 1.0
         self.details = {
-            'confidence': confidence.confidence(found, depth),
-            'match_probability': confidence.match_probability(found, depth),
+            'confidence': match.confidence,
+            'match_probability': match.probability,
             'correlation': found.correlation,
             'correlation_unweighted': found.correlation_unweighted,
             'visible': found.visible,
@@ -184,4 +185,4 @@ class PoseEstimator:
             'iterations': float(found.iterations),
         }
         covariance = _COVARIANCE_INFLATION * found.covariance
-        return RelativePose(self._last, covariance, self.details['confidence'], status)
+        return RelativePose(self._last, covariance, match.confidence, status)

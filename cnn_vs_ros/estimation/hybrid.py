@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ParameterError, ReferenceFolderError
-from cnn_vs_ros.estimation import confidence
+from cnn_vs_ros.estimation.confidence import Match, judge
 from cnn_vs_ros.estimation.estimator import PoseEstimator
 from cnn_vs_ros.estimation.model_file import ModelFile
 from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.pair_regressor import PairNetwork, PairRegressor
-from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, Alignment, PhotometricAlignment
+from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, PhotometricAlignment
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.estimation.regressor import RegressorNetwork, RelativeRegressor
@@ -138,23 +138,24 @@ class HybridEstimator(PoseEstimator):
             self.details = {'confidence': 0.0, 'photometric': 0.0}
             return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
         if self._photometric and self.switch.may_enter(self._distance(pose, self._aligner)):
-            found = self._aligner.align(pyramid, se3.inverse(pose), ACQUIRE_STAGES)
+            aligned = self._aligner.align(pyramid, se3.inverse(pose), ACQUIRE_STAGES)
+            found = None if aligned is None else judge(aligned, self._aligner.depth)
             if self._fine(found, self._aligner):
                 assert found is not None
-                self._begin(found, confidence.match_probability(found, self._aligner.depth))
+                self._begin(found)
                 return self._answer(found, PoseStatus.ACQUIRED)
         self._forget()
         self._last = pose
         self.details = {'confidence': 0.0, 'photometric': 0.0}
         return RelativePose(pose, self._regressor.covariance, 0.0, PoseStatus.ACQUIRED)
 
-    def _fine(self, found: Alignment | None, aligner: PhotometricAlignment) -> bool:
+    def _fine(self, found: Match | None, aligner: PhotometricAlignment) -> bool:
         if found is None:
             return self.switch.update(np.inf, 0.0)
-        probability = confidence.match_probability(found, aligner.depth)
-        return self.switch.update(self._distance(found.current_T_desired, aligner), probability)
+        distance = self._distance(found.alignment.current_T_desired, aligner)
+        return self.switch.update(distance, found.probability)
 
-    def _answer(self, found: Alignment | None, status: PoseStatus) -> RelativePose:
+    def _answer(self, found: Match | None, status: PoseStatus) -> RelativePose:
         assert found is not None
         pose = self._report(found, status)
         self.details['photometric'] = 1.0

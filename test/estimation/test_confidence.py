@@ -25,16 +25,26 @@ def alignment(pose=None, **changes):
 
 def test_both_are_probabilities_and_agreement_raises_them():
     poor = alignment(correlation=0.2, correlation_unweighted=0.02, unoccluded=0.5, evidence=0.05)
-    for probability in (confidence.confidence, confidence.match_probability):
-        low, high = probability(poor, 0.25), probability(alignment(), 0.25)
-        assert 0 <= low < 0.2
-        assert 0.9 < high <= 1
+    low, high = confidence.judge(poor, 0.25), confidence.judge(alignment(), 0.25)
+    assert 0 <= low.confidence < 0.2
+    assert 0 <= low.probability < 0.2
+    assert 0.9 < high.confidence <= 1
+    assert 0.9 < high.probability <= 1
+
+
+def test_a_match_that_shares_its_likelihood_with_rivals_is_no_surer_than_its_share():
+    alone = confidence.judge(alignment(), 0.25)
+    shared = alone.among_rivals(0.5)
+    assert shared.probability == pytest.approx(0.5 * alone.probability)
+    assert shared.confidence == shared.probability
+    assert alone.among_rivals(1.0) == alone
 
 
 def test_whether_the_reference_is_seen_does_not_depend_on_how_near_the_goal_is():
     far = se3.from_pose_vector([0.05, 0.02, 0.01, 0.1, 0.2, 0.3])
     near, away = alignment(), alignment(pose=far)
-    assert confidence.match_probability(near, 0.25) == pytest.approx(confidence.match_probability(away, 0.25))
+    probabilities = [confidence.judge(each, 0.25).probability for each in (near, away)]
+    assert probabilities[0] == pytest.approx(probabilities[1])
 
 
 def test_a_scene_twice_as_far_and_large_is_as_sure():
@@ -43,8 +53,9 @@ def test_a_scene_twice_as_far_and_large_is_as_sure():
     twice[:3, 3] *= 2
     information = np.diag([1e10] * 3 + [1e9] * 3)
     scaled = np.diag([1e10 / 4] * 3 + [1e9] * 3)
-    one = confidence.confidence(alignment(pose=pose, information=information), 0.25)
-    assert confidence.confidence(alignment(pose=twice, information=scaled), 0.5) == pytest.approx(one, rel=1e-3)
+    one = confidence.judge(alignment(pose=pose, information=information), 0.25)
+    other = confidence.judge(alignment(pose=twice, information=scaled), 0.5)
+    assert other.confidence == pytest.approx(one.confidence, rel=1e-3)
 
 
 def test_above_nine_tenths_confidence_is_reserved_for_the_nearly_certain():
