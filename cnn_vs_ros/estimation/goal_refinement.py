@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 _PIXELS = 60_000  # at most; those with the strongest gradient
 _MARGIN = 3
-_NEAR = 0.8  # pixels of this level that the corners may be off; farther away the step is not linear
+_NEAR = 0.6  # pixels of this level that the corners may be off; farther away the step is not linear
 _WINDOW = 1 / 48  # standard deviation of the window of the contrast, as a share of the width
 # Strong edges count for the precision that they have: contrasts well below this are taken as they are.
 _CONTRAST_FLOOR = 24.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
@@ -14,17 +16,35 @@ from cnn_vs_ros.estimation.regressor import RegressorNetwork
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from training.benchmark.methods.base import Method, Step, towards
 
-# What is done while the reference is lost, a step at a time: look on, back off along the optical axis to see more
-# (15 cm, bounded), look there for a while, come back, and so once more: lights and what is in the way may move.
-_BACK = np.array([0.0, 0.0, -0.025, 0.0, 0.0, 0.0])
-_OUT_AND_BACK = (*(_BACK,) * 6, *(None,) * 20, *(-_BACK,) * 6, *(None,) * 10)
-_SEARCH = (*(None,) * 6, *_OUT_AND_BACK, *_OUT_AND_BACK)
+_RETREAT, _BACK_STEPS = 0.15, 6  # m along the optical axis, and in how many steps
+_ASIDE, _ASIDE_STEPS, _ROUND_STEPS = float(np.deg2rad(20.0)), 3, 16  # the cone looked round in
 
+
+def _search() -> tuple[np.ndarray | None, ...]:
+    """What is done while the reference is lost, a step at a time, None to look on.
+
+    Back off along the optical axis, look, look round in a cone about it, and come back; and so once more, for
+    lights and what is in the way may move meanwhile.
+    """
+    back = np.array([0.0, 0.0, -_RETREAT / _BACK_STEPS, 0.0, 0.0, 0.0])
+    out = np.linspace(0.0, _ASIDE, _ASIDE_STEPS + 1)
+    way = [(angle, 0.0) for angle in out]
+    way += [(_ASIDE, 2 * np.pi * k / _ROUND_STEPS) for k in range(1, _ROUND_STEPS + 1)]
+    way += [(angle, 0.0) for angle in out[-2::-1]]
+    directions = [
+        se3.exp(np.array([0.0, 0.0, 0.0, angle * np.cos(turn), angle * np.sin(turn), 0.0])) for angle, turn in way
+    ]
+    look_round = [se3.log(se3.inverse(one) @ other) for one, other in itertools.pairwise(directions)]
+    once = (*(back,) * _BACK_STEPS, *(None,) * 10, *look_round, *(-back,) * _BACK_STEPS, *(None,) * 6)
+    return (*(None,) * 6, *once, *once)
+
+
+_SEARCH = _search()
 _SURE, _LEAST_TRUST = 0.8, 0.15
 
 
 class EstimatorServoing(Method):
-    """PBVS on the pose estimator; with `retreat`, backs off by up to 15 cm to find a lost reference."""
+    """PBVS on the pose estimator; with `retreat`, backs off and looks round, within bounds, when it is lost."""
 
     def __init__(self, model: str = 'scene_agnostic', retreat: bool = False) -> None:
         self._estimator = PoseEstimator.load(model)
