@@ -12,6 +12,7 @@ from cnn_vs_ros.control.motion_history import MotionHistory
 from cnn_vs_ros.control.pbvs import PbvsLaw
 from cnn_vs_ros.control.probing import ProbingLimits, ProbingMotion
 from cnn_vs_ros.control.retreat import Retreat
+from cnn_vs_ros.control.search import Search
 from cnn_vs_ros.control.servo import LostBehaviour, Servo, ServoStatus
 from cnn_vs_ros.control.shaping import DemandShaping
 from cnn_vs_ros.control.workspace import Workspace
@@ -31,6 +32,7 @@ __all__ = [
     'ProbingLimits',
     'ProbingMotion',
     'Retreat',
+    'Search',
     'Servo',
     'ServoStatus',
     'TwistLimiter',

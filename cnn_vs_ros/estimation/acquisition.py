@@ -64,7 +64,6 @@ class Acquisition:
         least_probability: float,
         *,
         quickly: bool = True,
-        thoroughly: bool = True,
         by_features: bool = True,
     ) -> Match | None:
         """Best match of more than `least_probability`; each way of looking only where those before it failed."""
@@ -74,7 +73,7 @@ class Acquisition:
             """Whether the alignment of what was found so far would come to the same."""
             return best is not None and best.probability > BELIEVED and self._is_same(best.alignment, pose)
 
-        for matcher, wanted in ((self._quick, quickly), (self._thorough, thoroughly)):
+        for matcher, wanted in ((self._quick, quickly), (self._thorough, True)):
             if not wanted or (best and best.probability > _CERTAIN):
                 continue
             for hypothesis in matcher.hypotheses(image, is_known=is_known):

@@ -148,15 +148,14 @@ class PoseEstimator:
     def _acquire(self, pyramid: ImagePyramid) -> Match | None:
         """Find the reference anew; a match too doubtful to be reported is followed if nothing better is.
 
-        While the reference stays out of sight the ways of looking take turns, so that an image is answered soon.
+        While the reference stays out of sight not every way of looking is tried each time, so that an image is
+        answered soon.
         """
         if self._acquisition is None:
             return None
         least = _MIN_DOUBTFUL if self._belief is None else max(self._belief.probability, _MIN_DOUBTFUL)
         first, turn = self._images_lost == 0, self._images_lost % 2
-        match = self._acquisition.find(
-            pyramid, least, quickly=first, thoroughly=first or turn == 1, by_features=first or turn == 0
-        )
+        match = self._acquisition.find(pyramid, least, quickly=first, by_features=first or turn == 1)
         if match is None:
             return None
         self._begin(match)

@@ -125,7 +125,8 @@ class PhotometricAlignment:
         if system is not None and pixels > _AS_GOOD_AS_THERE:
             seen = system.seen
             system = _linearise(samples, level, light, pose, self.depth, tight=stage.tight, seen=seen)
-        if system is None or not np.isfinite(pose).all():
+        # Where nothing counts, as in an image that is all saturated, there is no pose.
+        if system is None or not np.isfinite(pose).all() or not np.trace(system.information) > 0.0:
             return None
         refined = None
         if self._goal.is_near(pose):

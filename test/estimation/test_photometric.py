@@ -79,6 +79,11 @@ def test_a_black_image_yields_no_confidence(aligner):
     assert found is None or abs(found.correlation) < 0.5
 
 
+def test_an_image_that_is_all_saturated_is_no_result(aligner):
+    white = np.full((CAMERA.height, CAMERA.width), 255, np.uint8)
+    assert aligner.align(ImagePyramid(white, CAMERA), np.eye(4)) is None
+
+
 def test_one_step_brings_the_projections_nearer(texture, aligner):
     image = ImagePyramid(view(texture, OFFSET), CAMERA)
     corners = CAMERA.rays(np.array([[20, 20], [620, 20], [620, 460], [20, 460]])) * DEPTH

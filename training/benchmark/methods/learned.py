@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
+from cnn_vs_ros.control import Search
 from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
 from cnn_vs_ros.estimation.hybrid import HybridEstimator
 from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
@@ -16,30 +15,9 @@ from cnn_vs_ros.estimation.regressor import RegressorNetwork
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from training.benchmark.methods.base import Method, Step, towards
 
-_RETREAT, _BACK_STEPS = 0.15, 6  # m along the optical axis, and in how many steps
-_ASIDE, _ASIDE_STEPS, _ROUND_STEPS = float(np.deg2rad(20.0)), 3, 16  # the cone looked round in
+# Steps to look on for while the reference is lost, before the search.
+_PATIENCE = 6
 
-
-def _search() -> tuple[np.ndarray | None, ...]:
-    """What is done while the reference is lost, a step at a time, None to look on.
-
-    Back off along the optical axis, look, look round in a cone about it, and come back; and so once more, for
-    lights and what is in the way may move meanwhile.
-    """
-    back = np.array([0.0, 0.0, -_RETREAT / _BACK_STEPS, 0.0, 0.0, 0.0])
-    out = np.linspace(0.0, _ASIDE, _ASIDE_STEPS + 1)
-    way = [(angle, 0.0) for angle in out]
-    way += [(_ASIDE, 2 * np.pi * k / _ROUND_STEPS) for k in range(1, _ROUND_STEPS + 1)]
-    way += [(angle, 0.0) for angle in out[-2::-1]]
-    directions = [
-        se3.exp(np.array([0.0, 0.0, 0.0, angle * np.cos(turn), angle * np.sin(turn), 0.0])) for angle, turn in way
-    ]
-    look_round = [se3.log(se3.inverse(one) @ other) for one, other in itertools.pairwise(directions)]
-    once = (*(back,) * _BACK_STEPS, *(None,) * 10, *look_round, *(-back,) * _BACK_STEPS, *(None,) * 6)
-    return (*(None,) * 6, *once, *once)
-
-
-_SEARCH = _search()
 _SURE, _LEAST_TRUST = 0.8, 0.15
 
 
@@ -49,7 +27,7 @@ class EstimatorServoing(Method):
     def __init__(self, model: str = 'scene_agnostic', retreat: bool = False) -> None:
         self._estimator = PoseEstimator.load(model)
         self._sha256 = ''
-        self._retreat = retreat
+        self._search = _search() if retreat else None
         self._lost = 0
         self._moved: np.ndarray | None = None
 
@@ -59,7 +37,7 @@ class EstimatorServoing(Method):
             self._estimator.set_reference(reference)
             self._sha256 = reference.sha256
         self._estimator.reset()
-        self._lost = 0
+        self._stop_searching()
         self._moved = None
 
     def step(self, image: np.ndarray) -> Step:
@@ -71,14 +49,28 @@ class EstimatorServoing(Method):
 
     def _answer(self, pose: RelativePose) -> Step:
         if not pose.is_lost:
-            self._lost = 0
+            self._stop_searching()
             tracked = pose.status is PoseStatus.TRACKED
             # The less sure the pose, the smaller the step: poor estimates are averaged over more images.
             trust = min(max(pose.confidence / _SURE, _LEAST_TRUST), 1.0)
             return Step(trust * towards(pose), tracked, pose.confidence, pose.transform)
         self._lost += 1
-        searching = self._retreat and self._lost <= len(_SEARCH)
-        return Step(_SEARCH[self._lost - 1] if searching else None)
+        if self._search is None or self._lost <= _PATIENCE:
+            return Step(None)
+        motion = self._search.twist(1.0)
+        self._search.record(motion, 1.0)
+        return Step(motion if motion.any() else None)
+
+    def _stop_searching(self) -> None:
+        self._lost = 0
+        if self._search is not None:
+            self._search.reset()
+
+
+def _search() -> Search:
+    """Two rounds, for lights and what is in the way may move meanwhile; in metres and radians a step."""
+    aside, turn = np.deg2rad([20.0, 8.0])
+    return Search(speed=0.025, angular_speed=turn, distance=0.15, angle=aside, patience=10, rounds=2)
 
 
 class CoarseServoing(Method):
