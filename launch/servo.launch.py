@@ -62,7 +62,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'model': ('', "Model of the estimator: a shipped model's name or the path of a .onnx file."),
         'reference': ('', 'Reference folder: loaded if it exists, written by pose_estimator/capture_reference.'),
         'depth': ('', 'Depth of the scene when a reference is captured, m.'),
-        'lost_behaviour': ('', 'When the reference is out of sight: stop, or retreat along the optical axis.'),
+        'lost_behaviour': ('', 'When the reference is out of sight: stop, retreat or search.'),
         'scene': ('', 'What the arm sees, simulated or in Gazebo: photo, prints, low_texture, relief and others.'),
         'experiment': (
             'auto',
@@ -89,7 +89,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
     choices = {
         'robot': ['simulated', 'gazebo', 'mock', 'external'],
         'arm_interface': list(CONTROLLERS),
-        'lost_behaviour': ['', 'stop', 'retreat'],
+        'lost_behaviour': ['', 'stop', 'retreat', 'search'],
         'experiment': ['auto', 'true', 'false'],
         'use_sim_time': ['auto', 'true', 'false'],
         'rviz': ['true', 'false'],

@@ -39,9 +39,10 @@ class Retreat:
         """The target was found: the next loss is another episode."""
         self._travelled = 0.0
 
-    def resume(self, other: Retreat) -> None:
-        """Go on with the episode of `other`."""
-        self._travelled = other._travelled
+    def resume(self, other: object) -> None:
+        """Go on with the episode of `other`, if that retreated as well."""
+        if isinstance(other, Retreat):
+            self._travelled = other._travelled
 
     def twist(self, dt: float) -> Array:
         """Twist (6,) to ask for now, given that it is revised every `dt` seconds."""

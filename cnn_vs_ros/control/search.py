@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.control.retreat import Retreat
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.geometry import se3
 
@@ -62,7 +61,7 @@ class Search:
         self._leg = self._place = 0
         self._waited = 0.0
 
-    def resume(self, other: Search | Retreat) -> None:
+    def resume(self, other: object) -> None:
         """Go on with the episode of `other`, if that searched as well."""
         if isinstance(other, Search) and len(other._legs) == len(self._legs):
             self._moved, self._leg, self._place = other._moved, other._leg, other._place

@@ -15,6 +15,7 @@ from cnn_vs_ros.control.limits import TwistLimiter
 from cnn_vs_ros.control.motion_history import MotionHistory
 from cnn_vs_ros.control.pbvs import PbvsLaw
 from cnn_vs_ros.control.retreat import Retreat
+from cnn_vs_ros.control.search import Search
 from cnn_vs_ros.control.shaping import DemandShaping
 from cnn_vs_ros.control.workspace import Workspace
 from cnn_vs_ros.errors import ParameterError, PoseError
@@ -52,6 +53,7 @@ class LostBehaviour(enum.Enum):
 
     STOP = 'stop'
     RETREAT = 'retreat'
+    SEARCH = 'search'
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,12 @@ class Servo:
 
     Times are seconds of one clock, which the caller reads. The estimate in force is stale when more than
     `pose_timeout` seconds have passed since its image was taken or since it arrived; then, when it is lost,
-    and when the task is stopped, the camera stops within the limiter's acceleration. With a `history`, the
-    motion sent since the image was taken is added to its pose. `minimum_confidence` is that below which an
-    estimate counts as lost once that has lasted `low_confidence_time` seconds. A `jump_guard` refuses estimates
-    that no motion explains; beyond the `workspace` or after `time_limit` seconds the task ends, limited. Converged
-    means that the twist is within `rest_speeds` (m/s, rad/s) besides. A converged task keeps still until `start`,
-    unless `keep_servoing`. The acceleration limits reckon with at most `longest_step` seconds between two calls.
+    and when the task is stopped, the camera stops within the limiter's acceleration. While it is lost `when_lost`
+    may move it. With a `history`, the motion sent since the image was taken is added to its pose.
+    `minimum_confidence` is that below which an estimate counts as lost once that has lasted `low_confidence_time`
+    seconds. A `jump_guard` refuses estimates that no motion explains; beyond the `workspace` or after `time_limit`
+    seconds the task ends, limited. Converged means that the twist is within `rest_speeds` (m/s, rad/s) besides. A
+    converged task keeps still until `start`, unless `keep_servoing`. The acceleration limits reckon with at most `longest_step` seconds between two calls.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class Servo:
         pose_timeout: float = 0.2,
         minimum_confidence: float = 0.0,
         history: MotionHistory | None = None,
-        retreat: Retreat | None = None,
+        when_lost: Retreat | Search | None = None,
         keep_servoing: bool = False,
         longest_step: float = 0.04,
         shaping: DemandShaping | None = None,
@@ -103,7 +105,7 @@ class Servo:
         self.pose_timeout = pose_timeout
         self.minimum_confidence = minimum_confidence
         self.history = history
-        self.retreat = retreat
+        self.when_lost = when_lost
         self.keep_servoing = keep_servoing
         self.longest_step = longest_step
         self.shaping = shaping or DemandShaping()
@@ -140,12 +142,12 @@ class Servo:
         other.convergence.reset()
         if other.history is not None and self.history is not None:
             other.history = self.history
-        if other.retreat is not None and self.retreat is not None:
-            other.retreat.resume(self.retreat)
+        if other.when_lost is not None and self.when_lost is not None:
+            other.when_lost.resume(self.when_lost)
         if other.jump_guard is not None and self.jump_guard is not None:
             other.jump_guard.resume(self.jump_guard)
         for name in (
-            'law', 'limiter', 'convergence', 'history', 'retreat',
+            'law', 'limiter', 'convergence', 'history', 'when_lost',
             'pose_timeout', 'minimum_confidence', 'keep_servoing', 'longest_step', 'shaping', 'workspace',
             'jump_guard', 'time_limit', 'low_confidence_time', 'rest_speeds',
         ):  # fmt: skip
@@ -219,8 +221,8 @@ class Servo:
             self._fault = None
         elif self._has_jumped(pose, stamp, arrival):
             return
-        elif self.retreat is not None:
-            self.retreat.reset()
+        elif self.when_lost is not None:
+            self.when_lost.reset()
         self._estimate = _Estimate(pose, stamp, arrival)
         if self._status is ServoStatus.CONVERGED and not self.keep_servoing:
             return
@@ -270,8 +272,8 @@ class Servo:
             self._started = -np.inf
             self._begun = now
             dt = 0.0
-        if self._status is ServoStatus.LOST and self.retreat is not None:
-            self.retreat.record(self.limiter.twist, dt)
+        if self._status is ServoStatus.LOST and self.when_lost is not None:
+            self.when_lost.record(self.limiter.twist, dt)
         # After a pause the arm must not be given in one step what it should have been given in many.
         dt = min(dt, self.longest_step)
         twist = self.limiter.limit(self._demand(now, dt), dt)
@@ -299,7 +301,7 @@ class Servo:
             return zeros
         if estimate.pose.is_lost:
             self._set(ServoStatus.LOST, self._lost_reason)
-            return zeros if self.retreat is None else self.retreat.twist(dt)
+            return zeros if self.when_lost is None else self.when_lost.twist(dt)
         if self._status is not ServoStatus.CONVERGED:
             self._set(ServoStatus.SERVOING, _SERVOING)
         transform = estimate.pose.transform
@@ -327,5 +329,5 @@ class Servo:
         if self.jump_guard is not None:
             self.jump_guard.reset()
         self.convergence.reset()
-        if self.retreat is not None:
-            self.retreat.reset()
+        if self.when_lost is not None:
+            self.when_lost.reset()

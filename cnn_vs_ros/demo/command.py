@@ -59,10 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     servo.add_argument(
         '--lost-behaviour',
-        choices=('stop', 'retreat'),
-        default='retreat',
-        help='when the reference is out of sight: stop, or back off along the optical axis, by 15 cm at most, '
-        'to see more (default: retreat)',
+        choices=('stop', 'retreat', 'search'),
+        default='search',
+        help='when the reference is out of sight: stop; back off along the optical axis, by 15 cm at most, to see '
+        'more; or look round from there as well (default: search)',
     )
     servo.add_argument(
         '--max-duration',

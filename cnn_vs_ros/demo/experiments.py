@@ -95,7 +95,7 @@ def parameters(experiment: PaperExperiment, arguments: argparse.Namespace, folde
     if arguments.model is not None:
         result['pose_estimator']['model'] = arguments.model
     result['pbvs_controller'] |= {
-        'lost_behaviour': 'retreat',
+        'lost_behaviour': 'search',
         'keep_servoing': experiment.perturbed_for > 0,
     }
     result[EXPERIMENT] = {

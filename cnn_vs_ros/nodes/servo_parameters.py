@@ -17,6 +17,7 @@ from cnn_vs_ros.control import (
     MotionHistory,
     PbvsLaw,
     Retreat,
+    Search,
     Servo,
     TwistLimiter,
     Workspace,
@@ -64,6 +65,8 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'convergence.hold_time': (0.5, (0.0, 60.0), 'How long the goal must be held, s.'),
     'retreat.speed': (0.05, (1e-3, 1.0), 'Speed of the retreat, m/s.'),
     'retreat.distance': (0.15, (0.0, 2.0), 'Length of the retreat in one episode of loss, m.'),
+    'search.angular_speed': (0.3, (1e-3, 3.0), 'Speed of looking round in a search, rad/s.'),
+    'search.angle': (0.35, (0.0, 1.5), 'Half the opening of the cone looked round in in a search, rad.'),
 }
 
 
@@ -76,7 +79,8 @@ def declare_servo_parameters(node: Node) -> None:
         node,
         'lost_behaviour',
         LostBehaviour.STOP.value,
-        'When the estimator is lost: stop, or retreat (back along the optical axis, then stop).',
+        'When the estimator is lost: stop; retreat (back along the optical axis, then stop); or search (retreat, '
+        'look round, come back, then stop).',
         choices=behaviours,
     )
     declare(node, 'latency_compensation', True, 'Add the motion sent since an image was taken to its pose.')
@@ -104,16 +108,14 @@ def _check_mask(parameters: list[Any]) -> SetParametersResult:
 def make_servo(node: Node) -> Servo:
     """Servo task of the present values. Raises ParameterError for values that do not make one."""
     number = {name: node.get_parameter(name).value for name in _NUMBERS}
-    retreats = LostBehaviour(node.get_parameter('lost_behaviour').value) is LostBehaviour.RETREAT
-    acceleration = number['limits.linear_acceleration']
+    accelerations = number['limits.linear_acceleration'], number['limits.angular_acceleration']
     gain = AdaptiveGain(number['gain.at_zero'], number['gain.at_infinity'], number['gain.slope_at_zero'])
     return Servo(
         PbvsLaw(gain, number['gain.length']),
         TwistLimiter(
             number['limits.linear_velocity'],
             number['limits.angular_velocity'],
-            acceleration,
-            number['limits.angular_acceleration'],
+            *accelerations,
         ),
         Convergence(
             number['convergence.translation'],
@@ -126,7 +128,7 @@ def make_servo(node: Node) -> Servo:
         history=MotionHistory(2 * number['pose_timeout'])
         if node.get_parameter('latency_compensation').value
         else None,
-        retreat=Retreat(number['retreat.speed'], number['retreat.distance'], acceleration) if retreats else None,
+        when_lost=_when_lost(LostBehaviour(node.get_parameter('lost_behaviour').value), number, accelerations),
         keep_servoing=node.get_parameter('keep_servoing').value,
         longest_step=2.0 / number['rate'],
         shaping=DemandShaping(
@@ -141,3 +143,21 @@ def make_servo(node: Node) -> Servo:
         low_confidence_time=number['low_confidence_time'],
         rest_speeds=(number['convergence.linear_velocity'], number['convergence.angular_velocity']),
     )
+
+
+def _when_lost(
+    behaviour: LostBehaviour, number: dict[str, float], accelerations: tuple[float, float]
+) -> Retreat | Search | None:
+    speed, distance = number['retreat.speed'], number['retreat.distance']
+    if behaviour is LostBehaviour.RETREAT:
+        return Retreat(speed, distance, accelerations[0])
+    if behaviour is LostBehaviour.SEARCH:
+        return Search(
+            speed,
+            number['search.angular_speed'],
+            distance,
+            number['search.angle'],
+            deceleration=accelerations[0],
+            angular_deceleration=accelerations[1],
+        )
+    return None

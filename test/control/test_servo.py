@@ -12,6 +12,7 @@ from cnn_vs_ros.control import (
     MotionHistory,
     PbvsLaw,
     Retreat,
+    Search,
     Servo,
     ServoStatus,
     TwistLimiter,
@@ -213,7 +214,7 @@ def test_a_clock_set_back_stops_and_then_starts_over():
 
 
 def test_retreats_while_lost_by_the_distance_and_servoes_when_found():
-    servo = make(retreat=Retreat(0.05, 0.04, 1.0))
+    servo = make(when_lost=Retreat(0.05, 0.04, 1.0))
     servo.start(0.0)
     travelled = np.zeros(6)
     for now in clock(3.0):
@@ -225,11 +226,29 @@ def test_retreats_while_lost_by_the_distance_and_servoes_when_found():
     servo.add_estimate(RelativePose(START), now + PERIOD, now + PERIOD)
     servo.update(now + PERIOD)
     assert servo.status is ServoStatus.SERVOING
-    assert servo.retreat.remaining == 0.04
+    assert servo.when_lost.remaining == 0.04
+
+
+def test_searches_while_lost_comes_back_and_servoes_when_found():
+    servo = make(when_lost=Search(0.2, 1.0, 0.04, 0.2, deceleration=1.0, angular_deceleration=4.0))
+    servo.start(0.0)
+    pose, farthest, aside = np.eye(4), 0.0, 0.0
+    for now in clock(15.0):
+        servo.add_estimate(LOST, now, now)
+        pose = pose @ se3.exp(servo.update(now) * PERIOD)
+        farthest, aside = min(farthest, pose[2, 3]), max(aside, se3.pose_error(pose)[1])
+    assert farthest == pytest.approx(-0.04, abs=1e-3)
+    assert aside == pytest.approx(0.2, abs=0.01)
+    error = se3.pose_error(pose)
+    assert error[0] < 1e-3
+    assert error[1] < 5e-3
+    assert servo.when_lost.done
+    servo.add_estimate(RelativePose(START), now + PERIOD, now + PERIOD)
+    assert not servo.when_lost.done
 
 
 def test_does_not_retreat_when_estimates_only_stop_coming():
-    servo = make(retreat=Retreat(0.05, 0.04))
+    servo = make(when_lost=Retreat(0.05, 0.04))
     start = moving(servo)
     for now in clock(0.2, start):
         servo.update(now)
@@ -254,12 +273,12 @@ def test_halt_takes_the_camera_to_stand_still():
 
 
 def test_retuning_goes_on_from_the_present_state():
-    servo = make(retreat=Retreat(0.05, 0.04), history=MotionHistory())
+    servo = make(when_lost=Retreat(0.05, 0.04), history=MotionHistory())
     now = moving(servo)
     before, motion = servo.limiter.twist, servo.history.motion(0.0, now)
-    servo.retreat.record(np.array([0, 0, -0.01, 0, 0, 0]), 1.0)
-    servo.retune(make(gain=0.5, retreat=Retreat(0.05, 0.04), history=MotionHistory()))
-    assert servo.retreat.remaining == pytest.approx(0.03)
+    servo.when_lost.record(np.array([0, 0, -0.01, 0, 0, 0]), 1.0)
+    servo.retune(make(gain=0.5, when_lost=Retreat(0.05, 0.04), history=MotionHistory()))
+    assert servo.when_lost.remaining == pytest.approx(0.03)
     np.testing.assert_array_equal(servo.history.motion(0.0, now), motion)
     after = servo.update(now + PERIOD)
     assert np.linalg.norm((after - before)[:3]) <= 1.0 * PERIOD * (1 + 1e-3)

@@ -320,7 +320,7 @@ def test_retreats_when_told_to_and_is_not_active_before_it_is_activated(tmp_path
 @pytest.mark.parametrize(
     ('parameters', 'sentence'),
     [
-        ({'lost_behaviour': 'panic'}, 'should be one of stop, retreat'),
+        ({'lost_behaviour': 'panic'}, 'should be one of stop, retreat, search'),
         ({'pose_timeout': -1.0}, 'should lie between'),
         ({'gain.at_zero': 'high'}, 'should be of the type'),
     ],
