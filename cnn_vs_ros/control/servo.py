@@ -73,7 +73,8 @@ class Servo:
     `minimum_confidence` is that below which an estimate counts as lost once that has lasted `low_confidence_time`
     seconds. A `jump_guard` refuses estimates that no motion explains; beyond the `workspace` or after `time_limit`
     seconds the task ends, limited. Converged means that the twist is within `rest_speeds` (m/s, rad/s) besides. A
-    converged task keeps still until `start`, unless `keep_servoing`. The acceleration limits reckon with at most `longest_step` seconds between two calls.
+    converged task keeps still until `start`, unless `keep_servoing`. The acceleration limits reckon with at most
+    `longest_step` seconds between two calls.
     """
 
     def __init__(
