@@ -162,8 +162,9 @@ class _System:
     desired: np.ndarray
 
     def step(self, depth: float) -> Array:
-        damping = np.diag(1e-3 * np.diag(self.information)) + 1e-9 * np.eye(6)
-        step = -np.linalg.solve(self.information + damping, self.gradient)
+        damped = self.information.copy()
+        damped.flat[::7] = 1.001 * damped.flat[::7] + 1e-9  # the diagonal
+        step = -np.linalg.solve(damped, self.gradient)
         translation, angle = float(np.linalg.norm(step[:3])) / depth, float(np.linalg.norm(step[3:]))
         return np.asarray(step / max(translation / _MAX_STEP[0], angle / _MAX_STEP[1], 1.0))
 
@@ -218,7 +219,8 @@ def _linearise(
     if seen is None:
         seen = visibility(cells, samples.cells.grid_size, residual, current, desired)
     weights *= seen.probability.take(cells)
-    weights *= level.lit(projected.column, projected.row)
+    if level.saturates:
+        weights *= level.lit(projected.column, projected.row)
     weighted = jacobian * weights
     return _System(
         information=(weighted @ jacobian.T).astype(np.float64),

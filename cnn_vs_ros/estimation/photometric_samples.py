@@ -90,16 +90,14 @@ def interaction(
     1/m.
     """
     radial = gradient_x * x + gradient_y * y
-    return np.stack(
-        [
-            gradient_x * inverse_depth,
-            gradient_y * inverse_depth,
-            -radial * inverse_depth,
-            -gradient_y - radial * y,
-            gradient_x + radial * x,
-            gradient_y * x - gradient_x * y,
-        ]
-    )
+    result = np.empty((6, len(x)), np.result_type(radial, inverse_depth))
+    np.multiply(gradient_x, inverse_depth, out=result[0])
+    np.multiply(gradient_y, inverse_depth, out=result[1])
+    np.multiply(-radial, inverse_depth, out=result[2])
+    np.subtract(-gradient_y, radial * y, out=result[3])
+    np.add(gradient_x, radial * x, out=result[4])
+    np.subtract(gradient_y * x, gradient_x * y, out=result[5])
+    return result
 
 
 def project(samples: Samples, camera: PinholeCamera, pose: Array) -> ProjectedSamples | None:

@@ -78,6 +78,11 @@ class PyramidLevel:
         gradient_y = cv2.Sobel(self.flat, cv2.CV_32F, 0, 1, scale=0.125)
         return cv2.merge([self.flat, gradient_x, gradient_y])
 
+    @cached_property
+    def saturates(self) -> bool:
+        """Whether the sensor is saturated anywhere."""
+        return int(self.grey.max()) >= SATURATED
+
     def lit(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
         """Boolean (N,): whether the sensor is not saturated at the pixels nearest to (`column`, `row`) (N,)."""
         index = (row + 0.5).astype(np.intp) * self.camera.width + (column + 0.5).astype(np.intp)

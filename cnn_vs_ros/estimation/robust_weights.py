@@ -57,7 +57,7 @@ def visibility(
     count = np.maximum(total(None), 1e-3)
     squared = total(residual * residual) / count
     foreign = np.maximum(total(current * current + desired * desired) / count, _FOREIGN_FLOOR**2)
-    scene = float(np.median(squared[count > 0.5])) if (count > 0.5).any() else 1.0
+    scene = _median(squared[count > 0.5]) if (count > 0.5).any() else 1.0
     for _ in range(_ITERATIONS):
         scene = max(scene, _SCENE_FLOOR**2)
         ratio = np.maximum(foreign / scene, 1.0)
@@ -78,10 +78,16 @@ def tukey_weights(residual: np.ndarray, *, tight: bool) -> tuple[np.ndarray, flo
     """Weights (M,) and the robust deviation of residuals (M,); `tight` once the pose is nearly right."""
     # A median of a few thousand is as good as one of all, and in a fraction of the time.
     some = residual[:: max(1, len(residual) // _ENOUGH)]
-    deviation = 1.4826 * float(np.median(np.abs(some)))
+    deviation = 1.4826 * _median(np.abs(some))
     scale = max(deviation, _SCALE_FLOOR)
     if not tight:
         # A scale from the median alone rejects what is still misaligned, and the alignment stops there.
         scale = max(scale, _LOOSE * float(np.sqrt(np.mean(residual * residual))))
     ratio = np.square(residual / np.float32(_TUKEY * scale))
     return np.square(np.maximum(1.0 - ratio, 0.0)), max(deviation, 1e-3)
+
+
+def _median(values: np.ndarray) -> float:
+    """Upper median; of few values in a fraction of np.median's time."""
+    middle = len(values) // 2
+    return float(np.partition(values, middle)[middle])
