@@ -35,6 +35,7 @@ _LOOK = (Stage(_REPETITION_LEVEL, 1),)
 _CLOSEST_RIVALS = 4
 # Difference of correlations, as Fisher's z (their inverse hyperbolic tangent), that makes one e times as likely.
 _TELLING = 0.05
+_IDENTICAL = 1.0 - 1e-6
 _LEAST_SHARE = 0.8  # of the likelihood; with less a match is one of several
 _CLEAR = 4.0  # so many differences above what the repetitions correlate with the reference nothing is compared
 
@@ -99,7 +100,7 @@ class Acquisition:
         if itself is None:
             return 0.0
         _, second, _ = self._compared(reference, itself)
-        return float(np.tanh(np.arctanh(second) + _CLEAR * _TELLING)) if second > 0.0 else 0.0
+        return float(np.tanh(np.arctanh(min(second, _IDENTICAL)) + _CLEAR * _TELLING)) if second > 0.0 else 0.0
 
     def _aligned(self, image: ImagePyramid, pose: Array) -> Match | None:
         alignment = self._aligner.align(image, pose, ACQUIRE_STAGES)
@@ -121,7 +122,8 @@ class Acquisition:
                 rivals.append(rival)
         rivals.sort(key=lambda rival: -rival.alignment.correlation)
         correlations = np.array([rival.alignment.correlation for rival in rivals])
-        likelihoods = np.exp((np.arctanh(correlations) - np.arctanh(correlations[0])) / _TELLING)
+        z = np.arctanh(correlations.clip(max=_IDENTICAL))
+        likelihoods = np.exp((z - z[0]) / _TELLING)
         return rivals[0], float(correlations[1]) if len(rivals) > 1 else 0.0, 1.0 / float(likelihoods.sum())
 
     def _is_same(self, alignment: Alignment, pose: Array) -> bool:

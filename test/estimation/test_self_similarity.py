@@ -1,0 +1,85 @@
+"""References that repeat themselves: where is found out, and a match is told from its rivals or not believed."""
+
+import cv2
+import numpy as np
+import pytest
+
+from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.self_similarity import repetitions
+from cnn_vs_ros.geometry import PoseStatus, se3
+from test.scenes import CAMERA, DEPTH, PIXELS_PER_METRE, drawn_texture, view
+
+SIDE = 120  # texels of a tile
+PERIOD = SIDE / PIXELS_PER_METRE
+
+
+def floor(wear: float, seed: int = 5) -> np.ndarray:
+    """Return a floor (1300, 1700) of equal tiles, four-fold symmetric, told apart by `wear` grey levels."""
+    tile = np.full((SIDE, SIDE), 150, np.uint8)
+    cv2.circle(tile, (SIDE // 2, SIDE // 2), 38, 80, 7, cv2.LINE_AA)
+    cv2.rectangle(tile, (0, 0), (SIDE - 1, SIDE - 1), 60, 3)
+    cv2.line(tile, (0, 0), (SIDE - 1, SIDE - 1), 210, 3, cv2.LINE_AA)
+    cv2.line(tile, (SIDE - 1, 0), (0, SIDE - 1), 210, 3, cv2.LINE_AA)
+    tiles = np.tile(tile, (11, 15))[:1300, :1700].astype(np.float32)
+    rng = np.random.default_rng(seed)
+    stains = cv2.resize(
+        rng.standard_normal((65, 85)).astype(np.float32), (1700, 1300), interpolation=cv2.INTER_CUBIC
+    )
+    return np.clip(np.rint(tiles + wear * stains), 0, 255).astype(np.uint8)
+
+
+def found(texture: np.ndarray) -> list[np.ndarray]:
+    return repetitions(ImagePyramid(view(texture, np.eye(4), seed=1), CAMERA).levels[1], DEPTH)
+
+
+def holds(motions: list[np.ndarray], x: float, y: float, angle: float) -> bool:
+    """Whether the motion by (x, y) metres and `angle` degrees is among them, to half a millimetre."""
+    wanted = se3.exp(np.array([0, 0, 0, 0, 0, np.deg2rad(angle)]))
+    wanted[:2, 3] = x, y
+    return any(np.abs(motion - wanted).max() < 5e-4 for motion in motions)
+
+
+def test_a_floor_repeats_by_its_tiles_and_by_quarter_turns():
+    motions = found(floor(wear=10))
+    for x, y in ((PERIOD, 0), (-PERIOD, 0), (0, PERIOD), (PERIOD, -PERIOD), (2 * PERIOD, 0)):
+        assert holds(motions, x, y, 0)
+    assert not holds(motions, 0, 0, 0)
+    turned = [motion for motion in motions if abs(motion[0, 0]) < 1e-9]  # by a right angle
+    assert turned
+    # All of them are a whole number of tiles from one another.
+    offsets = np.array(
+        [motion[:2, 3] - turned[0][:2, 3] for motion in turned if motion[1, 0] * turned[0][1, 0] > 0]
+    )
+    assert np.abs(offsets / PERIOD - np.rint(offsets / PERIOD)).max() < 0.02
+
+
+def test_a_scene_of_many_things_does_not_repeat():
+    assert found(drawn_texture()) == []
+
+
+@pytest.fixture(scope='module')
+def worn():
+    estimator = PoseEstimator.load()
+    estimator.set_reference(Reference(view(floor(wear=10), np.eye(4), seed=1), CAMERA, DEPTH))
+    return estimator
+
+
+@pytest.mark.parametrize(
+    'vector', [(0.0, 0, 0, 0, 0, 0), (0.045, 0.02, 0.01, 0.1, 0.05, 0.5), (-0.06, 0.03, 0.0, 0.05, -0.1, 1.6)]
+)
+def test_the_right_tile_is_found_by_its_wear(worn, vector):
+    desired_T_current = se3.from_pose_vector(vector)
+    worn.reset()
+    pose = worn.estimate(view(floor(wear=10), desired_T_current, seed=2))
+    assert pose.status is PoseStatus.ACQUIRED
+    assert se3.pose_error(se3.inverse(desired_T_current) @ pose.transform)[0] < 3e-3
+
+
+def test_where_nothing_tells_the_tiles_apart_no_tile_is_believed():
+    same = floor(wear=0)
+    estimator = PoseEstimator.load()
+    estimator.set_reference(Reference(view(same, np.eye(4), seed=1), CAMERA, DEPTH))
+    for seed, vector in enumerate([(0.045, 0.02, 0.01, 0.1, 0.05, 0.5), (0.01, 0.0, 0.02, 0, 0.1, 0.1)]):
+        assert estimator.estimate(view(same, se3.from_pose_vector(vector), seed=seed)).is_lost
+        estimator.reset()
