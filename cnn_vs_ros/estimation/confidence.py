@@ -24,7 +24,7 @@ FEATURES = ('correlation', 'correlation_unweighted', 'visible', 'unoccluded', 'e
 GROSS_FEATURES = len(FEATURES) - 1  # all but the distance
 WEIGHTS = 'weights/confidence.json'
 
-_SURE, _RESERVED_UNTIL = 0.9, 0.98
+_SURE, _RESERVED_UNTIL = 0.9, 0.987
 _LOGIT_LIMIT = 0.9995
 _NO_DISTANCE = 3e-3
 _FARTHEST = 3.0  # standard deviations; beyond, the regression would extrapolate
@@ -124,5 +124,5 @@ def judge(alignment: Alignment, depth: float) -> Match:
 
 
 def reserved(probability: float) -> float:
-    """Confidence for a probability: 0.9 up to a probability of 0.98, and only from there to 1."""
+    """Confidence for a probability: 0.9 up to a probability of 0.987, and only from there to 1."""
     return min(probability, max(_SURE, 1.0 - (1.0 - _SURE) * (1.0 - probability) / (1.0 - _RESERVED_UNTIL)))
