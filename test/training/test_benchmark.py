@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation import Reference
-from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from test.scenes import drawn_texture
 from training.__main__ import main
 from training.benchmark import runs, summary
 from training.benchmark.conditions import CONDITIONS
 from training.benchmark.methods import METHODS, make_method
 from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
+from training.benchmark.methods.learned import EstimatorServoing
 from training.benchmark.methods.photometric import interaction_matrix
-from training.benchmark.runs import HARDEST, RunFile, RunKey, RunRecord, draw_start
+from training.benchmark.runs import HARDEST, LOST_STEPS, RunFile, RunKey, RunRecord, draw_start
 from training.benchmark.strangers import KINDS
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
 from training.calibration import SteppedWorld, fit_logistic, reliability
@@ -294,3 +295,25 @@ def test_a_method_that_no_longer_comes_nearer_has_arrived(monkeypatch, world, re
     assert result.steps < 60
     assert len(result.hold_mm) == 20
     assert result.images == result.steps
+
+
+def test_while_lost_it_looks_on_then_searches_within_bounds_and_comes_back(monkeypatch, reference):
+    method = EstimatorServoing(retreat=True)
+    monkeypatch.setattr(
+        method._estimator,
+        'estimate',
+        lambda image, motion: RelativePose(np.eye(4), np.eye(6), 0.0, PoseStatus.LOST),
+    )
+    method.start(reference, seed=0)
+    steps = [method.step(reference.image).motion for _ in range(200)]
+    assert steps[:5] == [None] * 5
+    path = [np.eye(4)]
+    for motion in steps:
+        path.append(path[-1] if motion is None else path[-1] @ se3.exp(motion))
+    distance, angle = np.array([se3.pose_error(pose) for pose in path]).T
+    assert distance.max() == pytest.approx(0.15, abs=1e-3)
+    assert np.rad2deg(angle.max()) == pytest.approx(20.0, abs=0.5)
+    assert distance[-1] < 1e-3
+    assert np.rad2deg(angle[-1]) < 0.2
+    # Long enough to give up for want of anything to do, at the end.
+    assert steps[-LOST_STEPS:] == [None] * LOST_STEPS
