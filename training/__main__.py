@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cnn_vs_ros.errors import VisualServoingError
-from training.commands import benchmark, calibrate, corpus, dataset, evaluate, export, finetune, pretrain
+from training.commands import benchmark, calibrate, corpus, dataset, evaluate, export, finetune, pretrain, validate
 
 # A verb is a module of training.commands with SUMMARY, add_arguments and run; register it here.
 COMMANDS = {
@@ -16,6 +16,7 @@ COMMANDS = {
     'dataset': dataset,
     'finetune': finetune,
     'evaluate': evaluate,
+    'validate': validate,
     'export': export,
     'benchmark': benchmark,
     'calibrate': calibrate,

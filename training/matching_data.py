@@ -18,11 +18,19 @@ class MatchingGroups(Dataset):
     """Groups of views of one texture: images (V, H, W) uint8 and labels (2, P, N, 3) float32.
 
     Group `index` is the same whatever process draws it and in whatever order, so a run that was interrupted and
-    one that was not read the same data.
+    one that was not read the same data. Of the share that is drawn all are of `kind`, if one is given.
     """
 
     def __init__(
-        self, corpus: Path, split: str, sampling: views.ViewSampling, *, seed: int, drawn_share: float, length: int
+        self,
+        corpus: Path,
+        split: str,
+        sampling: views.ViewSampling,
+        *,
+        seed: int,
+        drawn_share: float,
+        length: int,
+        kind: str | None = None,
     ) -> None:
         loaded = Corpus.load(corpus)
         self._tiles = loaded.tiles
@@ -33,6 +41,7 @@ class MatchingGroups(Dataset):
         self._seed = seed
         self._drawn_share = drawn_share
         self._length = length
+        self._kind = kind
 
     def __len__(self) -> int:
         return self._length
@@ -46,7 +55,7 @@ class MatchingGroups(Dataset):
             return np.asarray(self._tiles[rng.choice(self._indices)])
 
         if rng.random() < self._drawn_share:
-            texture = textures.draw(rng, self._tiles.shape[1], tile_of)
+            texture = textures.draw(rng, self._tiles.shape[1], tile_of, self._kind)
         else:
             texture = tile_of()
         group = views.sample_group(texture, self._sampling, rng, tile_of)

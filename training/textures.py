@@ -10,14 +10,17 @@ import numpy as np
 TileOf = Callable[[], np.ndarray]
 
 
-def draw(rng: np.random.Generator, size: int, tile_of: TileOf | None = None) -> np.ndarray:
-    """Return a drawn texture (size, size) of a random kind.
+def draw(
+    rng: np.random.Generator, size: int, tile_of: TileOf | None = None, kind: str | None = None
+) -> np.ndarray:
+    """Return a drawn texture (size, size) of `kind`, one of KINDS, by default of a random one.
 
     `tile_of` returns photographic tiles, which some kinds use as filling; without it they use fractal noise.
     """
-    kinds = list(KINDS)
-    weights = np.array([KINDS[kind][1] for kind in kinds])
-    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    if kind is None:
+        kinds = list(KINDS)
+        weights = np.array([KINDS[kind][1] for kind in kinds])
+        kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
     grey = KINDS[kind][0](rng, size, tile_of or (lambda: fractal_noise(rng, size)))
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 

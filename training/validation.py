@@ -1,16 +1,20 @@
-"""Match accuracy of a model on the corpus's validation split."""
+"""Match accuracy of a model on the corpus's validation split, and on drawn textures that no training drew."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from cnn_vs_ros.estimation.matcher import MatcherNetwork
 from training import matching_data
 from training.corpus import VALIDATION
-from training.matching_loss import evaluate_batch
+from training.matching_loss import MatchingOutcome, evaluate_batch, matching_outcome
 from training.networks.matcher import Matcher
+from training.textures import KINDS
 from training.views import ViewSampling
 
 SEED = 1_000_003  # of the validation views, the same in every run
@@ -23,25 +27,67 @@ def validate(
 
     Keys `nominal` (no perturbation but noise) and `perturbed` (occluders, lights, optics as in training).
     """
-    result = {}
     was_training = model.training
     model.eval()
+    with torch.inference_mode():
+        result = _by_condition(
+            lambda images, labels: evaluate_batch(model, images, labels), corpus, sampling, groups, batch_groups
+        )
+    model.train(was_training)
+    return result
+
+
+def validate_exported(
+    network: MatcherNetwork, corpus: Path, width: int, *, groups: int = 32
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Judge an exported matcher as `validate` does, on views `width` pixels wide.
+
+    Yields one name after the other with its shares: photographs, then each kind of drawn texture.
+    """
+    sampling = ViewSampling(width=width, height=width * 3 // 4)
+
+    def judge(images: Tensor, labels: Tensor) -> MatchingOutcome:
+        count, views, height, width = images.shape
+        described = network.describe(images.reshape(count * views, height, width).numpy())
+        descriptors, matchability = (torch.from_numpy(output) for output in described)
+        return matching_outcome(
+            descriptors.reshape(count, views, -1, descriptors.shape[-1]),
+            matchability.reshape(count, views, -1),
+            labels,
+            temperature=torch.tensor(network.temperature),
+            dustbin=torch.tensor(network.dustbin),
+            columns=width // network.stride,
+        )
+
+    for kind in (None, *KINDS):
+        yield kind or 'photographs', _by_condition(judge, corpus, sampling, groups, 8, kind)
+
+
+def _by_condition(
+    judge: Callable[[Tensor, Tensor], MatchingOutcome],
+    corpus: Path,
+    sampling: ViewSampling,
+    groups: int,
+    batch_groups: int,
+    kind: str | None = None,
+) -> dict[str, float]:
+    result = {}
     for name in ('nominal', 'perturbed'):
         data = matching_data.MatchingGroups(
             corpus,
             VALIDATION,
             replace(sampling, perturbed=name == 'perturbed'),
             seed=SEED,
-            drawn_share=0.0,
+            drawn_share=0.0 if kind is None else 1.0,
             length=groups,
+            kind=kind,
         )
         correct = visible = 0.0
-        with torch.inference_mode():
-            loader = matching_data.batches(data, batch_groups=min(batch_groups, groups), first_batch=0, workers=0)
-            for images, labels in loader:
-                outcome = evaluate_batch(model, images, labels)
-                correct += float(outcome.correct)
-                visible += float(outcome.visible)
+        for images, labels in matching_data.batches(
+            data, batch_groups=min(batch_groups, groups), first_batch=0, workers=0
+        ):
+            outcome = judge(images, labels)
+            correct += float(outcome.correct)
+            visible += float(outcome.visible)
         result[name] = correct / max(visible, 1.0)
-    model.train(was_training)
     return result
