@@ -23,8 +23,9 @@ _PASSED = 0.25  # of the way between two places of the cone: the next one is mad
 class Search:
     """A bounded motion from where the target was lost, and back there.
 
-    Each of `rounds` backs off by `distance` metres, waits `patience` seconds there, leads the optical axis once
-    round a cone of `angle` radians about its first direction, comes back and waits again. `speed` (m/s) and
+    Each of `rounds` backs off, the last by `distance` metres and those before by less, for more is seen from far
+    off and a faint texture from near; waits `patience` seconds there; leads the optical axis once round a cone of
+    `angle` radians about its first direction; comes back and waits again. `speed` (m/s) and
     `angular_speed` (rad/s) fall towards the end of each leg, for a camera that brakes at `deceleration` (m/s^2)
     and `angular_deceleration` (rad/s^2). Raises ParameterError for values without meaning.
     """
@@ -37,7 +38,7 @@ class Search:
         angle: float,
         *,
         patience: float = 0.5,
-        rounds: int = 1,
+        rounds: int = 2,
         deceleration: float = math.inf,
         angular_deceleration: float = math.inf,
     ) -> None:
@@ -52,7 +53,7 @@ class Search:
         self.speeds = speed, angular_speed
         self.decelerations = deceleration, angular_deceleration
         self.patience = patience
-        self._legs = _legs(distance, angle) * rounds
+        self._legs = [leg for k in range(rounds) for leg in _legs(distance * (k + 1) / rounds, angle)]
         self.reset()
 
     def reset(self) -> None:

@@ -233,7 +233,7 @@ def test_searches_while_lost_comes_back_and_servoes_when_found():
     servo = make(when_lost=Search(0.2, 1.0, 0.04, 0.2, deceleration=1.0, angular_deceleration=4.0))
     servo.start(0.0)
     pose, farthest, aside = np.eye(4), 0.0, 0.0
-    for now in clock(15.0):
+    for now in clock(30.0):
         servo.add_estimate(LOST, now, now)
         pose = pose @ se3.exp(servo.update(now) * PERIOD)
         farthest, aside = min(farthest, pose[2, 3]), max(aside, se3.pose_error(pose)[1])

@@ -68,9 +68,9 @@ class EstimatorServoing(Method):
 
 
 def _search() -> Search:
-    """Two rounds, for lights and what is in the way may move meanwhile; in metres and radians a step."""
+    """In metres and radians a step, and steps."""
     aside, turn = np.deg2rad([20.0, 8.0])
-    return Search(speed=0.025, angular_speed=turn, distance=0.15, angle=aside, patience=10, rounds=2)
+    return Search(speed=0.025, angular_speed=turn, distance=0.15, angle=aside, patience=10)
 
 
 class CoarseServoing(Method):
