@@ -30,6 +30,7 @@ _NEAR = 0.6  # pixels of this level that the corners may be off; farther away th
 _WINDOW = 1 / 48  # standard deviation of the window of the contrast, as a share of the width
 # Strong edges count for the precision that they have: contrasts well below this are taken as they are.
 _CONTRAST_FLOOR = 24.0
+_FIRST_STEP_SHARE = 4  # one pixel of so many
 _LEAST_SHARE = 0.02  # of the gradients' power that is no noise; less than that is not told from none
 
 
@@ -79,12 +80,38 @@ class GoalRefinement:
         `seen` (h, w) is the probability of each cell of the grid to show the scene.
         """
         residual = (level.flat.ravel().take(self._index) - self._desired) * self._gain
-        weights, deviation = tukey_weights(residual, tight=True)
-        weights *= seen.astype(np.float32).ravel().take(self._cells)
-        weights *= level.grey.ravel().take(self._index) < SATURATED
-        weighted = self._jacobian * weights
-        power = (weighted @ self._jacobian.T).astype(np.float64)
-        common = (weighted @ self._jacobian_of(level.channels).T).astype(np.float64)
+        seen_lit = seen.astype(np.float32).ravel().take(self._cells)
+        seen_lit *= level.grey.ravel().take(self._index) < SATURATED
+        jacobian = self._jacobian_of(level.channels)
+        # A fraction of a pixel off, an edge differs by far more than the noise of what is smooth and is no outlier
+        # for it: weights are those of the residual that is left after a first step.
+        some = np.s_[::_FIRST_STEP_SHARE]
+        first = _Step.of(self._jacobian[:, some], jacobian[:, some], residual[some], seen_lit[some])
+        weights, deviation = tukey_weights(residual + first.xi.astype(np.float32) @ jacobian, tight=True)
+        step = _Step.of(self._jacobian, jacobian, residual, weights * seen_lit)
+        pose = se3.exp(step.xi)
+        return Refined(pose, step.information, deviation) if self.is_near(pose) else None
+
+    def _jacobian_of(self, channels: np.ndarray) -> np.ndarray:
+        """Derivative (6, N) of the normalised image by the motion, with the gradients of `channels` (H, W, 3)."""
+        flat = channels.reshape(-1, 3)
+        along_x, along_y = (flat[:, axis].take(self._index) * self._scale[axis - 1] for axis in (1, 2))
+        return interaction(self._x, self._y, self._inverse_depth, along_x, along_y)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The linear step `xi` (6,) and its normal matrix (6, 6)."""
+
+    xi: Array
+    information: Array
+
+    @classmethod
+    def of(cls, desired: np.ndarray, current: np.ndarray, residual: np.ndarray, weights: np.ndarray) -> _Step:
+        """Solve for the Jacobians of both images (6, N), `residual` and `weights` (N,)."""
+        weighted = desired * weights
+        power = (weighted @ desired.T).astype(np.float64)
+        common = (weighted @ current.T).astype(np.float64)
         gradient = (weighted @ residual).astype(np.float64)
         # In the axes in which the power is one, the common part is the share that is no noise.
         root = np.linalg.cholesky(power + 1e-9 * np.trace(power) * np.eye(6))
@@ -92,14 +119,6 @@ class GoalRefinement:
         share, axes = np.linalg.eigh(whitening @ (0.5 * (common + common.T)) @ whitening.T)
         share = np.clip(share, _LEAST_SHARE, 1.0)
         directions = whitening.T @ axes
-        pose = se3.exp(-(directions / share) @ (directions.T @ gradient))
         # The covariance (J*^T W J)^-1 (J*^T W J*) (J*^T W J)^-T, inverted.
         inverse = root @ axes
-        information = (inverse * share**2) @ inverse.T
-        return Refined(pose, information, deviation) if self.is_near(pose) else None
-
-    def _jacobian_of(self, channels: np.ndarray) -> np.ndarray:
-        """Derivative (6, N) of the normalised image by the motion, with the gradients of `channels` (H, W, 3)."""
-        flat = channels.reshape(-1, 3)
-        along_x, along_y = (flat[:, axis].take(self._index) * self._scale[axis - 1] for axis in (1, 2))
-        return interaction(self._x, self._y, self._inverse_depth, along_x, along_y)
+        return cls(-(directions / share) @ (directions.T @ gradient), (inverse * share**2) @ inverse.T)
