@@ -36,7 +36,7 @@ _CLOSEST_RIVALS = 4
 # Difference of correlations, as Fisher's z (their inverse hyperbolic tangent), that makes one e times as likely.
 _TELLING = 0.05
 _IDENTICAL = 1.0 - 1e-6
-_LEAST_SHARE = 0.93  # of the likelihood; with less a match is one of several
+_LEAST_SHARE = 0.97  # of the likelihood; with less a match is one of several
 _CLEAR = 4.0  # so many differences above what the repetitions correlate with the reference nothing is compared
 
 
