@@ -87,13 +87,11 @@ class Search:
             return np.zeros(6)
         duration = dt
         for part, speed, deceleration in zip(_PARTS, self.speeds, self.decelerations, strict=True):
-            next_, left = (
-                float(np.linalg.norm(ways[0][part])),
-                sum(float(np.linalg.norm(way[part])) for way in ways),
-            )
+            lengths = [float(np.linalg.norm(way[part])) for way in ways]
+            left = sum(lengths)
             # Half of the deceleration leaves the limiter room to follow.
             speed = min(speed, math.sqrt(deceleration * left)) if left > 0 else speed
-            duration = max(duration, next_ / speed)
+            duration = max(duration, lengths[0] / speed)
         return ways[0] / duration if duration > 0 else np.zeros(6)
 
     def record(self, twist: Array, dt: float) -> None:

@@ -1,7 +1,8 @@
 """The last step at the goal: where both images coincide to a fraction of a pixel, all of the finest image counts.
 
 Noise, not convergence, limits the pose there. Nothing needs to be sampled between pixels: one linear step over as
-many pixels of the full-size image as are worth it, ``xi = -(J*^T W J)^-1 J*^T W (I - I*)``.
+many pixels of the full-size image as are worth it, ``xi = -(J*^T W J)^-1 J*^T W (I - I*)``. A first one over
+a part of them only tells which pixels are outliers.
 
 The reference's Jacobian J* is computed once. In a faint texture its gradients are mostly noise: J*^T W J* would
 take noise for knowledge, and the step would be a twentieth of what it should be. The noise of the current image's
