@@ -19,6 +19,7 @@ from training.errors import TrainingError
 from training.interruption import interrupt_on_terminate
 from training.matching_loss import MatchingOutcome, evaluate_batch
 from training.networks.matcher import Matcher
+from training.networks.onnx_weights import read_matcher
 from training.views import ViewSampling
 
 CHECKPOINT = 'checkpoint.safetensors'
@@ -60,15 +61,27 @@ class PretrainingOptions:
 
 
 class Pretraining:
-    """One run: the model, its exponential moving average (which is evaluated and exported), the optimiser."""
+    """One run: the model, its exponential moving average (which is evaluated and exported), the optimiser.
 
-    def __init__(self, corpus: Path, options: PretrainingOptions, sampling: ViewSampling | None = None) -> None:
+    With a `base`, an exported matcher, the run goes on from its weights; its normalisations stay the affine maps that
+    export made of them (see `read_matcher`).
+    """
+
+    def __init__(
+        self,
+        corpus: Path,
+        options: PretrainingOptions,
+        sampling: ViewSampling | None = None,
+        base: Path | None = None,
+    ) -> None:
         torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
         self.corpus = corpus
         self.options = options
         self.sampling = sampling or ViewSampling()
-        self.model = Matcher().to(memory_format=torch.channels_last)
+        model = Matcher() if base is None else read_matcher(base)[0]
+        self._normalises = base is None
+        self.model = model.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(_parameter_groups(self.model, options.weight_decay))
         self.step = 0
@@ -98,7 +111,7 @@ class Pretraining:
         """Take one optimiser step on images (G, V, H, W) uint8 and labels (G, 2, P, N, 3)."""
         for group in self.optimizer.param_groups:
             group['lr'] = self.options.rate(self.step)
-        self.model.train()
+        self.model.train(self._normalises)
         outcome = evaluate_batch(self.model, images, labels)
         self.optimizer.zero_grad(set_to_none=True)
         outcome.total(self.options.dustbin_weight).backward()

@@ -36,6 +36,10 @@ class ViewSampling:
     largest_share: float = 1.15
     recentred: float = 0.6
     framed: float = 0.5
+    oblique: float = 0.35
+    steepest: float = np.deg2rad(62.0)
+    steepest_reference: float = np.deg2rad(45.0)
+    oblique_zoom: tuple[float, float] = (0.6, 1.9)
     perturbed: bool = True
     focal: float = 0.0  # focal length in widths; 0: about that of a common camera, varied
 
@@ -60,6 +64,8 @@ class ViewGroup:
 
 def sample_pose(sampling: ViewSampling, rng: np.random.Generator, *, is_reference: bool) -> np.ndarray:
     """Draw c_T_r (4, 4), the pose of the frame r that faces the plane at depth 1, in a camera frame c."""
+    if rng.random() < sampling.oblique:
+        return _oblique_pose(sampling, rng, is_reference=is_reference)
     share = rng.uniform(0, sampling.reference_share) if is_reference else rng.uniform(0.1, sampling.largest_share)
     tilt = np.clip(rng.normal(0, sampling.tilt * share, 2), -sampling.largest_tilt, sampling.largest_tilt)
     rotation = geometry.se3.rotation_exp(np.array([0, 0, rng.uniform(-sampling.roll, sampling.roll)]))
@@ -72,6 +78,18 @@ def sample_pose(sampling: ViewSampling, rng: np.random.Generator, *, is_referenc
         translation[:2] -= rng.uniform(0.3, 1.0) * aim[:2]
     translation[2] = max(translation[2], 0.45 - rotation[2, 2])
     return geometry.se3.transform(rotation, translation)
+
+
+def _oblique_pose(sampling: ViewSampling, rng: np.random.Generator, *, is_reference: bool) -> np.ndarray:
+    """Draw a pose as `sample_pose` does, tilted about any axis and aimed near the plane's middle."""
+    steepest = sampling.steepest_reference if is_reference else sampling.steepest
+    angle, axis = rng.uniform(np.deg2rad(15.0), steepest), rng.uniform(0, 2 * np.pi)
+    rotation = geometry.se3.rotation_exp(np.array([0, 0, rng.uniform(-sampling.roll, sampling.roll)]))
+    rotation = rotation @ geometry.se3.rotation_exp(angle * np.array([np.cos(axis), np.sin(axis), 0.0]))
+    zoom = (1.0, 1.0) if is_reference else sampling.oblique_zoom
+    distance = np.exp(rng.uniform(*np.log(zoom)))
+    aim = np.array([*(0.1 * distance * rng.normal(0, 1, 2)), distance])
+    return geometry.se3.transform(rotation, aim - rotation[:, 2])
 
 
 def sample_group(
@@ -105,10 +123,10 @@ def sample_group(
         view = cv2.warpPerspective(
             texture, homography, frame, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=background
         ).astype(np.float32)
-        shown = np.ones(view.shape, bool)
+        shown = geometry.camera_sees_plane(pose, 1.0, camera)
         if not reflected:
             inside = np.ones(texture.shape, np.uint8)
-            shown = cv2.warpPerspective(inside, homography, frame, flags=cv2.INTER_NEAREST) > 0
+            shown &= cv2.warpPerspective(inside, homography, frame, flags=cv2.INTER_NEAREST) > 0
         noise = 3.0 * float(rng.uniform()) ** 2
         if sampling.perturbed and (index > 0 or rng.random() < 0.6):
             view, hidden, noise = perturb(view, rng, tile_of)

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--architecture', default='matcher', help=f'one of {", ".join(ARCHITECTURES)} (default matcher)'
     )
     parser.add_argument('--resume', type=Path, help='checkpoint to continue from (matcher)')
+    parser.add_argument('--base', type=Path, help='exported matcher whose weights to go on from (matcher)')
     parser.add_argument('--steps', type=int, default=4000, help='total number of steps (default 4000)')
     parser.add_argument('--batch-groups', type=int, default=8, help='textures a step, 4 views each (default 8)')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights and data (default 0)')
@@ -73,7 +74,7 @@ def _train_matcher(arguments: argparse.Namespace) -> int:
     if arguments.width < 64 or arguments.width % 32:
         raise TrainingError(f'width should be a multiple of 32 of at least 64 but is {arguments.width}')
     sampling = ViewSampling(width=arguments.width, height=arguments.width * 3 // 4)
-    training = Pretraining(arguments.corpus, options, sampling)
+    training = Pretraining(arguments.corpus, options, sampling, arguments.base)
     if arguments.resume:
         training.restore(arguments.resume)
     training.run(arguments.output)
