@@ -1,8 +1,9 @@
 """Calibrates what an estimator's scores mean: the probability that a pose is right, fitted on validation scenes.
 
-Every sample is an alignment that the estimator really made: from one of the matcher's hypotheses, or tracked from
-near the true pose, on a scene that no training read, under one of the benchmark's conditions. Some scenes are
-faint, some are no plane, some images do not show the scene at all.
+Every sample is an alignment that the estimator really made: from a hypothesis of the matcher or of features, or tracked
+from near the true pose, on a scene that no training read, under one of the benchmark's conditions. Half of the
+references are oblique, some scenes are faint, some are no plane or a pattern that repeats; some things move with the
+camera, some scenes changed since the reference was taken, some images do not show the scene at all.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
-from cnn_vs_ros.estimation import confidence, load_model
-from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
-from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, Alignment, PhotometricAlignment
+from cnn_vs_ros.estimation import load_model
+from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
+from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher
+from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
+from cnn_vs_ros.estimation.fine import confidence
+from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, TRACK_STAGES, Alignment, PhotometricAlignment
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
-from cnn_vs_ros.geometry import image_shift, se3
+from cnn_vs_ros.geometry import plane_homography, se3
 from training import textures
 from training.benchmark import strangers
 from training.benchmark.conditions import CONDITIONS
@@ -28,16 +34,20 @@ from training.corpus import Corpus
 
 Array = NDArray[np.float64]
 
-SAME_BASIN = (8e-3, float(np.deg2rad(2.0)))  # m, rad: the alignment is in the right basin, tracking will finish
+_SAME_BASIN = 0.012  # widths of the image, in the mean over what is in view: tracking will finish
 _TEXTURE_SIZE = 1500
-_FAINT_SHARE, _FAINT = 0.35, (0.05, 0.4)  # of the scenes, and what of their contrast is left
+_FAINT_SHARE, _FAINT = 0.3, (0.05, 0.4)  # of the scenes, and what of their contrast is left
 _STEPPED_SHARE, _HEIGHT = 0.2, 0.25  # of the scenes, and how far they stand out, as a share of the depth
+_REPEATING_SHARE = 0.15
+_OBLIQUE_SHARE, _STEEPEST = 0.5, np.deg2rad(50.0)  # of the references
+_ATTACHED_SHARE, _ATTACHED = 0.15, (0.1, 0.4)  # of the scenes, and of the view that moves with the camera
+_CHANGED_SHARE, _CHANGED = 0.15, (0.2, 0.6)  # of the images, and of the scene
 _STRANGE_SHARE, _STRANGERS = 0.2, (0.7, 0.05, 0.1, 0.15)  # of the images, and the shares of their kinds
 _NEAR = np.array([2e-3] * 3 + [1e-2] * 3)  # deviation, m and rad, of what tracking starts from
 _SHARE_OF_NEAR = (0.2, 1.2)
 _NEARER = 0.6  # of the distance in the image
 _CONDITIONS = ('nominal', 'nominal', 'perturbed', 'perturbed', 'occlusion', 'lighting', 'blur', 'low_light')
-_VIEWS_PER_SCENE = 6
+_VIEWS_PER_SCENE = 5
 
 
 @dataclass(frozen=True)
@@ -54,18 +64,32 @@ def samples(model: str, corpus: Corpus | None, scenes: int, seed: int) -> Iterat
     network = MatcherNetwork(load_model(model))
     for index in range(scenes):
         rng = np.random.default_rng((seed, index))
-        yield from _scene_samples(network, _world(corpus, rng), _texture(corpus, rng), rng)
+        yield from _Scene(network, corpus, rng).samples()
 
 
-def _world(corpus: Corpus | None, rng: np.random.Generator) -> World:
-    texture = _texture(corpus, rng)
-    if rng.random() < _FAINT_SHARE:
-        mean = float(texture.mean())
-        faint = mean + rng.uniform(*_FAINT) * (texture.astype(np.float32) - mean)
-        texture = np.clip(np.rint(faint), 0, 255).astype(np.uint8)
-    if rng.random() < _STEPPED_SHARE:
-        return SteppedWorld.draw(rng, texture, [_texture(corpus, rng) for _ in range(2)])
-    return PlanarWorld(texture)
+@dataclass(frozen=True)
+class ObliqueWorld:
+    """A world whose desired camera is moved to ``desired_T_camera`` (4, 4)."""
+
+    world: World
+    desired_T_camera: Array
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, world: World, steepest: float) -> ObliqueWorld:
+        """Look at the same point, from the same distance, tilted about a random axis in the image."""
+        angle, axis = rng.uniform(0.2, 1.0) * steepest, rng.uniform(0, 2 * np.pi)
+        rotation = se3.rotation_exp(angle * np.array([np.cos(axis), np.sin(axis), 0.0]))
+        middle = np.array([0, 0, DEPTH])
+        return cls(world, se3.transform(rotation, middle - rotation @ middle))
+
+    @property
+    def normal(self) -> Array:
+        """Normal (3,) of the plane that the world's own camera faces."""
+        return np.asarray(self.desired_T_camera[2, :3] / self.desired_T_camera[2, 2])
+
+    def image(self, current_T_desired: Array) -> np.ndarray:
+        """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
+        return self.world.image(current_T_desired @ se3.inverse(self.desired_T_camera))
 
 
 @dataclass(frozen=True)
@@ -111,68 +135,182 @@ def _texture(corpus: Corpus | None, rng: np.random.Generator) -> np.ndarray:
     return np.clip(large + 4 * grain / grain.std(), 0, 255).astype(np.uint8)
 
 
-def _scene_samples(
-    network: MatcherNetwork, world: World, other: np.ndarray, rng: np.random.Generator
-) -> Iterator[Sample]:
-    foreign = PlanarWorld(other)
-    sensor = Sensor(hash_of(int(rng.integers(1 << 30))))
-    reference = ImagePyramid(sensor.expose(world.image(np.eye(4))), CAMERA)
-    matcher = ReferenceMatcher(network, reference, CAMERA, DEPTH)
-    aligner = PhotometricAlignment(reference, DEPTH)
-    for _ in range(_VIEWS_PER_SCENE):
-        size = rng.choice((0.0, 0.02, 0.1, 0.4, 0.7, 1.0))
-        desired_T_current = se3.from_pose_vector(size * HARDEST * rng.standard_normal(6))
-        disturb = CONDITIONS[str(rng.choice(_CONDITIONS))](int(rng.integers(1 << 30)), other)
-        strange = rng.random() < _STRANGE_SHARE
-        current_T_desired = se3.inverse(desired_T_current)
-        if strange:
-            kind = str(rng.choice(list(strangers.KINDS), p=_STRANGERS))
-            view = strangers.KINDS[kind](world, foreign, current_T_desired, rng)
+def _repeating(rng: np.random.Generator) -> np.ndarray:
+    """A chessboard, a grid of circles or a floor of tiles: seldom with a mark that tells the repetitions apart."""
+    side = int(rng.integers(60, 180))
+    dark, light = float(rng.uniform(20, 90)), float(rng.uniform(150, 240))
+    cell = np.full((side, side), light, np.float32)
+    kind = rng.integers(3)
+    if kind == 0:
+        cell = np.full((2 * side, 2 * side), light, np.float32)
+        cell[:side, :side] = cell[side:, side:] = dark
+    elif kind == 1:
+        cv2.circle(cell, (side // 2, side // 2), int(side * rng.uniform(0.2, 0.4)), dark, -1, cv2.LINE_AA)
+    else:
+        cv2.rectangle(cell, (0, 0), (side - 1, side - 1), dark, 4)
+        ends = rng.integers(0, side, (3, 2, 2))
+        for first, second in ends:
+            cv2.line(cell, tuple(map(int, first)), tuple(map(int, second)), dark, 4, cv2.LINE_AA)
+    count = 1 + _TEXTURE_SIZE // cell.shape[0]
+    whole = np.tile(cell, (count, count))[:_TEXTURE_SIZE, :_TEXTURE_SIZE]
+    if rng.random() < 0.6:  # a board of few cells on a table
+        width, height = rng.uniform(0.2, 0.5, 2) * _TEXTURE_SIZE
+        middle = _TEXTURE_SIZE // 2
+        mask = np.zeros(whole.shape, bool)
+        mask[
+            int(middle - height / 2) : int(middle + height / 2), int(middle - width / 2) : int(middle + width / 2)
+        ] = 1
+        whole = np.where(mask, whole, float(rng.uniform(100, 230)))
+    if rng.random() < 0.5:
+        whole = whole + cv2.resize(
+            rng.standard_normal((40, 40)).astype(np.float32) * rng.uniform(0, 15), whole.shape
+        )
+    return np.clip(np.rint(whole), 0, 255).astype(np.uint8)
+
+
+class _Scene:
+    """A reference of a world, and the alignments of views of it."""
+
+    def __init__(self, network: MatcherNetwork, corpus: Corpus | None, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._other = _texture(corpus, rng)
+        texture = _repeating(rng) if rng.random() < _REPEATING_SHARE else _texture(corpus, rng)
+        if rng.random() < _FAINT_SHARE:
+            mean = float(texture.mean())
+            faint = mean + rng.uniform(*_FAINT) * (texture.astype(np.float32) - mean)
+            texture = np.clip(np.rint(faint), 0, 255).astype(np.uint8)
+        if rng.random() < _STEPPED_SHARE:
+            world: World = SteppedWorld.draw(rng, texture, [_texture(corpus, rng) for _ in range(2)])
         else:
-            view = world.image(current_T_desired)
-        view = disturb(view, int(rng.integers(400)))
-        image = ImagePyramid(sensor.expose(view), CAMERA)
-        found = [
-            aligner.align(image, hypothesis.current_T_desired, ACQUIRE_STAGES)
-            for hypothesis in matcher.hypotheses(image)
+            world = PlanarWorld(texture)
+        steepest = _STEEPEST if rng.random() < _OBLIQUE_SHARE else 0.0
+        self._world = ObliqueWorld.draw(rng, world, steepest)
+        self._changed = replace(self._world, world=PlanarWorld(_changed(rng, texture, self._other)))
+        self._attached = _attached(rng, self._other) if rng.random() < _ATTACHED_SHARE else None
+        self._sensor = Sensor(hash_of(int(rng.integers(1 << 30))))
+        reference = ImagePyramid(self._exposed(self._world.image(np.eye(4))), CAMERA)
+        self._plane = ScenePlane(DEPTH)
+        self._matchers = [ReferenceMatcher(network, reference, CAMERA, width) for width in (160, 256)]
+        self._features = FeatureMatcher(reference, CAMERA, width=320)
+        self._aligner = PhotometricAlignment(reference, self._plane)
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the alignments of a number of views."""
+        rng = self._rng
+        for _ in range(_VIEWS_PER_SCENE):
+            size = rng.choice((0.0, 0.02, 0.1, 0.4, 0.7, 1.0, 1.3))
+            desired_T_current = se3.from_pose_vector(size * HARDEST * rng.standard_normal(6))
+            desired_T_current[2, 3] -= DEPTH * size * float(rng.choice((0.0, 0.0, -0.4, 1.0)))
+            disturb = CONDITIONS[str(rng.choice(_CONDITIONS))](int(rng.integers(1 << 30)), self._other)
+            current_T_desired = se3.inverse(desired_T_current)
+            strange = rng.random() < _STRANGE_SHARE
+            if strange:
+                kind = str(rng.choice(list(strangers.KINDS), p=_STRANGERS))
+                view = strangers.KINDS[kind](self._world, PlanarWorld(self._other), current_T_desired, rng)
+            else:
+                changed = rng.random() < _CHANGED_SHARE
+                view = (self._changed if changed else self._world).image(current_T_desired)
+            image = ImagePyramid(self._exposed(disturb(view, int(rng.integers(400)))), CAMERA)
+            for hypothesis in self._hypotheses(image):
+                pose, slope = hypothesis.current_T_desired, hypothesis.slope
+                found = self._aligner.align(image, pose, self._plane, ACQUIRE_STAGES, slope=slope)
+                if found is not None:
+                    yield self._judge(found, current_T_desired, known=not strange)
+            start = se3.exp(rng.uniform(*_SHARE_OF_NEAR) * _NEAR * rng.standard_normal(6)) @ current_T_desired
+            plane = self._plane.at(self._world.normal[:2])
+            tracked = self._aligner.align(image, start, plane, TRACK_STAGES)
+            if tracked is not None:
+                sample = self._judge(tracked, current_T_desired, known=not strange)
+                # A track that starts near the truth stays there, even if the image says nothing: has it come nearer?
+                before = self._shift(start, plane.slope, current_T_desired)
+                after = self._shift(tracked.current_T_desired, tracked.plane.slope, current_T_desired)
+                yield sample if after < _NEARER * before else replace(sample, fine=False, gross=False)
+
+    def _hypotheses(self, image: ImagePyramid) -> Iterator[PlanePose]:
+        for matcher in self._matchers:
+            yield from matcher.hypotheses(image, self._plane)
+        hypothesis = self._features.hypothesis(image, self._plane)
+        if hypothesis is not None:
+            yield hypothesis
+
+    def _exposed(self, view: np.ndarray) -> np.ndarray:
+        if self._attached is not None:
+            view = np.where(self._attached > 0, self._attached, view)
+        return self._sensor.expose(view)
+
+    def _shift(self, current_T_desired: Array, slope: Array, truth: Array) -> float:
+        """Widths of the image, in the mean over what is in view, by which a pose shows the plane off its place."""
+        across, down = np.meshgrid(np.linspace(0, CAMERA.width, 9), np.linspace(0, CAMERA.height, 7))
+        points = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
+        normals = np.array([*slope, 1.0]), self._world.normal
+        shown, right = (
+            plane_homography(pose, DEPTH, CAMERA, normal=normal) @ points
+            for pose, normal in zip((current_T_desired, truth), normals, strict=True)
+        )
+        ahead = right[2] > 1e-3
+        shown, right = (each[:2, ahead] / np.maximum(each[2, ahead], 1e-3) for each in (shown, right))
+        in_view = (right > 0).all(axis=0) & (right[0] < CAMERA.width) & (right[1] < CAMERA.height)
+        if not in_view.any():
+            return float('inf')
+        return float(np.linalg.norm((shown - right)[:, in_view], axis=0).mean() / CAMERA.width)
+
+    def _judge(self, alignment: Alignment, truth: Array, *, known: bool) -> Sample:
+        miss = se3.pose_error(truth @ se3.inverse(alignment.current_T_desired))
+        farther = max(1.0, float((truth[:3, :3] @ (0, 0, DEPTH) + truth[:3, 3])[2]) / DEPTH)
+        shift = self._shift(alignment.current_T_desired, alignment.plane.slope, truth)
+        return Sample(
+            confidence.features(alignment),
+            fine=known and miss[0] < farther * SUCCESS[0] and miss[1] < SUCCESS[1],
+            gross=known and shift < _SAME_BASIN,
+        )
+
+
+def _changed(rng: np.random.Generator, texture: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Replace patches of a texture by another one."""
+    share = rng.uniform(*_CHANGED)
+    noise = cv2.resize(rng.standard_normal((9, 9)).astype(np.float32), texture.shape[::-1])
+    return np.where(noise < np.quantile(noise, share), other[: texture.shape[0], : texture.shape[1]], texture)
+
+
+def _attached(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
+    """A picture (H, W) float32 of what moves with the camera, 0 where nothing does: fingers from one side."""
+    share = rng.uniform(*_ATTACHED)
+    mask = np.zeros((CAMERA.height, CAMERA.width), np.uint8)
+    for _ in range(int(rng.integers(1, 4))):
+        x = rng.uniform(0, CAMERA.width)
+        width = rng.uniform(0.1, 0.3) * CAMERA.width
+        top = CAMERA.height * (1.0 - rng.uniform(0.3, 0.9))
+        corners = [
+            (x - width, CAMERA.height),
+            (x - width / 3, top),
+            (x + width / 3, top),
+            (x + width, CAMERA.height),
         ]
-        for alignment in found:
-            if alignment is not None:
-                yield _judge(alignment, desired_T_current, known=not strange)
-        start = se3.exp(rng.uniform(*_SHARE_OF_NEAR) * _NEAR * rng.standard_normal(6)) @ current_T_desired
-        tracked = aligner.align(image, start, TRACK_STAGES)
-        if tracked is not None:
-            sample = _judge(tracked, desired_T_current, known=not strange)
-            # A track that starts near the truth stays there, even if the image says nothing: has it come nearer?
-            before, after = (
-                image_shift(pose, current_T_desired, DEPTH, CAMERA) for pose in (start, tracked.current_T_desired)
-            )
-            yield sample if after < _NEARER * before else replace(sample, fine=False, gross=False)
-
-
-def _judge(alignment: Alignment, desired_T_current: Array, *, known: bool) -> Sample:
-    miss = se3.pose_error(se3.inverse(desired_T_current) @ se3.inverse(alignment.current_T_desired))
-    return Sample(
-        confidence.features(alignment, DEPTH),
-        fine=known and miss[0] < SUCCESS[0] and miss[1] < SUCCESS[1],
-        gross=known and miss[0] < SAME_BASIN[0] and miss[1] < SAME_BASIN[1],
-    )
-
-
-def fit_logistic(design: Array, labels: Array, ridge: float = 1.0, iterations: int = 60) -> Array:
-    """Weights (F,) of a logistic regression of `labels` (N,) on `design` (N, F), first column 1, by Newton."""
-    penalty = ridge * np.eye(design.shape[1])
-    penalty[0, 0] = 1e-6
-    weights = np.zeros(design.shape[1])
-    for _ in range(iterations):
-        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -40, 40)))
-        gradient = design.T @ (probability - labels) + penalty @ weights
-        curvature = (design * (probability * (1 - probability))[:, None]).T @ design + penalty
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights - step
-        if np.abs(step).max() < 1e-9:
+        cv2.fillPoly(mask, [np.array(corners, np.int32)], 1)
+        if mask.mean() > share:
             break
-    return weights
+    if rng.random() < 0.5:
+        mask = mask[::-1]
+    textured = skin[: CAMERA.height, : CAMERA.width].astype(np.float32) * rng.uniform(0.05, 1.0) + 20.0
+    return np.where(mask > 0, np.maximum(textured, 1.0), 0.0).astype(np.float32)
+
+
+def fit_logistic(features: Array, labels: Array, ridge: float = 1.0) -> Array:
+    """Intercept and weights (F + 1,) of a logistic regression of `labels` (N,) on `features` (N, F).
+
+    The weights are not negative: the greater a feature, the greater the probability.
+    """
+    design = np.column_stack([np.ones(len(features)), features])
+
+    def loss(weights: Array) -> tuple[float, Array]:
+        logit = design @ weights
+        value = np.logaddexp(0.0, logit).sum() - labels @ logit + 0.5 * ridge * weights[1:] @ weights[1:]
+        gradient = design.T @ (1.0 / (1.0 + np.exp(-np.clip(logit, -60, 60))) - labels)
+        return float(value), gradient + ridge * np.array([0.0, *weights[1:]])
+
+    bounds = [(None, None), *[(0.0, None)] * features.shape[1]]
+    start = np.zeros(design.shape[1])
+    return np.asarray(optimize.minimize(loss, start, jac=True, method='L-BFGS-B', bounds=bounds).x)
 
 
 def reliability(probability: Array, labels: Array, bins: int = 10) -> tuple[list[tuple[float, float, int]], float]:

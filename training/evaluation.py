@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
-from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
-from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
-from cnn_vs_ros.estimation.pair_regressor import PairNetwork, PairRegressor
+from cnn_vs_ros.estimation import Reference, load_estimator, load_model
+from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
-from cnn_vs_ros.estimation.regressor import KIND, RegressorNetwork, RelativeRegressor
+from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
+from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairRegressor
+from cnn_vs_ros.estimation.regression.regressor import KIND, RegressorNetwork, RelativeRegressor
 from cnn_vs_ros.geometry import se3
 from training.errors import TrainingError
 from training.snapshot import occluders
@@ -66,7 +66,7 @@ class Candidate:
     """A model under evaluation: its network alone, and the estimator that it runs in."""
 
     def __init__(self, model: str, reference: Reference) -> None:
-        self._estimator = PoseEstimator.load(model)
+        self._estimator = load_estimator(model)
         self._estimator.set_reference(reference)
         self._network = _network(model, reference)
 
@@ -86,10 +86,10 @@ def _network(model: str, reference: Reference) -> Callable[[np.ndarray], Array |
     if loaded.kind == KIND:
         return RelativeRegressor(RegressorNetwork(loaded), reference).pose
     pyramid = ImagePyramid(reference.image, reference.camera)
-    matcher = ReferenceMatcher(MatcherNetwork(loaded), pyramid, reference.camera, reference.depth)
+    matcher = ReferenceMatcher(MatcherNetwork(loaded), pyramid, reference.camera)
 
     def pose(image: np.ndarray) -> Array | None:
-        found = list(matcher.hypotheses(ImagePyramid(image, reference.camera)))
+        found = list(matcher.hypotheses(ImagePyramid(image, reference.camera), reference.plane))
         best = max(found, key=lambda hypothesis: hypothesis.support, default=None)
         return None if best is None else se3.inverse(best.current_T_desired)
 

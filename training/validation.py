@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cnn_vs_ros.estimation.matcher import MatcherNetwork
+from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from training import matching_data
 from training.corpus import VALIDATION
 from training.matching_loss import MatchingOutcome, evaluate_batch, matching_outcome

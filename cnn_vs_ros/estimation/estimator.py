@@ -4,73 +4,82 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ReferenceFolderError
-from cnn_vs_ros.estimation import pair_regressor, regressor
-from cnn_vs_ros.estimation.acquisition import BELIEVED, Acquisition
-from cnn_vs_ros.estimation.confidence import Match, judge
-from cnn_vs_ros.estimation.matcher import MatcherNetwork
-from cnn_vs_ros.estimation.model_file import load_model
-from cnn_vs_ros.estimation.photometric import TRACK_STAGES, PhotometricAlignment
-from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
+from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
+from cnn_vs_ros.estimation.fine.alignment import PhotometricAlignment
+from cnn_vs_ros.estimation.fine.confidence import Match
+from cnn_vs_ros.estimation.model_file import ModelFile, load_model
+from cnn_vs_ros.estimation.plane import ScenePlane
+from cnn_vs_ros.estimation.pyramid import ImagePyramid, ValidPixels
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.estimation.track_belief import TrackBelief
+from cnn_vs_ros.estimation.track import DOUBTFUL, Track
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]
 
 # The residuals of neighbouring samples are correlated, so the normal equations alone are too sure.
 _COVARIANCE_INFLATION = 4.0
-# The belief in a doubtful match has to grow to BELIEVED over the next images before it is reported.
-# A track that was believed is reported while its belief is over this, and an image while it alone has the other.
-_MIN_TRACK = 0.4
-_MIN_IMAGE = 0.25
-# Under this a doubtful match is not worth following, and a track is forgotten.
-_MIN_DOUBTFUL = 0.15
-
 
 _log = logging.getLogger(__name__)
 
 
-class PoseEstimator:
-    """Estimates the relative pose of a camera from its images and one reference.
+class Estimator(Protocol):
+    """What finds the relative pose of a camera from its images and one reference, for one stream of images."""
 
-    The network finds the reference in the first image, or after it was lost (*acquire*); where it does not, local
-    features have a try. Photometric alignment judges and refines what they propose, and follows the pose from
+    details: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+
+    @property
+    def reference(self) -> Reference | None:
+        """The reference servoed to, if one is set."""
+
+    @property
+    def plane(self) -> ScenePlane | None:
+        """What is known of the reference's plane by now."""
+
+    def set_reference(self, reference: Reference) -> None:
+        """Take a new desired image."""
+
+    def reset(self) -> None:
+        """Forget the track."""
+
+    def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
+        """Relative pose of the camera that took `image` (H, W[, 3]) uint8."""
+
+
+class PoseEstimator:
+    """Estimates the relative pose of a camera from its images and one reference, of any scene.
+
+    The network, and local features where it does not, find the reference in the first image, or after it was lost
+    (*acquire*). Photometric alignment judges and refines what they propose, and follows the pose from
     image to image (*track*). One estimator serves one stream of images.
     """
 
     def __init__(self, network: MatcherNetwork) -> None:
         self._network = network
-        self._start()
-
-    def _start(self) -> None:
-        self._reference: Reference | None = None
-        self._aligner: PhotometricAlignment | None = None
-        self._acquisition: Acquisition | None = None
-        self._track: Array | None = None
-        self._belief: TrackBelief | None = None
-        self._believed = False
-        self._motion = np.eye(4)
-        self._images_lost = 0
+        self._scene: _Scene | None = None
         self._last = np.eye(4)
+        self._images_lost = 0
         self.details: dict[str, float] = {}
 
     @classmethod
     def load(cls, model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> PoseEstimator:
-        """Estimator with a shipped model by name, or a model file by path. Raises ModelError.
+        """Estimator with a shipped matcher by name, or a model file by path. Raises ModelError."""
+        return cls.of_model(load_model(model, threads))
 
-        A `pose_regressor` or `pose_pair_regressor` makes the estimator of its kind, `hybrid.HybridEstimator`.
-        """
-        loaded = load_model(model, threads)
-        if loaded.kind in (regressor.KIND, pair_regressor.KIND):
-            from cnn_vs_ros.estimation.hybrid import HybridEstimator  # builds on this class
-
-            return HybridEstimator.of_model(loaded)
-        return cls(MatcherNetwork(loaded))
+    @classmethod
+    def of_model(cls, model: ModelFile) -> PoseEstimator:
+        """Estimator of a loaded `scene_agnostic_matcher`. Raises ModelError for another kind."""
+        return cls(MatcherNetwork(model))
 
     @property
     def name(self) -> str:
@@ -80,29 +89,32 @@ class PoseEstimator:
     @property
     def reference(self) -> Reference | None:
         """The reference servoed to, if one is set."""
-        return self._reference
+        return None if self._scene is None else self._scene.reference
+
+    @property
+    def plane(self) -> ScenePlane | None:
+        """What is known of the reference's plane by now."""
+        return None if self._scene is None else self._scene.track.plane
 
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image; the next image is acquired anew."""
-        pyramid = ImagePyramid(reference.image, reference.camera)
         warning = self._network.check(reference)
         if warning:
             _log.warning(warning)
-        self._aligner = PhotometricAlignment(pyramid, reference.depth)
-        self._acquisition = Acquisition(self._network, self._aligner, pyramid, reference.camera)
-        self._reference = reference
+        self._scene = _Scene(self._network, reference)
         self._last = np.eye(4)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the track: the next image is acquired from the image alone."""
-        self._forget()
         self._images_lost = 0
 
-    def _forget(self) -> None:
-        self._track = self._belief = None
-        self._believed = False
-        self._motion = np.eye(4)
+    def reset(self) -> None:
+        """Forget the track: the next image is acquired from the image alone. What is known of the plane is kept."""
+        if self._scene is not None:
+            self._scene.track.forget()
+        self._images_lost = 0
+
+    def forget_plane(self) -> None:
+        """Know no more of the plane than the reference says."""
+        if self._scene is not None:
+            self._scene.track.plane = self._scene.reference.plane
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8, of the reference's size.
@@ -112,76 +124,69 @@ class PoseEstimator:
         result says LOST when the reference was not found. Raises ImageError for an image that cannot be the
         reference camera's and ReferenceFolderError before a reference is set.
         """
-        if self._reference is None or self._aligner is None:
+        scene = self._scene
+        if scene is None:
             raise ReferenceFolderError('a reference should be set before estimating: capture or load one')
-        pyramid = ImagePyramid(image, self._reference.camera)
+        pyramid = ImagePyramid(image, scene.reference.camera, scene.valid)
+        found = scene.track.follow(pyramid, None if motion is None else se3.as_transform(motion, 'motion'))
         status = PoseStatus.TRACKED
-        motion = self._motion if motion is None else se3.as_transform(motion, 'motion')
-        found = self._follow(self._aligner, pyramid, motion)
         if found is None:
             status = PoseStatus.ACQUIRED
-            found = self._acquire(pyramid)
+            found = self._acquire(scene, pyramid)
         if found is None:
-            self._motion = np.eye(4)
             self._images_lost += 1
             self.details = {'confidence': 0.0}
             return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
-        return self._report(found, status)
+        self._images_lost = 0
+        self._last, self.details = se3.inverse(found.alignment.current_T_desired), details(found)
+        return report(found, status)
 
-    def _follow(self, aligner: PhotometricAlignment, pyramid: ImagePyramid, motion: Array) -> Match | None:
-        """Track into this image. A doubtful or disturbed track is followed without being reported."""
-        if self._track is None or self._belief is None:
-            return None
-        self._track = se3.inverse(motion) @ self._track
-        found = aligner.align(pyramid, self._track, TRACK_STAGES)
-        match = None if found is None else judge(found, aligner.depth)
-        belief = self._belief.update(0.0 if match is None else match.probability)
-        if match is None or belief < _MIN_DOUBTFUL:
-            if belief < _MIN_DOUBTFUL:
-                self._forget()
-            return None
-        if match.probability > _MIN_IMAGE:
-            self._track = match.alignment.current_T_desired
-        self._believed = belief > (_MIN_TRACK if self._believed else BELIEVED)
-        return match if self._believed and match.probability > _MIN_IMAGE else None
-
-    def _acquire(self, pyramid: ImagePyramid) -> Match | None:
+    def _acquire(self, scene: _Scene, pyramid: ImagePyramid) -> Match | None:
         """Find the reference anew; a match too doubtful to be reported is followed if nothing better is.
 
         While the reference stays out of sight not every way of looking is tried each time, so that an image is
         answered soon.
         """
-        if self._acquisition is None:
-            return None
-        least = _MIN_DOUBTFUL if self._belief is None else max(self._belief.probability, _MIN_DOUBTFUL)
-        first, turn = self._images_lost == 0, self._images_lost % 2
-        match = self._acquisition.find(pyramid, least, quickly=first, by_features=first or turn == 1)
+        least = max(scene.track.probability, DOUBTFUL)
+        thoroughly = self._images_lost % 2 == 0
+        match = scene.acquisition.find(pyramid, scene.track.plane, least, thoroughly=thoroughly)
         if match is None:
             return None
-        self._begin(match)
-        return match if self._believed else None
+        scene.track.begin(match)
+        return match if scene.track.is_believed else None
 
-    def _begin(self, match: Match) -> None:
-        """Begin a track at a match."""
-        self._track, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
-        self._believed = match.probability > BELIEVED
 
-    def _report(self, match: Match, status: PoseStatus) -> RelativePose:
-        found = match.alignment
-        previous, self._track = self._last, found.current_T_desired
-        self._last = se3.inverse(self._track)
-        self._motion = np.eye(4)
-        if status is PoseStatus.TRACKED and self._images_lost == 0:
-            self._motion = se3.inverse(previous) @ self._last
-        self._images_lost = 0
-        self.details = {
-            'confidence': match.confidence,
-            'match_probability': match.probability,
-            'correlation': found.correlation,
-            'correlation_unweighted': found.correlation_unweighted,
-            'visible': found.visible,
-            'unoccluded': found.unoccluded,
-            'iterations': float(found.iterations),
-        }
-        covariance = _COVARIANCE_INFLATION * found.covariance
-        return RelativePose(self._last, covariance, match.confidence, status)
+class _Scene:
+    """A reference, and what was computed from it."""
+
+    def __init__(self, network: MatcherNetwork, reference: Reference) -> None:
+        self.reference = reference
+        self.valid = ValidPixels(reference.camera, reference.mask)
+        pyramid = ImagePyramid(reference.image, reference.camera, self.valid)
+        aligner = PhotometricAlignment(pyramid, reference.plane)
+        self.acquisition = Acquisition(network, aligner, pyramid, reference.camera)
+        self.track = Track(aligner, reference.plane)
+
+
+def report(match: Match, status: PoseStatus) -> RelativePose:
+    """Return what an estimator says of a match."""
+    found = match.alignment
+    covariance = _COVARIANCE_INFLATION * found.covariance
+    return RelativePose(se3.inverse(found.current_T_desired), covariance, match.confidence, status)
+
+
+def details(match: Match) -> dict[str, float]:
+    """Return figures of a match, for diagnostics."""
+    found = match.alignment
+    return {
+        'confidence': match.confidence,
+        'match_probability': match.probability,
+        'correlation': found.correlation,
+        'correlation_unweighted': found.correlation_unweighted,
+        'visible': found.visible,
+        'unoccluded': found.unoccluded,
+        'evidence': found.evidence,
+        'slope_x': float(found.plane.slope[0]),
+        'slope_y': float(found.plane.slope[1]),
+        'iterations': float(found.iterations),
+    }

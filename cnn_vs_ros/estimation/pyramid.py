@@ -28,6 +28,7 @@ _TABLE = (_UNIT * np.log(np.arange(256) + _DARK)).astype(np.float32)
 _COARSEST_SMOOTHING = 5.0
 _SMOOTHING = (3.0, 4.0)
 SATURATED = 250  # grey levels; where the sensor is saturated nothing is seen
+_WHOLE = 0.99  # of a pixel's area that has to be valid
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -60,16 +61,51 @@ def full_camera(camera: PinholeCamera) -> PinholeCamera:
     return camera.undistorted.resized(width, round(camera.height * width / camera.width))
 
 
+class ValidPixels:
+    """Which pixels of a camera's undistorted images can show the scene: the same in every image.
+
+    Not what lies beyond the lens's view, nor what a `mask` (H, W), of the camera's distorted images, leaves out (0): a
+    gripper that is always in view.
+    """
+
+    def __init__(self, camera: PinholeCamera, mask: np.ndarray | None = None) -> None:
+        self._camera = camera
+        shown = camera.undistorted_mask
+        if mask is not None:
+            unmasked = camera.undistort((np.asarray(mask) > 0).astype(np.uint8)) > 0
+            shown = unmasked if shown is None else shown & unmasked
+        self.everywhere = shown is None or bool(shown.all())
+        self._shown = None if self.everywhere or shown is None else shown.astype(np.float32)
+
+    def at(self, size: tuple[int, int], margin: int = 0) -> np.ndarray | None:
+        """Boolean (h, w) of images resized to `size` (w, h), `margin` pixels short; None where all are valid."""
+        if self._shown is None:
+            return None
+        valid = cv2.resize(self._shown, size, interpolation=cv2.INTER_AREA) > _WHOLE
+        if margin:
+            valid = cv2.erode(valid.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1))) > 0
+        return np.asarray(valid)
+
+    @cached_property
+    def of_levels(self) -> list[np.ndarray | None]:
+        """The same for the levels, coarse to fine, and the full image, without what their gradients reach into."""
+        return [
+            self.at(camera.size, margin=1) for camera in (*level_cameras(self._camera), full_camera(self._camera))
+        ]
+
+
 @dataclass(frozen=True)
 class PyramidLevel:
     """One resolution of an image as `camera` sees it.
 
-    `grey` (H, W) uint8; `flat` (H, W) float32, free of light: about grey levels of an evenly lit, mid-grey scene.
+    `grey` (H, W) uint8; `flat` (H, W) float32, free of light: about grey levels of an evenly lit, mid-grey scene;
+    `valid` (H, W) bool where the image can show the scene, None for everywhere.
     """
 
     camera: PinholeCamera
     grey: np.ndarray
     flat: np.ndarray
+    valid: np.ndarray | None = None
 
     @cached_property
     def channels(self) -> np.ndarray:
@@ -79,14 +115,12 @@ class PyramidLevel:
         return cv2.merge([self.flat, gradient_x, gradient_y])
 
     @cached_property
-    def saturates(self) -> bool:
-        """Whether the sensor is saturated anywhere."""
-        return int(self.grey.max()) >= SATURATED
-
-    def lit(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Boolean (N,): whether the sensor is not saturated at the pixels nearest to (`column`, `row`) (N,)."""
-        index = (row + 0.5).astype(np.intp) * self.camera.width + (column + 0.5).astype(np.intp)
-        return self.grey.ravel().take(index, mode='clip') < SATURATED
+    def usable(self) -> np.ndarray | None:
+        """Boolean (H, W): valid and not saturated; None for everywhere."""
+        if int(self.grey.max()) < SATURATED:
+            return self.valid
+        lit = self.grey < SATURATED
+        return lit if self.valid is None else lit & self.valid
 
     def moments(self, size: tuple[int, int]) -> np.ndarray:
         """Mean of the flat image and of its square over blocks: (h, w, 2) float32 for `size` (w, h)."""
@@ -103,15 +137,20 @@ class PyramidLevel:
 class ImagePyramid:
     """An image at the resolutions that the estimator works at, each computed when first asked for."""
 
-    def __init__(self, image: np.ndarray, camera: PinholeCamera) -> None:
+    def __init__(self, image: np.ndarray, camera: PinholeCamera, valid: ValidPixels | None = None) -> None:
         """Take an image (H, W[, 3]) uint8 of `camera`, distorted as the camera sees it.
 
-        Raises ImageError when its size or type is wrong.
+        `valid` pixels are those of the camera, by default. Raises ImageError when its size or type is wrong.
         """
         camera.check_image(np.asarray(image))
         self.grey = camera.undistort(to_grey(image))
+        self.valid = ValidPixels(camera) if valid is None else valid
         self._cameras = level_cameras(camera)
         self._full_camera = full_camera(camera)
+
+    def level(self, index: int) -> PyramidLevel:
+        """Level `index`, coarse to fine; LEVELS is the full image."""
+        return self.full if index == LEVELS else self.levels[index]
 
     @cached_property
     def finest_grey(self) -> np.ndarray:
@@ -127,9 +166,9 @@ class ImagePyramid:
         backgrounds = [_smooth(logarithms[0], _COARSEST_SMOOTHING)]
         backgrounds += [_smooth(logarithms[k], _SMOOTHING[k]) for k in range(LEVELS - 1)]
         return [
-            PyramidLevel(camera, grey, logarithm - _enlarged(background, camera))
-            for camera, grey, logarithm, background in zip(
-                self._cameras, greys, logarithms, backgrounds, strict=True
+            PyramidLevel(camera, grey, logarithm - _enlarged(background, camera), valid)
+            for camera, grey, logarithm, background, valid in zip(
+                self._cameras, greys, logarithms, backgrounds, self.valid.of_levels[:LEVELS], strict=True
             )
         ]
 
@@ -138,7 +177,7 @@ class ImagePyramid:
         """The image at its own size, at most 640 pixels wide."""
         background = _smooth(self._logarithms[LEVELS - 2], _SMOOTHING[-1])
         flat = self._full_logarithm - _enlarged(background, self._full_camera)
-        return PyramidLevel(self._full_camera, self._full_grey, flat)
+        return PyramidLevel(self._full_camera, self._full_grey, flat, self.valid.of_levels[LEVELS])
 
     @cached_property
     def _full_grey(self) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from cnn_vs_ros.errors import ReferenceFolderError, VisualServoingError
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.geometry import PinholeCamera
 
@@ -40,12 +41,24 @@ class Reference:
     camera: PinholeCamera
     depth: float
     depth_sigma: float | None = None
+    normal: tuple[float, float, float] | None = None
+    normal_sigma: float | None = None
+    mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         to_grey(self.image)
         self.camera.check_image(self.image)
+        if self.mask is not None:
+            self.camera.check_image(self.mask)
         if not (np.isfinite(self.depth) and self.depth > 0):
             raise ReferenceFolderError(f'reference depth should be positive metres but is {self.depth}')
+
+    @cached_property
+    def plane(self) -> ScenePlane:
+        """The scene's plane as far as it is known. Raises ReferenceFolderError for an impossible normal."""
+        if self.normal is None:
+            return ScenePlane(self.depth)
+        return ScenePlane.with_normal(self.depth, self.normal, self.normal_sigma or 0.0)
 
     @cached_property
     def sha256(self) -> str:

@@ -4,6 +4,7 @@ from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.geometry.camera import PinholeCamera
 from cnn_vs_ros.geometry.homography import (
     camera_sees_plane,
+    decompose_homography,
     image_shift,
     plane_homography,
     pose_from_homography,
@@ -16,6 +17,7 @@ __all__ = [
     'PoseStatus',
     'RelativePose',
     'camera_sees_plane',
+    'decompose_homography',
     'image_shift',
     'plane_homography',
     'pose_from_homography',

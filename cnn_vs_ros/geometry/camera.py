@@ -148,7 +148,16 @@ class PinholeCamera:
         self.check_image(image)
         if not self.distortion:
             return image
-        return cv2.remap(image, *self._undistortion_maps, cv2.INTER_LINEAR)
+        # What the lens does not show is continued from the border: a black edge would be taken for a contrast.
+        return cv2.remap(image, *self._undistortion_maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    @cached_property
+    def undistorted_mask(self) -> np.ndarray | None:
+        """Boolean (H, W): where an undistorted image has data; None when it has everywhere."""
+        if not self.distortion:
+            return None
+        mask = cv2.remap(np.ones(self.size[::-1], np.uint8), *self._undistortion_maps, cv2.INTER_NEAREST) > 0
+        return None if mask.all() else mask
 
     def check_image(self, image: np.ndarray) -> None:
         """Raise ImageError unless `image` is this camera's size."""

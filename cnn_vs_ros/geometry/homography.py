@@ -13,6 +13,7 @@ from cnn_vs_ros.geometry.camera import PinholeCamera
 Array = NDArray[np.float64]
 
 FRONTO_PARALLEL = (0.0, 0.0, 1.0)
+_LEAST_COSINE = 0.2  # of the angle between a plane's normal and the optical axis: 78 degrees
 
 
 def plane_homography(
@@ -100,21 +101,50 @@ def warp_plane(
     return warped, mask
 
 
-def pose_from_homography(homography: Array, camera: PinholeCamera, depth: float) -> Array:
-    """``current_T_desired`` (4, 4) nearest to a homography of the fronto-parallel plane at `depth` metres.
+def pose_from_homography(
+    homography: Array, camera: PinholeCamera, depth: float, normal: ArrayLike = FRONTO_PARALLEL
+) -> Array:
+    """``current_T_desired`` (4, 4) nearest to a homography of the plane ``normal . X = depth`` (metres).
 
-    `homography` (3, 3) takes desired to current pixels, at any scale and sign. In the columns of
-    ``K^-1 H K ~ [r1, r2, r3 + t / depth]`` the first two fix the scale and, orthonormalised, the rotation.
+    `homography` (3, 3) takes desired to current pixels, at any scale and sign. ``K^-1 H K ~ R + t n^T / depth`` turns
+    directions in the plane by R alone: two of them fix the scale and, orthonormalised, the rotation.
     Raises PoseError for a degenerate homography.
     """
     euclidean = camera.inverse_matrix @ np.asarray(homography, dtype=np.float64) @ camera.matrix
     # The plane stays in front of both cameras, so the determinant, depth_c / depth, is positive.
     if np.linalg.det(euclidean) < 0:
         euclidean = -euclidean
-    scale = 0.5 * (np.linalg.norm(euclidean[:, 0]) + np.linalg.norm(euclidean[:, 1]))
+    across = np.asarray(normal, dtype=np.float64)
+    length = float(np.linalg.norm(across))
+    across = across / length
+    first = np.cross((0.0, 1.0, 0.0), across)
+    first /= np.linalg.norm(first)
+    plane_axes = np.column_stack([first, np.cross(across, first), across])
+    moved = euclidean @ plane_axes
+    scale = 0.5 * (np.linalg.norm(moved[:, 0]) + np.linalg.norm(moved[:, 1]))
     if not np.isfinite(scale) or scale < 1e-9:
-        raise PoseError('homography should be invertible but its first two columns vanish')
-    euclidean = euclidean / scale
-    columns = np.column_stack([euclidean[:, 0], euclidean[:, 1], np.cross(euclidean[:, 0], euclidean[:, 1])])
-    rotation = se3.nearest_rotation(columns)
-    return se3.transform(rotation, (euclidean[:, 2] - rotation[:, 2]) * depth)
+        raise PoseError('homography should be invertible but directions in the plane vanish')
+    moved = moved / scale
+    turned = np.column_stack([moved[:, 0], moved[:, 1], np.cross(moved[:, 0], moved[:, 1])])
+    rotation = se3.nearest_rotation(turned @ plane_axes.T)
+    return se3.transform(rotation, (moved[:, 2] - rotation @ across) * depth / length)
+
+
+def decompose_homography(homography: Array, camera: PinholeCamera, depth: float) -> list[tuple[Array, Array]]:
+    """Poses ``current_T_desired`` (4, 4) and normals (3,) that a homography leaves open, one or two of them.
+
+    The normals are scaled to a third entry of 1, so that the plane is ``normal . X = depth`` with `depth` metres along
+    the optical axis. Left out is what the desired camera would not see from the front. (E. Malis and M. Vargas,
+    Deeper understanding of the homography decomposition for vision-based control, INRIA 2007; OpenCV's own code.)
+    """
+    homography = np.asarray(homography, dtype=np.float64)
+    if np.linalg.det(camera.inverse_matrix @ homography @ camera.matrix) < 0:
+        homography = -homography
+    _, rotations, translations, normals = cv2.decomposeHomographyMat(homography, camera.matrix)
+    found = []
+    for rotation, translation, unit in zip(rotations, translations, normals, strict=True):
+        along_axis = float(unit[2, 0])
+        if along_axis > _LEAST_COSINE:
+            pose = se3.transform(se3.nearest_rotation(rotation), translation[:, 0] * depth * along_axis)
+            found.append((pose, unit[:, 0] / along_axis))
+    return found

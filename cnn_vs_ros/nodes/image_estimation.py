@@ -10,7 +10,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cnn_vs_ros.control.motion_history import MotionHistory
 from cnn_vs_ros.errors import CalibrationError, ImageError, PoseError, VisualServoingError
-from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.estimation import Estimator, Reference
 from cnn_vs_ros.geometry import PinholeCamera, RelativePose
 from cnn_vs_ros.nodes import messages
 
@@ -45,7 +45,7 @@ class Outcome:
 class ImageEstimation:
     """An estimator, the calibration of the camera that it listens to, and the checks of both."""
 
-    def __init__(self, estimator: PoseEstimator) -> None:
+    def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
         self.camera: PinholeCamera | None = None
         self._info: CameraInfo | None = None

@@ -21,7 +21,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.errors import ImageError, VisualServoingError
-from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.estimation import Reference, load_estimator
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome
@@ -78,7 +78,7 @@ class PoseEstimatorNode(ManagedNode):
 
     def configure(self) -> None:
         """Load the model, and the reference if there is one."""
-        estimator = PoseEstimator.load(self.get_parameter('model').value, self.get_parameter('threads').value)
+        estimator = load_estimator(self.get_parameter('model').value, self.get_parameter('threads').value)
         self._estimation = ImageEstimation(estimator)
         self._pose_publisher = self.create_lifecycle_publisher(PoseWithCovarianceStamped, 'relative_pose', 10)
         self._status_publisher = self.create_lifecycle_publisher(DiagnosticArray, 'pose_status', 10)

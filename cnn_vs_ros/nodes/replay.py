@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from cnn_vs_ros.bags import BagReader
 from cnn_vs_ros.errors import BagError
-from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.estimation import Estimator, Reference, load_estimator
 from cnn_vs_ros.geometry import PoseStatus, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation
@@ -61,7 +61,7 @@ class Step:
 
 
 def replay(
-    bag: BagReader, estimator: PoseEstimator, *, image: str = 'image_raw', every: bool = False
+    bag: BagReader, estimator: Estimator, *, image: str = 'image_raw', every: bool = False
 ) -> Iterator[Step]:
     """Estimate the images of a bag in their order, each once.
 
@@ -173,7 +173,7 @@ def run(bag: Path, reference: Path | None, model: str, output: Path | None, imag
 
     Raises BagError, ReferenceFolderError, ModelError.
     """
-    estimator = PoseEstimator.load(model)
+    estimator = load_estimator(model)
     estimator.set_reference(Reference.load(reference or bag / 'reference'))
     with BagReader(bag) as reader:
         steps = list(replay(reader, estimator, image=image, every=every))

@@ -246,7 +246,7 @@ def test_rejection_counts_what_is_called_lost(tmp_path, monkeypatch, world, refe
             answer, self.fresh = self.fresh, False
             return type('Pose', (), {'is_lost': answer})
 
-    monkeypatch.setattr(rejection.PoseEstimator, 'load', lambda model: Wavering())
+    monkeypatch.setattr(rejection, 'load_estimator', lambda model: Wavering())
     monkeypatch.setattr(rejection, 'reference', lambda *_: reference)
     monkeypatch.setattr(rejection, 'scene', lambda name: world)
     result = rejection.measure(['wood', 'tiles'], 4, 0)

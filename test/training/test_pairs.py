@@ -10,8 +10,8 @@ pytest.importorskip('onnxscript')
 
 import torch
 
-from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
-from cnn_vs_ros.estimation.pair_regressor import PairNetwork, PairRegressor
+from cnn_vs_ros.estimation import Reference, load_estimator, load_model
+from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairRegressor
 from cnn_vs_ros.geometry import PinholeCamera, plane_homography, se3
 from training.__main__ import main
 from training.networks.regressor import PoseRegressor, load_weights
@@ -84,7 +84,7 @@ def test_pretrain_writes_a_model_of_pairs_that_servoes_any_reference(
     moved = np.roll(picture, 5, axis=1)
     np.testing.assert_allclose(far.pose(moved)[:3, 3], 2 * near.pose(moved)[:3, 3], rtol=1e-6)
     np.testing.assert_allclose(far.pose(moved)[:3, :3], near.pose(moved)[:3, :3], atol=1e-9)
-    estimator = PoseEstimator.load(tmp_path / 'model.onnx')
+    estimator = load_estimator(tmp_path / 'model.onnx')
     estimator.set_reference(Reference(picture, camera, 0.25))
     assert estimator.estimate(picture).confidence > 0.5  # the photometric half takes over
 

@@ -18,8 +18,8 @@ pytest.importorskip('onnxscript')
 
 import torch
 
-from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
-from cnn_vs_ros.estimation.regressor import RegressorNetwork
+from cnn_vs_ros.estimation import Reference, load_estimator, load_model
+from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from training import textures
 from training.__main__ import main
@@ -152,7 +152,7 @@ def test_finetune_writes_one_model_that_the_estimator_loads(
     loaded = Reference.load(tmp_path / 'reference')
     assert network.check(loaded) == ''
     assert json.loads(load_model(output).metadata['training'])['options']['batch'] == 4
-    estimator = PoseEstimator.load(output)
+    estimator = load_estimator(output)
     estimator.set_reference(loaded)
     assert not estimator.estimate(loaded.image).is_lost
     assert not list(tmp_path.glob('*.checkpoint*'))

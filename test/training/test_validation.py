@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation import load_model
-from cnn_vs_ros.estimation.matcher import MatcherNetwork
+from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from training import textures
 from training.__main__ import main
 from training.matching_data import MatchingGroups

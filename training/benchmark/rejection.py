@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cnn_vs_ros.estimation import PoseEstimator
+from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.geometry import se3
 from training.benchmark.runs import HARDEST, hash_of, reference
 from training.benchmark.scenes import scene
@@ -29,7 +29,7 @@ def measure(scenes: Sequence[str], frames: int, seed: int, model: str = 'scene_a
     """
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    estimator = PoseEstimator.load(model)
+    estimator = load_estimator(model)
     called: dict[str, dict[str, list[bool]]] = {kind: {'cold': [], 'tracked': []} for kind in KINDS}
     interval = 1.0 if sys.stderr.isatty() else 30.0
     with tqdm(total=len(scenes) * len(KINDS) * frames, unit='image', mininterval=interval) as bar:

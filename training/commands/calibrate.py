@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     import numpy as np
     from tqdm import tqdm
 
-    from cnn_vs_ros.estimation import confidence
+    from cnn_vs_ros.estimation.fine import confidence
     from training import calibration
     from training.corpus import Corpus
 
@@ -44,18 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
     arguments.output.mkdir(parents=True, exist_ok=True)
     fit_features, judge_features = (np.array([sample.features for sample in half]) for half in halves)
-    centre, deviation = fit_features.mean(axis=0), fit_features.std(axis=0) + 1e-6
-    weights: dict[str, list[float]] = {'centre': _rounded(centre), 'deviation': _rounded(deviation)}
+    weights: dict[str, list[float]] = {}
     result = {}
     for target in ('fine', 'gross'):
         fit_labels, labels = (np.array([float(getattr(s, target)) for s in half]) for half in halves)
         used = len(confidence.FEATURES) if target == 'fine' else confidence.GROSS_FEATURES
-        fit_terms, judge_terms = (
-            confidence.quadratic(confidence.normalised(half, centre, deviation)[:, :used])
-            for half in (fit_features, judge_features)
-        )
-        fitted = calibration.fit_logistic(fit_terms, fit_labels)
-        logit = judge_terms @ fitted
+        fitted = calibration.fit_logistic(fit_features[:, :used], fit_labels)
+        logit = fitted[0] + judge_features[:, :used] @ fitted[1:]
         probability = 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
         if target == 'fine':
             probability = np.array([confidence.reserved(value) for value in probability])

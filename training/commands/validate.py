@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from cnn_vs_ros.estimation import load_model
-    from cnn_vs_ros.estimation.matcher import MatcherNetwork
+    from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
     from training.errors import TrainingError
     from training.textures import KINDS
     from training.validation import validate_exported

@@ -17,8 +17,8 @@ import onnxruntime
 import torch
 
 from cnn_vs_ros.estimation.model_file import FORMAT_VERSION
-from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
-from cnn_vs_ros.estimation.regressor import KIND
+from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
+from cnn_vs_ros.estimation.regression.regressor import KIND
 from training.errors import TrainingError
 from training.export import git_commit, save_graph
 from training.networks.regressor import PoseRegressor

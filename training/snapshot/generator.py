@@ -84,6 +84,7 @@ class SnapshotGenerator:
     def __init__(self, reference: Reference, settings: SnapshotSettings, bank: ClusterBank | None) -> None:
         self.settings = settings
         self.depth = reference.depth
+        self.normal = reference.plane.normal
         ideal = reference.camera.undistorted
         self.camera = ideal.resized(settings.width, settings.height)
         # Bilinear samples of twice the resolution are very nearly means over a pixel, as a camera takes them; at
@@ -130,6 +131,7 @@ class SnapshotGenerator:
             self.depth,
             self.source_camera,
             current_camera=self.camera,
+            normal=self.normal,
             fill=fill[self.settings.outside],
         )
         self.warp_seconds += time.perf_counter() - begun

@@ -57,6 +57,7 @@ class ReferenceGroups:
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 and image.shape[2] == 3 else image
         self.source = cv2.resize(grey, self.source_camera.size, interpolation=cv2.INTER_AREA)
         self.depth = reference.depth
+        self.normal = reference.plane.normal
         self._sampling = sampling
         self._seed = seed
         self._length = length
@@ -98,7 +99,7 @@ class ReferenceGroups:
     def _view(self, pose: Array, rng: np.random.Generator) -> tuple[np.ndarray, Array, np.ndarray]:
         """Return what a camera with c_T_c0 = `pose` sees, its homography and where it sees the snapshot."""
         view, shown = geometry.warp_plane(
-            self.source, pose, self.depth, self.source_camera, current_camera=self.camera
+            self.source, pose, self.depth, self.source_camera, current_camera=self.camera, normal=self.normal
         )
         homography = self._homography(pose)
         view = np.where(shown, view, self._surroundings(homography, rng)).astype(np.float32)
@@ -131,7 +132,7 @@ class ReferenceGroups:
         return se3.transform(rotation, -rotation @ position)
 
     def _homography(self, pose: Array) -> Array:
-        return geometry.plane_homography(pose, self.depth, self.source_camera, self.camera)
+        return geometry.plane_homography(pose, self.depth, self.source_camera, self.camera, self.normal)
 
 
 def _turned(angle: float) -> Array:

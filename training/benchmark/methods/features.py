@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from cnn_vs_ros.estimation import Reference
-from cnn_vs_ros.estimation.feature_matcher import FeatureMatcher
+from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import RelativePose, se3
 from training.benchmark.methods.base import Method, Step, towards
@@ -27,7 +27,7 @@ class FeatureServoing(Method):
             return
         self._reference = reference
         pyramid = ImagePyramid(reference.image, reference.camera)
-        self._matcher = FeatureMatcher(pyramid, reference.camera, reference.depth, self._kind)
+        self._matcher = FeatureMatcher(pyramid, reference.camera, self._kind)
 
     def step(self, image: np.ndarray) -> Step:
         """Match and move."""

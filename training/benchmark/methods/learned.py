@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from cnn_vs_ros.control import Search
-from cnn_vs_ros.estimation import PoseEstimator, Reference, load_model
-from cnn_vs_ros.estimation.hybrid import HybridEstimator
-from cnn_vs_ros.estimation.matcher import MatcherNetwork, ReferenceMatcher
-from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
-from cnn_vs_ros.estimation.pair_regressor import PairNetwork
+from cnn_vs_ros.estimation import Reference, load_estimator, load_model
+from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
-from cnn_vs_ros.estimation.regressor import RegressorNetwork
+from cnn_vs_ros.estimation.regression.hybrid import HybridEstimator
+from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
+from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork
+from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from training.benchmark.methods.base import Method, Step, towards
 
@@ -25,7 +25,7 @@ class EstimatorServoing(Method):
     """PBVS on the pose estimator; with `retreat`, backs off and looks round, within bounds, when it is lost."""
 
     def __init__(self, model: str = 'scene_agnostic', retreat: bool = False) -> None:
-        self._estimator = PoseEstimator.load(model)
+        self._estimator = load_estimator(model)
         self._sha256 = ''
         self._search = _search() if retreat else None
         self._lost = 0
@@ -86,14 +86,14 @@ class CoarseServoing(Method):
         if self._reference is reference:
             return
         pyramid = ImagePyramid(reference.image, reference.camera)
-        self._matcher = ReferenceMatcher(self._network, pyramid, reference.camera, reference.depth)
+        self._matcher = ReferenceMatcher(self._network, pyramid, reference.camera)
         self._reference = reference
 
     def step(self, image: np.ndarray) -> Step:
         """Match anew at each image and take the best supported pose."""
         assert self._matcher is not None
         assert self._reference is not None
-        found = list(self._matcher.hypotheses(ImagePyramid(image, self._reference.camera)))
+        found = list(self._matcher.hypotheses(ImagePyramid(image, self._reference.camera), self._reference.plane))
         if not found:
             return Step(None)
         best = max(found, key=lambda hypothesis: hypothesis.support)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnn_vs_ros.estimation.plane_pose import solve_plane_pose
+from cnn_vs_ros.estimation.coarse.plane_pose import solve_plane_pose
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH
 

@@ -17,11 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.estimation.local_light import flat_index
-from cnn_vs_ros.estimation.photometric_samples import interaction
+from cnn_vs_ros.estimation.fine.local_light import flat_index
+from cnn_vs_ros.estimation.fine.robust_weights import tukey_weights
+from cnn_vs_ros.estimation.fine.samples import interaction
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import SATURATED, PyramidLevel
-from cnn_vs_ros.estimation.robust_weights import tukey_weights
-from cnn_vs_ros.geometry import PinholeCamera, image_shift, se3
+from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,7 @@ _WINDOW = 1 / 48  # standard deviation of the window of the contrast, as a share
 # Strong edges count for the precision that they have: contrasts well below this are taken as they are.
 _CONTRAST_FLOOR = 24.0
 _FIRST_STEP_SHARE = 4  # one pixel of so many
+_SAME_SLOPE = 0.01  # the Jacobian is computed anew for a plane that differs by more
 _LEAST_SHARE = 0.02  # of the gradients' power that is no noise; less than that is not told from none
 
 
@@ -47,7 +49,7 @@ class Refined:
 class GoalRefinement:
     """Refines poses near the goal on one level of the reference; `grid` is that of the cells' visibility."""
 
-    def __init__(self, level: PyramidLevel, grid: PinholeCamera, depth: float) -> None:
+    def __init__(self, level: PyramidLevel, grid: PinholeCamera, plane: ScenePlane) -> None:
         camera = level.camera
         channels = level.channels
         variance = cv2.GaussianBlur(level.flat * level.flat, (0, 0), _WINDOW * camera.width)
@@ -55,6 +57,8 @@ class GoalRefinement:
         strength = (np.square(channels[..., 1]) + np.square(channels[..., 2])) * np.square(gain)
         inner = np.zeros(strength.shape, bool)
         inner[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = True
+        if level.valid is not None:
+            inner &= level.valid
         candidates = np.flatnonzero(inner & (level.grey < SATURATED))
         if len(candidates) > _PIXELS:
             weakest_first = np.argpartition(strength.ravel()[candidates], -_PIXELS)
@@ -65,21 +69,29 @@ class GoalRefinement:
         self._desired = level.flat.ravel()[candidates]
         rays = camera.rays(np.stack([columns, rows], axis=1)).astype(np.float32)
         self._x, self._y = (np.ascontiguousarray(rays[:, axis]) for axis in (0, 1))
-        self._inverse_depth = np.full(len(rays), 1.0 / depth, np.float32)
         self._scale = self._gain * np.float32(camera.fx), self._gain * np.float32(camera.fy)
-        self._jacobian = self._jacobian_of(channels)
         self._cells = flat_index(rows, columns, camera.size, grid.size)
-        self._camera, self._depth = camera, depth
+        self._camera, self._channels = camera, channels
+        self._lay(plane)
 
-    def is_near(self, current_T_desired: Array) -> bool:
+    def _lay(self, plane: ScenePlane) -> None:
+        """Compute what depends on the plane."""
+        self._plane = plane
+        a, b = (plane.slope / plane.depth).astype(np.float32)
+        self._inverse_depth = np.float32(1.0 / plane.depth) + a * self._x + b * self._y
+        self._jacobian = self._jacobian_of(self._channels)
+
+    def is_near(self, current_T_desired: Array, plane: ScenePlane) -> bool:
         """Whether both images coincide to a fraction of a pixel at this pose."""
-        return image_shift(current_T_desired, np.eye(4), self._depth, self._camera) < _NEAR
+        return plane.image_shift(current_T_desired, np.eye(4), self._camera) < _NEAR
 
-    def refine(self, level: PyramidLevel, seen: np.ndarray) -> Refined | None:
+    def refine(self, level: PyramidLevel, seen: np.ndarray, plane: ScenePlane) -> Refined | None:
         """Find ``current_T_desired`` (4, 4) near the identity; None where that leads away from it.
 
         `seen` (h, w) is the probability of each cell of the grid to show the scene.
         """
+        if np.abs(plane.slope - self._plane.slope).max() > _SAME_SLOPE:
+            self._lay(plane)
         residual = (level.flat.ravel().take(self._index) - self._desired) * self._gain
         seen_lit = seen.astype(np.float32).ravel().take(self._cells)
         seen_lit *= level.grey.ravel().take(self._index) < SATURATED
@@ -91,7 +103,7 @@ class GoalRefinement:
         weights, deviation = tukey_weights(residual + first.xi.astype(np.float32) @ jacobian, tight=True)
         step = _Step.of(self._jacobian, jacobian, residual, weights * seen_lit)
         pose = se3.exp(step.xi)
-        return Refined(pose, step.information, deviation) if self.is_near(pose) else None
+        return Refined(pose, step.information, deviation) if self.is_near(pose, plane) else None
 
     def _jacobian_of(self, channels: np.ndarray) -> np.ndarray:
         """Derivative (6, N) of the normalised image by the motion, with the gradients of `channels` (H, W, 3)."""

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.estimation.coarse.rivals import repetitions
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
-from cnn_vs_ros.estimation.self_similarity import repetitions
 from cnn_vs_ros.geometry import PoseStatus, se3
 from test.scenes import CAMERA, DEPTH, PIXELS_PER_METRE, drawn_texture, view
 

@@ -8,15 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ParameterError, ReferenceFolderError
-from cnn_vs_ros.estimation.confidence import Match, judge
-from cnn_vs_ros.estimation.estimator import PoseEstimator
+from cnn_vs_ros.estimation.estimator import details, report
+from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, PhotometricAlignment
+from cnn_vs_ros.estimation.fine.confidence import Match, judge
 from cnn_vs_ros.estimation.model_file import ModelFile
-from cnn_vs_ros.estimation.pair_regressor import KIND as PAIR_KIND
-from cnn_vs_ros.estimation.pair_regressor import PairNetwork, PairRegressor
-from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, PhotometricAlignment
-from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.plane import ScenePlane
+from cnn_vs_ros.estimation.pyramid import ImagePyramid, ValidPixels
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.estimation.regressor import RegressorNetwork, RelativeRegressor
+from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
+from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairRegressor
+from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork, RelativeRegressor
+from cnn_vs_ros.estimation.track import Track
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]
@@ -74,7 +76,7 @@ class Switch:
         return self.fine
 
 
-class HybridEstimator(PoseEstimator):
+class HybridEstimator:
     """Pose estimator with a regressor, of one scene or of image pairs.
 
     Far from the goal the regressor's pose is taken, close to it the photometric one.
@@ -86,11 +88,12 @@ class HybridEstimator(PoseEstimator):
     def __init__(
         self, network: RegressorNetwork | PairNetwork, *, photometric: bool = True, switch: Switch | None = None
     ) -> None:
-        self._regressor_network = network
-        self._regressor: RelativeRegressor | PairRegressor | None = None
+        self._network = network
         self._photometric = photometric
         self.switch = switch or Switch()
-        self._start()
+        self._scene: _Scene | None = None
+        self._last = np.eye(4)
+        self.details: dict[str, float] = {}
 
     @classmethod
     def of_model(cls, model: ModelFile) -> HybridEstimator:
@@ -100,68 +103,89 @@ class HybridEstimator(PoseEstimator):
     @property
     def name(self) -> str:
         """Name of the model."""
-        return self._regressor_network.name
+        return self._network.name
+
+    @property
+    def reference(self) -> Reference | None:
+        """The reference servoed to, if one is set."""
+        return None if self._scene is None else self._scene.reference
+
+    @property
+    def plane(self) -> ScenePlane | None:
+        """What is known of the reference's plane by now."""
+        return None if self._scene is None else self._scene.track.plane
 
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image; for a scene's regressor one near that which it was trained for.
 
         Raises ModelError when it is of another camera, or outside what was trained.
         """
-        network = self._regressor_network
-        if isinstance(network, PairNetwork):
-            self._regressor = PairRegressor(network, reference)
-        else:
-            self._regressor = RelativeRegressor(network, reference)
-        self._aligner = PhotometricAlignment(ImagePyramid(reference.image, reference.camera), reference.depth)
-        self._reference = reference
+        self._scene = _Scene(self._network, reference)
         self._last = np.eye(4)
-        self.reset()
+        self.switch.reset()
 
     def reset(self) -> None:
-        """Forget the track: the next image is the regressor's."""
-        super().reset()
+        """Forget the track: the next image is the regressor's. What is known of the plane is kept."""
+        if self._scene is not None:
+            self._scene.track.forget()
         self.switch.reset()
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image`; as `PoseEstimator.estimate`."""
-        if self._reference is None or self._aligner is None or self._regressor is None:
+        scene = self._scene
+        if scene is None:
             raise ReferenceFolderError('a reference should be set before estimating: capture or load one')
-        pyramid = ImagePyramid(image, self._reference.camera)
-        motion = self._motion if motion is None else se3.as_transform(motion, 'motion')
+        pyramid = ImagePyramid(image, scene.reference.camera, scene.valid)
         if self.switch.fine:
-            found = self._follow(self._aligner, pyramid, motion)
-            if self._fine(found, self._aligner):
+            motion = None if motion is None else se3.as_transform(motion, 'motion')
+            found = scene.track.follow(pyramid, motion)
+            if found is not None and self._is_fine(found):
                 return self._answer(found, PoseStatus.TRACKED)
-        pose = self._regressor.pose(image)
+            if found is None:
+                self.switch.update(np.inf, 0.0)
+        pose = scene.regressor.pose(image)
         if pose is None:
-            self._forget()
+            scene.track.forget()
             self.details = {'confidence': 0.0, 'photometric': 0.0}
             return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
-        if self._photometric and self.switch.may_enter(self._distance(pose, self._aligner)):
-            aligned = self._aligner.align(pyramid, se3.inverse(pose), ACQUIRE_STAGES)
-            found = None if aligned is None else judge(aligned, self._aligner.depth)
-            if self._fine(found, self._aligner):
-                assert found is not None
-                self._begin(found)
-                return self._answer(found, PoseStatus.ACQUIRED)
-        self._forget()
+        if self._photometric and self.switch.may_enter(_distance(pose, scene.track.plane.depth)):
+            aligned = scene.aligner.align(pyramid, se3.inverse(pose), scene.track.plane, ACQUIRE_STAGES)
+            match = None if aligned is None else judge(aligned)
+            if match is not None and self._is_fine(match):
+                scene.track.begin(match)
+                return self._answer(match, PoseStatus.ACQUIRED)
+        scene.track.forget()
         self._last = pose
         self.details = {'confidence': 0.0, 'photometric': 0.0}
-        return RelativePose(pose, self._regressor.covariance, 0.0, PoseStatus.ACQUIRED)
+        return RelativePose(pose, scene.regressor.covariance, 0.0, PoseStatus.ACQUIRED)
 
-    def _fine(self, found: Match | None, aligner: PhotometricAlignment) -> bool:
-        if found is None:
-            return self.switch.update(np.inf, 0.0)
-        distance = self._distance(found.alignment.current_T_desired, aligner)
+    def _is_fine(self, found: Match) -> bool:
+        distance = _distance(found.alignment.current_T_desired, found.alignment.plane.depth)
         return self.switch.update(distance, found.probability)
 
-    def _answer(self, found: Match | None, status: PoseStatus) -> RelativePose:
-        assert found is not None
-        pose = self._report(found, status)
-        self.details['photometric'] = 1.0
+    def _answer(self, found: Match, status: PoseStatus) -> RelativePose:
+        pose = report(found, status)
+        self._last = pose.transform
+        self.details = {**details(found), 'photometric': 1.0}
         return pose
 
-    @staticmethod
-    def _distance(pose: Array, aligner: PhotometricAlignment) -> float:
-        translation, angle = se3.pose_error(pose)
-        return translation / aligner.depth + angle
+
+class _Scene:
+    """A reference, and what was computed from it."""
+
+    def __init__(self, network: RegressorNetwork | PairNetwork, reference: Reference) -> None:
+        self.reference = reference
+        self.regressor: RelativeRegressor | PairRegressor
+        if isinstance(network, PairNetwork):
+            self.regressor = PairRegressor(network, reference)
+        else:
+            self.regressor = RelativeRegressor(network, reference)
+        self.valid = ValidPixels(reference.camera, reference.mask)
+        pyramid = ImagePyramid(reference.image, reference.camera, self.valid)
+        self.aligner = PhotometricAlignment(pyramid, reference.plane)
+        self.track = Track(self.aligner, reference.plane)
+
+
+def _distance(pose: Array, depth: float) -> float:
+    translation, angle = se3.pose_error(pose)
+    return translation / depth + angle

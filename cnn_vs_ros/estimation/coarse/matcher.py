@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.errors import ModelError
+from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose, solve_plane_pose
 from cnn_vs_ros.estimation.model_file import ModelFile
-from cnn_vs_ros.estimation.plane_pose import PlanePose, solve_plane_pose
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.geometry import PinholeCamera, plane_homography
+from cnn_vs_ros.geometry import PinholeCamera
 
 Array = NDArray[np.float64]
 
@@ -26,6 +27,7 @@ _SHORTLIST = 4  # copies of the reference that get the exact matching score
 _MIN_PROBABILITY = 0.02
 _MIN_VIEW_CELLS = 15
 _INLIER_CELLS = 3 / 8
+_VALID_SHARE = 0.75  # of a cell's area that has to be able to show the scene
 _LARGEST_EXPONENT = 80.0
 _TINY = 1e-30
 
@@ -90,6 +92,15 @@ class _View:
     reference_from_view: Array
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """What the network says of an image: `descriptors` (N, C), `matchability` (N,), `centres` (N, 2) in pixels."""
+
+    descriptors: np.ndarray
+    matchability: np.ndarray
+    centres: Array
+
+
 class ReferenceMatcher:
     """Matches images against one reference, described under rotations and scales.
 
@@ -101,12 +112,11 @@ class ReferenceMatcher:
         network: MatcherNetwork,
         reference: ImagePyramid,
         camera: PinholeCamera,
-        depth: float,
         width: int | None = None,
     ) -> None:
         self._network = network
         self._camera = network.camera_for(camera, width)
-        self._depth = depth
+        self._valid = self._valid_cells(reference)
         self._reference = self._resize(reference)
         self._centres = network.cell_centres(self._camera.height, self._camera.width)
         self._bank = self._describe_bank()
@@ -114,13 +124,22 @@ class ReferenceMatcher:
         self._first_of = np.cumsum([0] + [len(view.descriptors) for view in self._bank])
 
     def hypotheses(
-        self, image: ImagePyramid, count: int = 3, is_known: Callable[[Array], bool] = lambda pose: False
+        self,
+        image: ImagePyramid,
+        plane: ScenePlane,
+        count: int = 3,
+        is_known: Callable[[PlanePose], bool] = lambda pose: False,
     ) -> Iterator[PlanePose]:
         """Poses that the matches support, the most promising first, each computed when it is asked for.
 
-        A pose ``current_T_desired`` that `is_known` is left out before more is done about it.
+        One that `is_known` is left out before more is done about it.
         """
         descriptors, matchability = (output[0] for output in self._network.describe(self._resize(image)[None]))
+        if self._valid is not None:
+            descriptors, matchability = descriptors[self._valid], matchability[self._valid]
+        seen = _Cells(
+            descriptors, matchability, self._centres if self._valid is None else self._centres[self._valid]
+        )
         similarity = (self._network.temperature * descriptors) @ self._bank_descriptors.T
         promise = np.maximum.reduceat(similarity, self._first_of[:-1], axis=1).mean(axis=0)
         scored = []
@@ -130,9 +149,18 @@ class ReferenceMatcher:
             scored.append((float(probability.max(axis=1).sum()), int(index), probability))
         scored.sort(key=lambda entry: -entry[0])
         for _, index, probability in scored[:count]:
-            pose = self._solve(self._bank[index], probability)
-            if pose is not None and not is_known(pose.current_T_desired):
-                yield self._rematch(descriptors, matchability, pose)
+            pose = self._solve(self._bank[index], seen, probability, plane)
+            if pose is not None and not is_known(pose):
+                yield self._rematch(seen, pose, plane)
+
+    def _valid_cells(self, reference: ImagePyramid) -> np.ndarray | None:
+        valid = reference.valid.at(self._camera.size)
+        if valid is None:
+            return None
+        stride = self._network.stride
+        cells = self._camera.width // stride, self._camera.height // stride
+        share = cv2.resize(valid.astype(np.float32), cells, interpolation=cv2.INTER_AREA)
+        return np.asarray(share.ravel() > _VALID_SHARE)
 
     def _resize(self, image: ImagePyramid) -> np.ndarray:
         resized = cv2.resize(image.finest_grey, self._camera.size, interpolation=cv2.INTER_AREA)
@@ -162,7 +190,12 @@ class ReferenceMatcher:
         self, source: np.ndarray, view_from_reference: Array, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray, Array]:
         image = cv2.warpPerspective(source, view_from_reference, size, borderValue=float(source.mean()))
-        covered = cv2.warpPerspective(np.ones_like(source), view_from_reference, size)
+        whole = np.ones_like(source)
+        if self._valid is not None:
+            stride = self._network.stride
+            cells = self._valid.reshape(source.shape[0] // stride, source.shape[1] // stride)
+            whole = np.kron(cells, np.ones((stride, stride))).astype(np.float32)
+        covered = cv2.warpPerspective(whole, view_from_reference, size)
         cells = (size[0] // self._network.stride, size[1] // self._network.stride)
         valid = cv2.resize(covered, cells, interpolation=cv2.INTER_AREA).ravel() > 0.5
         return image, valid, np.asarray(np.linalg.inv(view_from_reference))
@@ -204,7 +237,14 @@ class ReferenceMatcher:
         by_cell *= exponential
         return np.asarray(by_cell)
 
-    def _solve(self, view: _View, probability: np.ndarray, start: Array | None = None) -> PlanePose | None:
+    def _solve(
+        self,
+        view: _View,
+        seen: _Cells,
+        probability: np.ndarray,
+        plane: ScenePlane,
+        start: PlanePose | None = None,
+    ) -> PlanePose | None:
         points, weights = _soft_matches(probability, view, self._network.stride)
         homogeneous = np.column_stack([points, np.ones(len(points))]) @ view.reference_from_view.T
         with np.errstate(divide='ignore', invalid='ignore'):
@@ -212,25 +252,25 @@ class ReferenceMatcher:
         good = (weights > _MIN_PROBABILITY) & np.isfinite(desired).all(axis=1)
         return solve_plane_pose(
             desired[good],
-            self._centres[good],
+            seen.centres[good],
             weights[good],
             self._camera,
-            self._depth,
+            plane,
             inlier_pixels=_INLIER_CELLS * self._network.stride,
             start=start,
         )
 
-    def _rematch(self, descriptors: np.ndarray, matchability: np.ndarray, pose: PlanePose) -> PlanePose:
+    def _rematch(self, seen: _Cells, pose: PlanePose, plane: ScenePlane) -> PlanePose:
         """Match once more against the reference as the pose says it looks now; keep the better supported."""
-        homography = plane_homography(pose.current_T_desired, self._depth, self._camera)
+        homography = plane.at(pose.slope).homography(pose.current_T_desired, self._camera)
         image, valid, back = self._draw(self._reference, homography, self._camera.size)
         if valid.sum() < _MIN_VIEW_CELLS:
             return pose
         outputs = self._network.describe(image[None])
         view = self._view(outputs[0][0], outputs[1][0], valid, back, self._camera.size)
-        similarity = (self._network.temperature * descriptors) @ view.descriptors.T
-        probability = self._dual_softmax(similarity, matchability, view)
-        better = self._solve(view, probability, start=pose.current_T_desired)
+        similarity = (self._network.temperature * seen.descriptors) @ view.descriptors.T
+        probability = self._dual_softmax(similarity, seen.matchability, view)
+        better = self._solve(view, seen, probability, plane, start=pose)
         return pose if better is None or better.support < 0.7 * pose.support else better
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from cnn_vs_ros.estimation.track_belief import TrackBelief
+from cnn_vs_ros.estimation.track import TrackBelief
 
 
 def test_one_bad_image_does_not_end_a_long_track():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnn_vs_ros.estimation.photometric import ACQUIRE_STAGES, TRACK_STAGES, PhotometricAlignment, Stage
+from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, TRACK_STAGES, PhotometricAlignment, Stage
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view

@@ -7,34 +7,40 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.estimation.local_light import FineCells
+from cnn_vs_ros.estimation.fine.local_light import FineCells
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import PyramidLevel
 from cnn_vs_ros.geometry import PinholeCamera
 
 Array = NDArray[np.float64]
 
 _MARGIN = 2  # pixels near the border have no full gradient
-_MIN_VISIBLE = 0.06
+_MIN_VISIBLE = 0.03
+_FEWEST = 150
+_BEHIND = 1e-2  # a point nearer than this, in depths of the scene, is as good as behind the camera
 
 
 class Samples:
-    """About `count` samples of the reference's level `index`: plane points (3, N), flat image and gradients (N,).
+    """About `count` samples of the reference's level `index`: rays (3, N), flat image and gradients (N,).
 
-    `cells` says where they lie in the coarse `grid`.
+    Taken where the reference is `valid`. `cells` says where they lie in the coarse `grid`.
     """
 
-    def __init__(self, level: PyramidLevel, index: int, grid: PinholeCamera, depth: float, count: int) -> None:
+    def __init__(self, level: PyramidLevel, index: int, grid: PinholeCamera, count: int) -> None:
         self.level = index
         camera = level.camera
         channels = level.channels
         rows, columns = _strongest_per_block(channels, count)
+        if level.valid is not None:
+            kept = level.valid[rows, columns]
+            rows, columns = rows[kept], columns[kept]
         self.count = len(rows)
         self.value = channels[rows, columns, 0]
         # Gradients with respect to normalised image coordinates.
         self.gradient_x = channels[rows, columns, 1] * np.float32(camera.fx)
         self.gradient_y = channels[rows, columns, 2] * np.float32(camera.fy)
         pixels = np.stack([columns, rows], axis=-1)
-        self.points = np.ascontiguousarray((camera.rays(pixels) * depth).T, dtype=np.float32)
+        self.rays = np.ascontiguousarray(camera.rays(pixels).T, dtype=np.float32)
         self.cells = FineCells.of(rows, columns, camera, grid)
 
 
@@ -54,43 +60,61 @@ def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, 
 
 @dataclass
 class ProjectedSamples:
-    """The M samples that an image shows: which (`index`), where in pixels and in normalised coordinates."""
+    """The M samples that an image shows: which (`index`), where in pixels and in normalised coordinates.
+
+    A ray X* of the reference meets the plane ``normal . X = depth`` at the inverse depth `rho` = normal . X* / depth,
+    and is seen along ``A X*`` with the `homography` A = R + t normal^T / depth, whose third entry is `stretch`.
+    """
 
     index: np.ndarray | slice
     column: np.ndarray
     row: np.ndarray
     x: np.ndarray
     y: np.ndarray
-    inverse_depth: np.ndarray
-    rotation: np.ndarray
+    rho: np.ndarray
+    stretch: np.ndarray
+    rays: np.ndarray
+    homography: np.ndarray
+    translation: np.ndarray
+    depth: float
 
-    def carried(
-        self, gradient_x: np.ndarray, gradient_y: np.ndarray, depth: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def carried(self, gradient_x: np.ndarray, gradient_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Carry the reference's gradient into the current image, by the inverse of the warp's derivative."""
-        x, y, rotation = self.x, self.y, self.rotation
-        scale = np.float32(depth) * self.inverse_depth
-        a11, a12 = (rotation[0, 0] - x * rotation[2, 0]) * scale, (rotation[0, 1] - x * rotation[2, 1]) * scale
-        a21, a22 = (rotation[1, 0] - y * rotation[2, 0]) * scale, (rotation[1, 1] - y * rotation[2, 1]) * scale
+        x, y, a = self.x, self.y, self.homography
+        scale = 1.0 / self.stretch
+        a11, a12 = (a[0, 0] - x * a[2, 0]) * scale, (a[0, 1] - x * a[2, 1]) * scale
+        a21, a22 = (a[1, 0] - y * a[2, 0]) * scale, (a[1, 1] - y * a[2, 1]) * scale
         determinant = a11 * a22 - a12 * a21
         inverse = 1.0 / np.where(np.abs(determinant) < 1e-3, np.float32(1e-3), determinant)
         return (gradient_x * a22 - gradient_y * a21) * inverse, (gradient_y * a11 - gradient_x * a12) * inverse
 
-    def interaction(self, gradient_x: np.ndarray, gradient_y: np.ndarray) -> np.ndarray:
-        """Derivative (6, M) of the image by the motion, from its gradients (M,)."""
-        return interaction(self.x, self.y, self.inverse_depth, gradient_x, gradient_y)
+    def jacobian(self, gradient_x: np.ndarray, gradient_y: np.ndarray) -> np.ndarray:
+        """Derivative (8, M) of the image by the motion and by the plane's slope, from its gradients (M,)."""
+        result = np.empty((8, len(self.x)), np.float32)
+        interaction(self.x, self.y, self.rho / self.stretch, gradient_x, gradient_y, out=result[:6])
+        tx, ty, tz = self.translation
+        parallax = gradient_x * (tx - self.x * tz) + gradient_y * (ty - self.y * tz)
+        parallax /= self.stretch * np.float32(self.depth)
+        np.multiply(parallax, self.rays[0], out=result[6])
+        np.multiply(parallax, self.rays[1], out=result[7])
+        return result
 
 
 def interaction(
-    x: np.ndarray, y: np.ndarray, inverse_depth: np.ndarray, gradient_x: np.ndarray, gradient_y: np.ndarray
+    x: np.ndarray,
+    y: np.ndarray,
+    inverse_depth: np.ndarray,
+    gradient_x: np.ndarray,
+    gradient_y: np.ndarray,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Derivative (6, M) of the image by the motion: its gradient times the interaction matrix of a point.
 
     `x`, `y` (M,) are normalised image coordinates, the gradients (M,) are by these, `inverse_depth` (M,) is in
-    1/m.
+    1/m. Written to `out` if it is given.
     """
     radial = gradient_x * x + gradient_y * y
-    result = np.empty((6, len(x)), np.result_type(radial, inverse_depth))
+    result = np.empty((6, len(x)), np.result_type(radial, inverse_depth)) if out is None else out
     np.multiply(gradient_x, inverse_depth, out=result[0])
     np.multiply(gradient_y, inverse_depth, out=result[1])
     np.multiply(-radial, inverse_depth, out=result[2])
@@ -100,22 +124,35 @@ def interaction(
     return result
 
 
-def project(samples: Samples, camera: PinholeCamera, pose: Array) -> ProjectedSamples | None:
+def project(samples: Samples, camera: PinholeCamera, pose: Array, plane: ScenePlane) -> ProjectedSamples | None:
     """Project the samples for ``current_T_desired`` (4, 4); None when too few of them are in the image."""
-    rotation = pose[:3, :3].astype(np.float32)
-    points = rotation @ samples.points + pose[:3, 3].astype(np.float32)[:, None]
-    inverse_depth = 1.0 / np.maximum(points[2], 1e-3)
-    x, y = points[0] * inverse_depth, points[1] * inverse_depth
+    over_depth = plane.normal / plane.depth
+    homography = (pose[:3, :3] + np.outer(pose[:3, 3], over_depth)).astype(np.float32)
+    moved = homography @ samples.rays
+    rho = over_depth.astype(np.float32) @ samples.rays
+    stretch = np.maximum(moved[2], np.float32(_BEHIND))
+    x, y = moved[0] / stretch, moved[1] / stretch
     column = x * np.float32(camera.fx) + np.float32(camera.cx)
     row = y * np.float32(camera.fy) + np.float32(camera.cy)
     inside = (column >= 1) & (row >= 1) & (column <= camera.width - 2) & (row <= camera.height - 2)
-    inside &= points[2] > 1e-3
+    inside &= (moved[2] > _BEHIND) & (rho * np.float32(plane.depth) > _BEHIND)
+    translation = pose[:3, 3].astype(np.float32)
     if inside.all():  # nothing to pick out, and nothing to copy
-        return ProjectedSamples(slice(None), column, row, x, y, inverse_depth, rotation)
-    index = np.flatnonzero(inside)
-    if len(index) < _MIN_VISIBLE * samples.count:
-        return None
-    return ProjectedSamples(index, column[index], row[index], x[index], y[index], inverse_depth[index], rotation)
+        index: np.ndarray | slice = slice(None)
+        rays = samples.rays
+    else:
+        index = np.flatnonzero(inside)
+        if len(index) < max(_MIN_VISIBLE * samples.count, _FEWEST):
+            return None
+        column, row, x, y, rho, stretch = (each[index] for each in (column, row, x, y, rho, stretch))
+        rays = samples.rays[:2, index]
+    return ProjectedSamples(index, column, row, x, y, rho, stretch, rays, homography, translation, plane.depth)
+
+
+def at_nearest(image: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Values (N,) of an image (H, W) at the pixels nearest to the positions (N,) inside it."""
+    index = (row + 0.5).astype(np.intp) * image.shape[1] + (column + 0.5).astype(np.intp)
+    return image.ravel().take(index, mode='clip')
 
 
 def sample(image: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnn_vs_ros.estimation.feature_matcher import FeatureMatcher
+from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view

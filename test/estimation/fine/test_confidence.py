@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.errors import ModelError
-from cnn_vs_ros.estimation import confidence
-from cnn_vs_ros.estimation.photometric import Alignment
+from cnn_vs_ros.estimation.fine import confidence
+from cnn_vs_ros.estimation.fine.alignment import Alignment
 from cnn_vs_ros.geometry import se3
 
 

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import PyramidLevel
-from cnn_vs_ros.geometry import PinholeCamera, plane_homography
+from cnn_vs_ros.geometry import PinholeCamera
 
 Array = NDArray[np.float64]
 
@@ -73,9 +74,8 @@ class FineCells:
 class LightModel:
     """Computes the LightField of a level of the reference on `grid`, a coarse camera in its frame."""
 
-    def __init__(self, reference: PyramidLevel, grid: PinholeCamera, depth: float) -> None:
+    def __init__(self, reference: PyramidLevel, grid: PinholeCamera) -> None:
         self.grid = grid
-        self._depth = depth
         self._moments = reference.moments(grid.size)
         self._ones = np.ones((grid.height, grid.width), np.float32)
         width = reference.camera.width
@@ -89,10 +89,14 @@ class LightModel:
         return cv2.blur(share.reshape(self._ones.shape), (3, 3))
 
     def field(
-        self, current: PyramidLevel, current_T_desired: Array, coverage: np.ndarray | None = None
+        self,
+        current: PyramidLevel,
+        current_T_desired: Array,
+        plane: ScenePlane,
+        coverage: np.ndarray | None = None,
     ) -> LightField:
         """Local light for a pose, over the unoccluded `coverage` (h, w) if it is known."""
-        homography = plane_homography(current_T_desired, self._depth, self.grid)
+        homography = plane.homography(current_T_desired, self.grid)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = self.grid.size
         warped = cv2.warpPerspective(current.moments(size), homography, size, flags=flags)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cnn_vs_ros.estimation.goal_refinement import GoalRefinement
+from cnn_vs_ros.estimation.fine.goal_refinement import GoalRefinement
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view

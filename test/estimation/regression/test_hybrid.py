@@ -3,8 +3,8 @@ import pytest
 
 from cnn_vs_ros.errors import ModelError, ParameterError
 from cnn_vs_ros.estimation import Reference
-from cnn_vs_ros.estimation.hybrid import HybridEstimator, Switch
-from cnn_vs_ros.estimation.regressor import RegressorNetwork, RelativeRegressor
+from cnn_vs_ros.estimation.regression.hybrid import HybridEstimator, Switch
+from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork, RelativeRegressor
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 

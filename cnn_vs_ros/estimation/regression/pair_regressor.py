@@ -10,7 +10,7 @@ from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation.model_file import ModelFile
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.estimation.regressor import pose_vector_of
+from cnn_vs_ros.estimation.regression.regressor import pose_vector_of
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]

@@ -11,10 +11,10 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from cnn_vs_ros.errors import PoseError
-from cnn_vs_ros.estimation.plane_pose import PlanePose, solve_plane_pose
+from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose, plane_pose_of, solve_plane_pose
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
-from cnn_vs_ros.geometry import PinholeCamera, pose_from_homography
+from cnn_vs_ros.geometry import PinholeCamera
 
 _RATIO = 0.8  # of the nearest descriptor's distance to the second's
 _MIN_INLIERS = 10
@@ -22,10 +22,14 @@ _REPROJECTION = 3.0  # pixels
 
 
 class FeatureMatcher:
-    """SIFT or ORB on full-size images; ratio test, MAGSAC homography, robust pose from the inliers."""
+    """SIFT or ORB on images of `width` pixels; ratio test, MAGSAC homography, robust pose from the inliers."""
 
     def __init__(
-        self, reference: ImagePyramid, camera: PinholeCamera, depth: float, kind: Literal['sift', 'orb'] = 'sift'
+        self,
+        reference: ImagePyramid,
+        camera: PinholeCamera,
+        kind: Literal['sift', 'orb'] = 'sift',
+        width: int | None = None,
     ) -> None:
         if kind == 'sift':
             self._detector: cv2.Feature2D = cv2.SIFT.create(nfeatures=1500)
@@ -33,13 +37,13 @@ class FeatureMatcher:
         else:
             self._detector = cv2.ORB.create(nfeatures=2000, fastThreshold=10)
             self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-        self._camera = camera.undistorted
-        self._depth = depth
-        self._points, self._descriptors = self._detect(reference.grey)
+        width = min(width or camera.width, camera.width)
+        self._camera = camera.undistorted.resized(width, round(camera.height * width / camera.width))
+        self._points, self._descriptors = self._detect(reference)
 
-    def hypothesis(self, image: ImagePyramid) -> PlanePose | None:
+    def hypothesis(self, image: ImagePyramid, plane: ScenePlane) -> PlanePose | None:
         """Pose of the current camera that enough features agree on, or None."""
-        matches = self._match(image.grey)
+        matches = self._match(image)
         if matches is None:
             return None
         desired, current = matches
@@ -50,27 +54,31 @@ class FeatureMatcher:
         if homography is None or mask is None or mask.sum() < _MIN_INLIERS:
             return None
         inliers = mask.ravel() > 0
-        try:
-            start = pose_from_homography(homography, self._camera, self._depth)
-        except (PoseError, np.linalg.LinAlgError):
+        start = plane_pose_of(homography, self._camera, plane, _REPROJECTION / 2)
+        if start is None:
             return None
         return solve_plane_pose(
             desired[inliers],
             current[inliers],
             np.ones(int(inliers.sum())),
             self._camera,
-            self._depth,
+            plane,
             inlier_pixels=_REPROJECTION / 2,
             start=start,
         )
 
-    def _detect(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        keypoints, descriptors = self._detector.detectAndCompute(grey, None)
+    def _detect(self, image: ImagePyramid) -> tuple[np.ndarray, np.ndarray | None]:
+        grey, size = image.grey, self._camera.size
+        if grey.shape[::-1] != size:
+            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        valid = image.valid.at(size)
+        mask = None if valid is None else valid.astype(np.uint8)
+        keypoints, descriptors = self._detector.detectAndCompute(grey, mask)
         return np.array([keypoint.pt for keypoint in keypoints]).reshape(-1, 2), descriptors
 
-    def _match(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def _match(self, image: ImagePyramid) -> tuple[np.ndarray, np.ndarray] | None:
         """Pixels (N, 2) in the reference and in the image of features that match, if there are enough."""
-        points, descriptors = self._detect(grey)
+        points, descriptors = self._detect(image)
         if self._descriptors is None or descriptors is None or min(len(points), len(self._points)) < 2:
             return None
         pairs = self._matcher.knnMatch(descriptors, self._descriptors, k=2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnn_vs_ros.estimation.robust_weights import tukey_weights, visibility
+from cnn_vs_ros.estimation.fine.robust_weights import tukey_weights, visibility
 
 GRID = (30, 40)
 

@@ -1,0 +1,1 @@
+"""Finding the reference in an image from that image alone."""

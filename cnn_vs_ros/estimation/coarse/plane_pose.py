@@ -1,0 +1,166 @@
+"""Pose of the camera, and slope of the plane, from point correspondences on a plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.errors import PoseError
+from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
+from cnn_vs_ros.geometry import PinholeCamera, decompose_homography, pose_from_homography, se3
+
+Array = NDArray[np.float64]
+
+_MIN_POINTS = 8
+_ITERATIONS = 12
+_ANNEALED = 6  # iterations over which the robust scale shrinks to its final value
+_MOST_SLOPE_STEP = 0.3
+# Half of the inlier distance is one standard deviation of a correspondence. Few matches say little of the slope, many
+# do: the prior must not hold them back.
+_DEVIATION = 0.5
+_CORRELATED = 0.5
+_NEAREST = 0.02  # depths of the scene; the plane must stay that far in front of the current camera
+
+
+@dataclass(frozen=True)
+class PlanePose:
+    """``current_T_desired`` (4, 4), the plane's `slope` (2,) and the summed weight of what agrees with both."""
+
+    current_T_desired: Array
+    slope: Array
+    support: float
+
+
+def solve_plane_pose(
+    desired: Array,
+    current: Array,
+    weights: Array,
+    camera: PinholeCamera,
+    plane: ScenePlane,
+    *,
+    inlier_pixels: float,
+    start: PlanePose | None = None,
+) -> PlanePose | None:
+    """Pose from pixels `desired` (N, 2) and `current` (N, 2) of points of the plane, with `weights` (N,).
+
+    From `start` or, without one, from a RANSAC homography on the heavier correspondences; then robust Gauss-Newton
+    on the reprojection error, over the pose and the slope, which is drawn to the belief in `plane`. None when no pose
+    is supported.
+    """
+    if len(desired) < _MIN_POINTS:
+        return None
+    if start is None:
+        heaviest = np.argsort(-weights)[:150]
+        cv2.setRNGSeed(0)
+        homography, _ = cv2.findHomography(
+            desired[heaviest].astype(np.float32),
+            current[heaviest].astype(np.float32),
+            cv2.RANSAC,
+            2.0 * inlier_pixels,
+            maxIters=600,
+            confidence=0.999,
+        )
+        start = None if homography is None else plane_pose_of(homography, camera, plane, inlier_pixels)
+        if start is None:
+            return None
+    return _gauss_newton(desired, current, weights, camera, plane, inlier_pixels, start)
+
+
+def plane_pose_of(
+    homography: Array, camera: PinholeCamera, plane: ScenePlane, inlier_pixels: float
+) -> PlanePose | None:
+    """Pose and slope of a homography (3, 3) from desired to current pixels; None where it is no view of a plane.
+
+    A homography of matches is uncertain, and that of small motions says nothing of the slope: where a pose over
+    the believed plane explains it to a few `inlier_pixels`, that is taken. Else it is decomposed, and of the two planes
+    that it leaves open the one nearer to the belief is.
+    """
+    try:
+        pose = pose_from_homography(homography, camera, plane.depth, plane.normal)
+        if _distance(plane.homography(pose, camera), homography, camera) < 2.0 * inlier_pixels:
+            return PlanePose(pose, plane.slope, 0.0)
+        decompositions = decompose_homography(homography, camera, plane.depth)
+    except (PoseError, np.linalg.LinAlgError, cv2.error):
+        return None
+    best, least = PlanePose(pose, plane.slope, 0.0), np.inf
+    for candidate, normal in decompositions:
+        away = normal[:2] - plane.slope
+        surprise = float(away @ plane.information @ away)
+        if surprise < least and np.abs(normal[:2]).max() < STEEPEST:
+            best, least = PlanePose(candidate, normal[:2], 0.0), surprise
+    return best
+
+
+def _distance(first: Array, second: Array, camera: PinholeCamera) -> float:
+    """Pixels, in the median, between where two homographies take a grid of pixels."""
+    across, down = np.meshgrid(np.linspace(0.1, 0.9, 4) * camera.width, np.linspace(0.1, 0.9, 4) * camera.height)
+    points = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
+    shown = [homography @ points for homography in (first, second)]
+    with np.errstate(divide='ignore', invalid='ignore'):
+        apart = np.linalg.norm(shown[0][:2] / shown[0][2] - shown[1][:2] / shown[1][2], axis=0)
+    return float(np.median(np.nan_to_num(apart, nan=np.inf)))
+
+
+def _gauss_newton(
+    desired: Array,
+    current: Array,
+    weights: Array,
+    camera: PinholeCamera,
+    plane: ScenePlane,
+    inlier_pixels: float,
+    start: PlanePose,
+) -> PlanePose | None:
+    rays = camera.rays(desired)
+    pose, slope, support = start.current_T_desired, start.slope, 0.0
+    deviation = _CORRELATED * (_DEVIATION * inlier_pixels) ** 2
+    for iteration in range(_ITERATIONS):
+        scale = inlier_pixels * (1.0 + 3.0 * max(0.0, 1.0 - iteration / _ANNEALED))
+        residual, jacobian = _reprojection(rays, current, camera, pose, slope, plane.depth)
+        squared = (residual**2).sum(axis=1)
+        robust = weights / np.square(1.0 + squared / scale**2)
+        flat = jacobian.reshape(-1, 8)
+        weighted = flat * np.repeat(robust, 2)[:, None]
+        information = weighted.T @ flat
+        gradient = weighted.T @ residual.ravel()
+        prior = deviation * plane.drawn_to(slope)
+        information[6:, 6:] += prior
+        gradient[6:] += prior @ (slope - plane.slope)
+        damping = 1e-6 * np.diag(np.diag(information)) + 1e-9 * np.eye(8)
+        try:
+            step = -np.linalg.solve(information + damping, gradient)
+        except np.linalg.LinAlgError:
+            return None
+        if not np.isfinite(step).all() or np.abs(step[:6]).max() > 10:
+            return None
+        pose = se3.exp(step[:6]) @ pose
+        slope = np.clip(slope + np.clip(step[6:], -_MOST_SLOPE_STEP, _MOST_SLOPE_STEP), -STEEPEST, STEEPEST)
+        support = float(weights[squared < (2 * scale) ** 2].sum())
+    # The plane must stay in front of the current camera.
+    if (pose[:3, :3] @ (0, 0, plane.depth) + pose[:3, 3])[2] < _NEAREST * plane.depth:
+        return None
+    return PlanePose(pose, slope, support)
+
+
+def _reprojection(
+    rays: Array, current: Array, camera: PinholeCamera, pose: Array, slope: Array, depth: float
+) -> tuple[Array, Array]:
+    """Residuals (N, 2) in pixels and their Jacobians (N, 2, 8) for a left perturbation of the pose, and the slope."""
+    rotation, translation = pose[:3, :3], pose[:3, 3]
+    rho = np.maximum((rays @ np.array([*slope, 1.0])) / depth, 1e-3 / depth)
+    moved = rays @ rotation.T + rho[:, None] * translation
+    z = np.maximum(moved[:, 2], 1e-3)
+    x, y = moved[:, 0] / z, moved[:, 1] / z
+    inverse_depth = rho / z
+    residual = np.stack([x * camera.fx + camera.cx, y * camera.fy + camera.cy], axis=1) - current
+    jacobian = np.zeros((len(rays), 2, 8))
+    for row, (focal, own) in enumerate(((camera.fx, x), (camera.fy, y))):
+        jacobian[:, row, row] = inverse_depth * focal
+        jacobian[:, row, 2] = -own * inverse_depth * focal
+        parallax = (translation[row] - own * translation[2]) / (z * depth) * focal
+        jacobian[:, row, 6:] = parallax[:, None] * rays[:, :2]
+    jacobian[:, 0, 3:6] = np.stack([-x * y, 1 + x * x, -y], axis=1) * camera.fx
+    jacobian[:, 1, 3:6] = np.stack([-1 - y * y, x * y, x], axis=1) * camera.fy
+    return residual, jacobian

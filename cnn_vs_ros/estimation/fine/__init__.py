@@ -1,0 +1,1 @@
+"""Laying an image over the reference, and judging the result."""

@@ -1,0 +1,107 @@
+"""What is known of the scene's plane: the depth that the user tells, and what images teach of its slope.
+
+Inverse depth over the reference is affine: ``rho(x, y) = (1 + a x + b y) / Z`` in normalised coordinates, with the
+depth Z along the optical axis. The slope (a, b) is the reference's, not an image's: it is learned from one image to the
+next, from the parallax of every motion but the last millimetre, at the goal, where it does not show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_vs_ros.errors import ReferenceFolderError
+from cnn_vs_ros.geometry import PinholeCamera, image_shift, plane_homography
+
+Array = NDArray[np.float64]
+
+PRIOR = 0.3
+"""Standard deviation of the slope before anything is known: about 17 degrees."""
+
+STEEPEST = 4.0
+"""Greatest slope along an axis, 76 degrees: what lies steeper is not followed."""
+
+# Residuals of neighbouring samples are correlated: so many count as one.
+_CORRELATED = 25.0
+_FREEDOM = 3.0  # degrees of freedom of the belief, as Student's t
+# A belief gets no surer than this deviation, so that it can still be corrected.
+_SUREST = 0.01
+
+
+@dataclass(frozen=True)
+class ScenePlane:
+    """A plane ``(a, b, 1) . X = depth`` in the desired camera's frame.
+
+    `depth` in metres along the optical axis; `slope` (2,) is the belief (a, b), with its `information` (2, 2), the
+    inverse of its covariance. Without them the plane is fronto-parallel, give or take PRIOR.
+    """
+
+    depth: float
+    slope: Array = field(default_factory=lambda: np.zeros(2))
+    information: Array = field(default_factory=lambda: np.eye(2) / PRIOR**2)
+
+    @classmethod
+    def with_normal(cls, depth: float, normal: ArrayLike, sigma: float = _SUREST) -> ScenePlane:
+        """Plane at `depth` metres with a `normal` (3,) of any length, known to `sigma` radians.
+
+        Raises ReferenceFolderError unless the desired camera sees it from the front, at 76 degrees at most.
+        """
+        vector = np.asarray(normal, dtype=np.float64)
+        if vector.shape != (3,) or not np.isfinite(vector).all() or not abs(vector[2]) > 1e-9:
+            raise ReferenceFolderError(f'normal should be three finite numbers, the third not 0, but is {normal}')
+        slope = vector[:2] / vector[2]
+        if not np.linalg.norm(slope) <= STEEPEST:
+            raise ReferenceFolderError(
+                f'normal should be within {np.degrees(np.arctan(STEEPEST)):.0f} degrees of the optical axis '
+                f'but is {np.degrees(np.arctan(np.linalg.norm(slope))):.0f} degrees from it'
+            )
+        # A turn by an angle changes the slope by the angle times 1 + slope^2, along it.
+        deviation = max(float(sigma), _SUREST) * (1.0 + slope @ slope)
+        return cls(depth, slope, np.eye(2) / deviation**2)
+
+    @property
+    def normal(self) -> Array:
+        """``(a, b, 1)``: the normal (3,), of a length that makes ``normal . X = depth``."""
+        return np.array([*self.slope, 1.0])
+
+    @property
+    def unit_normal(self) -> Array:
+        """Normal (3,) of length 1, away from the desired camera."""
+        return np.asarray(self.normal / np.linalg.norm(self.normal))
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the normal's direction in radians, along its worse axis."""
+        deviation = float(1.0 / np.sqrt(np.linalg.eigvalsh(self.information)[0]))
+        return deviation / (1.0 + float(self.slope @ self.slope))
+
+    def at(self, slope: Array) -> ScenePlane:
+        """Return the same belief about another slope."""
+        return replace(self, slope=slope)
+
+    def drawn_to(self, slope: Array) -> Array:
+        """Information (2, 2) with which a fit at `slope` is drawn to the belief.
+
+        The belief has the tails of Student's t: what contradicts it clearly is not held back by it.
+        """
+        away = slope - self.slope
+        return self.information / (1.0 + float(away @ self.information @ away) / _FREEDOM)
+
+    def learned(self, slope: Array, information: Array) -> ScenePlane:
+        """Return the belief after an image: its fitted `slope` (2,), and what its residuals tell of it (2, 2).
+
+        The fit has the belief in it already, so it is the new mean.
+        """
+        values, axes = np.linalg.eigh(self.information + information / _CORRELATED)
+        bounded = (axes * np.minimum(values, 1.0 / _SUREST**2)) @ axes.T
+        return ScenePlane(self.depth, slope, bounded)
+
+    def homography(self, current_T_desired: Array, camera: PinholeCamera) -> Array:
+        """Homography (3, 3) from pixels of the desired view to those of the current one."""
+        return plane_homography(current_T_desired, self.depth, camera, normal=self.normal)
+
+    def image_shift(self, first: Array, second: Array, camera: PinholeCamera) -> float:
+        """Pixels between where two poses ``current_T_desired`` show the view's corners, root mean square."""
+        return image_shift(first, second, self.depth, camera, self.normal)

@@ -1,0 +1,1 @@
+"""Networks that regress the pose at once, as in the paper."""

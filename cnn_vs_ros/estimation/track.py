@@ -1,0 +1,117 @@
+"""Following the reference from image to image: the pose, whether it is still right, and what it teaches of the plane.
+
+Evidence is gathered over images, so that neither one bad image ends a track nor one coincidence begins one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, PhotometricAlignment
+from cnn_vs_ros.estimation.fine.confidence import Match, judge
+from cnn_vs_ros.estimation.plane import ScenePlane
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.geometry import se3
+
+Array = NDArray[np.float64]
+
+BELIEVED = 0.6
+"""Probability from which a match, or a track, is believed."""
+
+DOUBTFUL = 0.15
+"""Probability under which a match is not worth following, and a track is forgotten."""
+
+# A track that was believed is reported while its belief is over this, and an image while it alone has the other.
+_MIN_TRACK = 0.4
+_MIN_IMAGE = 0.25
+# What is nearly certain teaches of the plane.
+_TEACHES = 0.9
+
+_LIMIT = 4.0  # log odds: however long it went well, a few bad images end a track
+_CORRELATED = 0.5  # successive images share their disturbances: the share of their evidence that counts
+_DRIFT = 0.05  # log odds lost with each image, for what the images do not tell
+# The match probability that speaks neither for nor against: right tracks of faint scenes, half covered, stay above
+# it, wrong ones hardly ever come near it.
+_NEUTRAL = 0.3
+
+
+class Track:
+    """The pose of the reference in a stream of images, and the belief about its plane, which outlives it."""
+
+    def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane) -> None:
+        self._aligner = aligner
+        self.plane = plane
+        self.forget()
+
+    def forget(self) -> None:
+        """Have no track; the plane is kept."""
+        self._pose: Array | None = None
+        self._belief: TrackBelief | None = None
+        self._motion = np.eye(4)
+        self.is_believed = False
+
+    @property
+    def probability(self) -> float:
+        """Probability that the track is right; 0 without one."""
+        return 0.0 if self._belief is None else self._belief.probability
+
+    def begin(self, match: Match) -> None:
+        """Begin a track at a match; one that is not believed yet has to grow to it over the next images."""
+        self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
+        self._motion = np.eye(4)
+        self.is_believed = match.probability > BELIEVED
+        self._learn(match)
+
+    def follow(self, image: ImagePyramid, motion: Array | None) -> Match | None:
+        """Track into `image`. A doubtful or disturbed track is followed without being reported.
+
+        `motion` (4, 4) is the pose of this image's camera in the previous one's; without it the velocity is kept.
+        """
+        if self._pose is None or self._belief is None:
+            return None
+        before = self._pose
+        start = se3.inverse(self._motion if motion is None else motion) @ before
+        found = self._aligner.align(image, start, self.plane, TRACK_STAGES)
+        match = None if found is None else judge(found)
+        belief = self._belief.update(0.0 if match is None else match.probability)
+        self._pose, self._motion = start, np.eye(4)
+        if belief < DOUBTFUL:
+            self.forget()
+        if match is None or belief < DOUBTFUL or match.probability <= _MIN_IMAGE:
+            return None
+        self._pose = match.alignment.current_T_desired
+        self._motion = before @ se3.inverse(self._pose)
+        self.is_believed = belief > (_MIN_TRACK if self.is_believed else BELIEVED)
+        self._learn(match)
+        return match if self.is_believed else None
+
+    def _learn(self, match: Match) -> None:
+        if match.probability > _TEACHES:
+            self.plane = match.alignment.learned_plane
+
+
+class TrackBelief:
+    """Log odds that a track follows the reference, updated by each image's match probability."""
+
+    def __init__(self, match_probability: float) -> None:
+        """Begin with the match that the track starts from."""
+        self._log_odds = min(_logit(match_probability), _LIMIT)
+
+    @property
+    def probability(self) -> float:
+        """Probability, 0 to 1, that the track is right."""
+        return 1.0 / (1.0 + math.exp(-self._log_odds))
+
+    def update(self, match_probability: float) -> float:
+        """Take the next image's match probability into account; return the new probability."""
+        evidence = _logit(match_probability) - _logit(_NEUTRAL)
+        self._log_odds = min(self._log_odds - _DRIFT + _CORRELATED * evidence, _LIMIT)
+        return self.probability
+
+
+def _logit(probability: float) -> float:
+    bounded = min(max(probability, 1e-3), 1 - 1e-3)
+    return math.log(bounded / (1 - bounded))
