@@ -21,7 +21,7 @@ from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import image_shift, se3
 from training import textures
 from training.benchmark import strangers
-from training.benchmark.conditions import CONDITIONS
+from training.benchmark.disturbances import DISTURBANCES
 from training.benchmark.runs import HARDEST, SUCCESS, hash_of
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor, World
 from training.corpus import Corpus
@@ -122,7 +122,7 @@ def _scene_samples(
     for _ in range(_VIEWS_PER_SCENE):
         size = rng.choice((0.0, 0.02, 0.1, 0.4, 0.7, 1.0))
         desired_T_current = se3.from_pose_vector(size * HARDEST * rng.standard_normal(6))
-        disturb = CONDITIONS[str(rng.choice(_CONDITIONS))](int(rng.integers(1 << 30)), other)
+        disturb = DISTURBANCES[str(rng.choice(_CONDITIONS))](int(rng.integers(1 << 30)), other)
         strange = rng.random() < _STRANGE_SHARE
         current_T_desired = se3.inverse(desired_T_current)
         if strange:
