@@ -27,7 +27,8 @@ from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import plane_homography, se3
 from training import textures
 from training.benchmark import strangers
-from training.benchmark.conditions import CONDITIONS
+from training.benchmark.altered_worlds import ChangedWorld, GripperWorld, ObliqueWorld
+from training.benchmark.disturbances import DISTURBANCES
 from training.benchmark.runs import HARDEST, SUCCESS, hash_of
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor, World
 from training.corpus import Corpus
@@ -65,31 +66,6 @@ def samples(model: str, corpus: Corpus | None, scenes: int, seed: int) -> Iterat
     for index in range(scenes):
         rng = np.random.default_rng((seed, index))
         yield from _Scene(network, corpus, rng).samples()
-
-
-@dataclass(frozen=True)
-class ObliqueWorld:
-    """A world whose desired camera is moved to ``desired_T_camera`` (4, 4)."""
-
-    world: World
-    desired_T_camera: Array
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, world: World, steepest: float) -> ObliqueWorld:
-        """Look at the same point, from the same distance, tilted about a random axis in the image."""
-        angle, axis = rng.uniform(0.2, 1.0) * steepest, rng.uniform(0, 2 * np.pi)
-        rotation = se3.rotation_exp(angle * np.array([np.cos(axis), np.sin(axis), 0.0]))
-        middle = np.array([0, 0, DEPTH])
-        return cls(world, se3.transform(rotation, middle - rotation @ middle))
-
-    @property
-    def normal(self) -> Array:
-        """Normal (3,) of the plane that the world's own camera faces."""
-        return np.asarray(self.desired_T_camera[2, :3] / self.desired_T_camera[2, 2])
-
-    def image(self, current_T_desired: Array) -> np.ndarray:
-        """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
-        return self.world.image(current_T_desired @ se3.inverse(self.desired_T_camera))
 
 
 @dataclass(frozen=True)
@@ -183,12 +159,17 @@ class _Scene:
             world: World = SteppedWorld.draw(rng, texture, [_texture(corpus, rng) for _ in range(2)])
         else:
             world = PlanarWorld(texture)
-        steepest = _STEEPEST if rng.random() < _OBLIQUE_SHARE else 0.0
-        self._world = ObliqueWorld.draw(rng, world, steepest)
-        self._changed = replace(self._world, world=PlanarWorld(_changed(rng, texture, self._other)))
-        self._attached = _attached(rng, self._other) if rng.random() < _ATTACHED_SHARE else None
-        self._sensor = Sensor(hash_of(int(rng.integers(1 << 30))))
-        reference = ImagePyramid(self._exposed(self._world.image(np.eye(4))), CAMERA)
+        angle = rng.uniform(0.2, 1.0) * _STEEPEST if rng.random() < _OBLIQUE_SHARE else 0.0
+        oblique = ObliqueWorld.tilted(world, angle, _seed(rng))
+        changed = ChangedWorld.drawn(oblique.base, self._other, rng.uniform(*_CHANGED), _seed(rng))
+        self._world: World = oblique
+        self._changed: World = replace(oblique, base=changed)
+        self._normal = oblique.base_T_desired[2, :3] / oblique.base_T_desired[2, 2]
+        if rng.random() < _ATTACHED_SHARE:
+            gripper = GripperWorld.drawn(oblique, rng.uniform(*_ATTACHED), _seed(rng))
+            self._world, self._changed = gripper, replace(gripper, base=self._changed)
+        self._sensor = Sensor(hash_of(_seed(rng)))
+        reference = ImagePyramid(self._sensor.expose(self._world.image(np.eye(4))), CAMERA)
         self._plane = ScenePlane(DEPTH)
         self._matchers = [ReferenceMatcher(network, reference, CAMERA, width) for width in (160, 256)]
         self._features = FeatureMatcher(reference, CAMERA, width=320)
@@ -201,7 +182,7 @@ class _Scene:
             size = rng.choice((0.0, 0.02, 0.1, 0.4, 0.7, 1.0, 1.3))
             desired_T_current = se3.from_pose_vector(size * HARDEST * rng.standard_normal(6))
             desired_T_current[2, 3] -= DEPTH * size * float(rng.choice((0.0, 0.0, -0.4, 1.0)))
-            disturb = CONDITIONS[str(rng.choice(_CONDITIONS))](int(rng.integers(1 << 30)), self._other)
+            disturb = DISTURBANCES[str(rng.choice(_CONDITIONS))](_seed(rng), self._other)
             current_T_desired = se3.inverse(desired_T_current)
             strange = rng.random() < _STRANGE_SHARE
             if strange:
@@ -210,14 +191,14 @@ class _Scene:
             else:
                 changed = rng.random() < _CHANGED_SHARE
                 view = (self._changed if changed else self._world).image(current_T_desired)
-            image = ImagePyramid(self._exposed(disturb(view, int(rng.integers(400)))), CAMERA)
+            image = ImagePyramid(self._sensor.expose(disturb(view, int(rng.integers(400)))), CAMERA)
             for hypothesis in self._hypotheses(image):
                 pose, slope = hypothesis.current_T_desired, hypothesis.slope
                 found = self._aligner.align(image, pose, self._plane, ACQUIRE_STAGES, slope=slope)
                 if found is not None:
                     yield self._judge(found, current_T_desired, known=not strange)
             start = se3.exp(rng.uniform(*_SHARE_OF_NEAR) * _NEAR * rng.standard_normal(6)) @ current_T_desired
-            plane = self._plane.at(self._world.normal[:2])
+            plane = self._plane.at(self._normal[:2])
             tracked = self._aligner.align(image, start, plane, TRACK_STAGES)
             if tracked is not None:
                 sample = self._judge(tracked, current_T_desired, known=not strange)
@@ -233,16 +214,11 @@ class _Scene:
         if hypothesis is not None:
             yield hypothesis
 
-    def _exposed(self, view: np.ndarray) -> np.ndarray:
-        if self._attached is not None:
-            view = np.where(self._attached > 0, self._attached, view)
-        return self._sensor.expose(view)
-
     def _shift(self, current_T_desired: Array, slope: Array, truth: Array) -> float:
         """Widths of the image, in the mean over what is in view, by which a pose shows the plane off its place."""
         across, down = np.meshgrid(np.linspace(0, CAMERA.width, 9), np.linspace(0, CAMERA.height, 7))
         points = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
-        normals = np.array([*slope, 1.0]), self._world.normal
+        normals = np.array([*slope, 1.0]), self._normal
         shown, right = (
             plane_homography(pose, DEPTH, CAMERA, normal=normal) @ points
             for pose, normal in zip((current_T_desired, truth), normals, strict=True)
@@ -265,34 +241,8 @@ class _Scene:
         )
 
 
-def _changed(rng: np.random.Generator, texture: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Replace patches of a texture by another one."""
-    share = rng.uniform(*_CHANGED)
-    noise = cv2.resize(rng.standard_normal((9, 9)).astype(np.float32), texture.shape[::-1])
-    return np.where(noise < np.quantile(noise, share), other[: texture.shape[0], : texture.shape[1]], texture)
-
-
-def _attached(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
-    """A picture (H, W) float32 of what moves with the camera, 0 where nothing does: fingers from one side."""
-    share = rng.uniform(*_ATTACHED)
-    mask = np.zeros((CAMERA.height, CAMERA.width), np.uint8)
-    for _ in range(int(rng.integers(1, 4))):
-        x = rng.uniform(0, CAMERA.width)
-        width = rng.uniform(0.1, 0.3) * CAMERA.width
-        top = CAMERA.height * (1.0 - rng.uniform(0.3, 0.9))
-        corners = [
-            (x - width, CAMERA.height),
-            (x - width / 3, top),
-            (x + width / 3, top),
-            (x + width, CAMERA.height),
-        ]
-        cv2.fillPoly(mask, [np.array(corners, np.int32)], 1)
-        if mask.mean() > share:
-            break
-    if rng.random() < 0.5:
-        mask = mask[::-1]
-    textured = skin[: CAMERA.height, : CAMERA.width].astype(np.float32) * rng.uniform(0.05, 1.0) + 20.0
-    return np.where(mask > 0, np.maximum(textured, 1.0), 0.0).astype(np.float32)
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(1 << 30))
 
 
 def fit_logistic(features: Array, labels: Array, ridge: float = 1.0) -> Array:

@@ -44,13 +44,16 @@ class Estimator(Protocol):
 
     @property
     def plane(self) -> ScenePlane | None:
-        """What is known of the reference's plane by now."""
+        """The reference's plane as the last image showed it; as it is believed where that was lost."""
 
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image."""
 
     def reset(self) -> None:
         """Forget the track."""
+
+    def forget_plane(self) -> None:
+        """Know no more of the plane than the reference says."""
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8."""
@@ -93,8 +96,8 @@ class PoseEstimator:
 
     @property
     def plane(self) -> ScenePlane | None:
-        """What is known of the reference's plane by now."""
-        return None if self._scene is None else self._scene.track.plane
+        """The reference's plane as the last image showed it; as it is believed where that was lost."""
+        return None if self._scene is None else self._scene.track.seen_plane
 
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image; the next image is acquired anew."""
@@ -114,7 +117,7 @@ class PoseEstimator:
     def forget_plane(self) -> None:
         """Know no more of the plane than the reference says."""
         if self._scene is not None:
-            self._scene.track.plane = self._scene.reference.plane
+            self._scene.track.know(self._scene.reference.plane)
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8, of the reference's size.

@@ -43,8 +43,12 @@ class Track:
 
     def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane) -> None:
         self._aligner = aligner
-        self.plane = plane
+        self.know(plane)
         self.forget()
+
+    def know(self, plane: ScenePlane) -> None:
+        """Believe this of the plane, and no more."""
+        self.plane = self.seen_plane = plane
 
     def forget(self) -> None:
         """Have no track; the plane is kept."""
@@ -52,6 +56,7 @@ class Track:
         self._belief: TrackBelief | None = None
         self._motion = np.eye(4)
         self.is_believed = False
+        self.seen_plane = self.plane
 
     @property
     def probability(self) -> float:
@@ -72,7 +77,7 @@ class Track:
         """
         if self._pose is None or self._belief is None:
             return None
-        before = self._pose
+        before, self.seen_plane = self._pose, self.plane
         start = se3.inverse(self._motion if motion is None else motion) @ before
         found = self._aligner.align(image, start, self.plane, TRACK_STAGES)
         match = None if found is None else judge(found)
@@ -89,6 +94,7 @@ class Track:
         return match if self.is_believed else None
 
     def _learn(self, match: Match) -> None:
+        self.seen_plane = match.alignment.plane
         if match.probability > _TEACHES:
             self.plane = match.alignment.learned_plane
 

@@ -11,7 +11,7 @@ from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from test.scenes import drawn_texture
 from training.__main__ import main
 from training.benchmark import runs, summary
-from training.benchmark.conditions import CONDITIONS
+from training.benchmark.disturbances import DISTURBANCES
 from training.benchmark.methods import METHODS, make_method
 from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
 from training.benchmark.methods.learned import EstimatorServoing
@@ -58,10 +58,10 @@ def test_the_sensor_adds_the_noise_it_says():
     np.testing.assert_array_equal(picture, Sensor(1).expose(np.full((480, 640), 128.0, np.float32)))
 
 
-@pytest.mark.parametrize('name', CONDITIONS)
+@pytest.mark.parametrize('name', DISTURBANCES)
 def test_disturbances_repeat_with_their_seed_and_change_with_the_step(name, world):
     view = world.image(np.eye(4))
-    first, again = (CONDITIONS[name](5, world.texture) for _ in range(2))
+    first, again = (DISTURBANCES[name](5, world.texture) for _ in range(2))
     np.testing.assert_array_equal(first(view, 3), again(view, 3))
     moving = name in ('perturbed', 'occlusion', 'lighting')
     assert (np.abs(first(view, 3) - first(view, 60)).max() > 1) == moving
@@ -70,7 +70,7 @@ def test_disturbances_repeat_with_their_seed_and_change_with_the_step(name, worl
 
 def test_occluders_cover_up_to_two_fifths():
     view, occluder = np.full((480, 640), 300.0, np.float32), np.zeros((1440, 1760), np.uint8)
-    shares = [float((CONDITIONS['occlusion'](seed, occluder)(view, 10) < 1).mean()) for seed in range(40)]
+    shares = [float((DISTURBANCES['occlusion'](seed, occluder)(view, 10) < 1).mean()) for seed in range(40)]
     assert max(shares) < 0.45
     assert 0.15 < np.mean(shares) < 0.3
 

@@ -1,130 +1,136 @@
-"""What disturbs the images during a run. Each condition is a function of the step, seeded by the run."""
+"""The conditions of a run by name: what the camera sees, what disturbs its images, what it was told wrongly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from cnn_vs_ros.geometry import PinholeCamera, se3
+from training.benchmark.altered_worlds import ChangedWorld, GripperWorld, LensWorld, MirrorWorld, ObliqueWorld
+from training.benchmark.disturbances import DISTURBANCES, Disturbance
+from training.benchmark.world import CAMERA, DEPTH, World
 from training.errors import TrainingError
 
-Disturbance = Callable[[np.ndarray, int], np.ndarray]
+Array = NDArray[np.float64]
 
-
-def nominal(seed: int, occluder: np.ndarray) -> Disturbance:
-    """Nothing but the sensor's noise."""
-    return lambda view, step: view
+GRIPPER_SHARE = 0.3
+MIRROR_SHARE = 0.5
+CHANGED_SHARE = 0.6
+DEPTH_FACTORS = (0.5, 3.0)
+FOCAL_ERROR = 0.1
+HAND_EYE_ERROR = float(np.deg2rad(5.0))
+LENS = (0.05, 0.15)  # k1
 
 
 @dataclass(frozen=True)
-class _Drift:
-    """A smooth wander about a centre: a sum of two sinusoids for each coordinate."""
+class Setting:
+    """The surroundings of a run.
 
-    centre: np.ndarray
-    amplitude: np.ndarray
-    frequency: np.ndarray
-    phase: np.ndarray
+    `desired` is what the reference shows and `world` what the run's images show, before `disturb`; `camera` and
+    `depth` are what the method is told; `hand_eye` (3, 3) takes a commanded motion to the frame that it is made
+    in. `shared` says that the reference is that of every run of the scene; ``scene_T_desired`` (4, 4) is the
+    desired camera where it is not the scene's.
+    """
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator, low: np.ndarray, high: np.ndarray, speed: float) -> _Drift:
-        size = len(low)
-        return cls(
-            rng.uniform(low, high),
-            0.5 * (high - low) * rng.uniform(0.2, 0.6, (2, size)),
-            speed * rng.uniform(0.3, 1.0, (2, size)),
-            rng.uniform(0, 2 * np.pi, (2, size)),
-        )
+    desired: World
+    world: World
+    disturb: Disturbance = lambda view, step: view
+    camera: PinholeCamera = CAMERA
+    depth: float = DEPTH
+    hand_eye: Array | None = None
+    shared: bool = True
+    scene_T_desired: Array = field(default_factory=lambda: np.eye(4))
 
-    def at(self, step: int) -> np.ndarray:
-        return self.centre + (self.amplitude * np.sin(self.frequency * step + self.phase)).sum(axis=0)
+    def moved(self, motion: Array) -> Array:
+        """Motion (6,) that the camera makes when `motion` is commanded."""
+        if self.hand_eye is None:
+            return motion
+        return np.concatenate([self.hand_eye @ motion[:3], self.hand_eye @ motion[3:]])
 
-
-def lighting(seed: int, occluder: np.ndarray) -> Disturbance:
-    """Three lights over the image that move and change independently (eqs. 8, 9), and a global change."""
-    rng = np.random.default_rng((seed, 1))
-    low, high = np.array([-0.1, -0.1, 0.12, 0.0]), np.array([1.1, 1.1, 0.5, 0.9])
-    lamps = [_Drift.draw(rng, low, high, 0.15) for _ in range(3)]
-    ambient = _Drift.draw(rng, np.array([0.35]), np.array([0.9]), 0.1)
-
-    def light(view: np.ndarray, step: int) -> np.ndarray:
-        height, width = view.shape
-        columns = np.arange(width, dtype=np.float32) / width
-        rows = np.arange(height, dtype=np.float32) / height
-        gain = np.full(view.shape, max(0.25, float(ambient.at(step)[0])), np.float32)
-        for lamp in lamps:
-            x, y, spread, power = lamp.at(step)
-            spread = max(0.1, float(spread))
-            across = np.exp(-((columns - x) ** 2) / (2 * spread**2)).astype(np.float32)
-            down = np.exp(-((rows - y) ** 2) / (2 * spread**2)).astype(np.float32)
-            gain += np.float32(max(0.0, float(power))) * down[:, None] * across
-        return view * gain
-
-    return light
+    @property
+    def knows_the_camera(self) -> bool:
+        """Whether the method was told the right focal length, so that its poses can be checked."""
+        return self.camera.fx == CAMERA.fx
 
 
-def occlusion(seed: int, occluder: np.ndarray) -> Disturbance:
-    """Three objects cut from another picture, 10 to 40 % of the image in all; they move, partly out of view."""
-    rng = np.random.default_rng((seed, 2))
-    total = rng.uniform(0.1, 0.4)
-    shares = rng.dirichlet(np.full(3, 4.0)) * total
-    objects = []
-    for share in shares:
-        path = _Drift.draw(rng, np.array([0.15, 0.15, -2.0]), np.array([0.85, 0.85, 2.0]), 0.12)
-        corner = (rng.integers(0, occluder.shape[0] - 480), rng.integers(0, occluder.shape[1] - 640))
-        count = int(rng.integers(6, 11))
-        angles = 2 * np.pi * (np.arange(count) + rng.uniform(-0.35, 0.35, count)) / count
-        outline = rng.uniform(0.7, 1.35, (count, 1)) * np.stack(
-            [1.2 * np.cos(angles), np.sin(angles) / 1.2], axis=1
-        )
-        outline /= np.sqrt(cv2.contourArea(outline.astype(np.float32)))
-        objects.append((float(share), path, corner, outline))
-
-    def cover(view: np.ndarray, step: int) -> np.ndarray:
-        height, width = view.shape
-        view = view.copy()
-        for share, path, (top, left), outline in objects:
-            x, y, turn = path.at(step)
-            rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-            points = np.sqrt(share * height * width) * outline @ rotation.T
-            mask = np.zeros(view.shape, np.uint8)
-            cv2.fillPoly(mask, [(points + np.array([x * width, y * height])).astype(np.int32)], 1)
-            np.copyto(view, occluder[top : top + height, left : left + width].astype(np.float32), where=mask > 0)
-        return view
-
-    return cover
+Condition = Callable[[World, int, np.ndarray], Setting]
+"""The setting of a run: of the scene, the run's seed, and a picture (H, W) uint8 of something else."""
 
 
-def perturbed(seed: int, occluder: np.ndarray) -> Disturbance:
-    """Occlusion and lighting together, throughout the run (paper, section V-B.2)."""
-    cover, light = occlusion(seed, occluder), lighting(seed, occluder)
-    return lambda view, step: light(cover(view, step), step)
+def _disturbed(name: str, world: World, seed: int, picture: np.ndarray) -> Setting:
+    return Setting(world, world, DISTURBANCES[name](seed, picture))
 
 
-def blur(seed: int, occluder: np.ndarray) -> Disturbance:
-    """An image out of focus by a Gaussian of 1 to 3 pixels."""
-    sigma = np.random.default_rng((seed, 3)).uniform(1.0, 3.0)
-    return lambda view, step: cv2.GaussianBlur(view, (0, 0), sigma)
+def _oblique(degrees: float, world: World, seed: int, picture: np.ndarray) -> Setting:
+    """The reference looks at the plane from the side, about an axis drawn for each run."""
+    tilted = ObliqueWorld.tilted(world, np.deg2rad(degrees), seed)
+    return Setting(tilted, tilted, shared=False, scene_T_desired=tilted.base_T_desired)
 
 
-def low_light(seed: int, occluder: np.ndarray) -> Disturbance:
-    """A tenth to a quarter of the light: the noise stays, the signal shrinks."""
-    gain = np.float32(np.random.default_rng((seed, 4)).uniform(0.1, 0.25))
-    return lambda view, step: view * gain
+def _gripper(world: World, seed: int, picture: np.ndarray) -> Setting:
+    """The camera's own gripper is in the way, in the reference and in every image alike."""
+    held = GripperWorld.drawn(world, GRIPPER_SHARE, seed)
+    return Setting(held, held, shared=False)
 
 
-CONDITIONS: dict[str, Callable[[int, np.ndarray], Disturbance]] = {
-    'nominal': nominal,
-    'perturbed': perturbed,
-    'occlusion': occlusion,
-    'lighting': lighting,
-    'blur': blur,
-    'low_light': low_light,
+def _mirror(world: World, seed: int, picture: np.ndarray) -> Setting:
+    """Half of the light is a reflection of what moves with the camera."""
+    shiny = MirrorWorld(world, MIRROR_SHARE, _flipped(picture))
+    return Setting(shiny, shiny, shared=False)
+
+
+def _flipped(picture: np.ndarray) -> np.ndarray:
+    """The picture mirrored, so that no camera can take it for the scene where the scene is of the same picture."""
+    return np.ascontiguousarray(picture[:, ::-1])
+
+
+def _changed(world: World, seed: int, picture: np.ndarray) -> Setting:
+    """Three fifths of the scene are replaced after the reference was taken."""
+    return Setting(world, ChangedWorld.drawn(world, _flipped(picture), CHANGED_SHARE, seed))
+
+
+def _lens(world: World, seed: int, picture: np.ndarray) -> Setting:
+    """The camera has a lens of known distortion."""
+    k1 = float(np.random.default_rng((seed, 8)).uniform(*LENS))
+    camera = replace(CAMERA, distortion=(k1, 0.0, 0.0, 0.0))
+    distorted = LensWorld(world, camera)
+    return Setting(distorted, distorted, camera=camera, shared=False)
+
+
+def _wrong_depth(world: World, seed: int, picture: np.ndarray) -> Setting:
+    """The depth that was told is wrong by a factor of 0.5 to 3."""
+    low, high = np.log(DEPTH_FACTORS)
+    factor = float(np.exp(np.random.default_rng((seed, 9)).uniform(low, high)))
+    return Setting(world, world, depth=factor * DEPTH, shared=False)
+
+
+def _calibration(world: World, seed: int, picture: np.ndarray) -> Setting:
+    """The focal length is 10 % off, either way, and the hand-eye calibration turned by 5 degrees."""
+    rng = np.random.default_rng((seed, 10))
+    error = 1 + FOCAL_ERROR * rng.choice((-1.0, 1.0))
+    camera = replace(CAMERA, fx=CAMERA.fx * error, fy=CAMERA.fy * error)
+    axis = rng.standard_normal(3)
+    turn = se3.rotation_exp(HAND_EYE_ERROR * axis / np.linalg.norm(axis))
+    return Setting(world, world, camera=camera, hand_eye=turn, shared=False)
+
+
+CONDITIONS: dict[str, Condition] = {
+    **{name: partial(_disturbed, name) for name in DISTURBANCES},
+    **{f'oblique_{angle}': partial(_oblique, angle) for angle in (20, 30, 45)},
+    'gripper': _gripper,
+    'mirror': _mirror,
+    'changed': _changed,
+    'lens': _lens,
+    'wrong_depth': _wrong_depth,
+    'calibration': _calibration,
 }
 
 
-def condition(name: str) -> Callable[[int, np.ndarray], Disturbance]:
+def condition(name: str) -> Condition:
     """Return the condition `name`. Raises TrainingError, with the valid names, for another."""
     if name not in CONDITIONS:
         raise TrainingError(f'condition should be one of {", ".join(CONDITIONS)} but is {name!r}')

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,11 +20,11 @@ from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
-from training.benchmark.conditions import condition
+from training.benchmark.conditions import Setting, condition
 from training.benchmark.methods import Method, make_method
 from training.benchmark.methods.base import Step
 from training.benchmark.scenes import occluder, scene
-from training.benchmark.world import CAMERA, DEPTH, Sensor, World
+from training.benchmark.world import CAMERA, DEPTH, Sensor
 from training.errors import TrainingError
 
 Array = NDArray[np.float64]
@@ -42,6 +41,9 @@ LOST_STEPS = 30
 _STALLED_STEPS = 120  # without coming nearer
 _SETTLED_STEPS = 15  # without coming nearer, within the limits of success
 _GONE = 0.6  # m; a camera this far off never comes back
+_LOWEST = 0.05  # m over the scene; no start is nearer to it
+_ELSEWHERE = 5.0  # times SUCCESS, from which a camera is not near the goal but elsewhere
+_SURE = 0.5  # confidence over which a method claims to be right
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,10 @@ class RunRecord:
     """What came of a run. Errors in mm and degrees, times in ms of the processor.
 
     `images` counts all images of the run, `confident_frames` those whose pose was reported with a confidence over
-    0.9, `confidently_wrong` those of them that were off by more than `SUCCESS`.
+    0.9, `confidently_wrong` those of them that were off by more than `SUCCESS`. `elsewhere` is a run that ended
+    over 5 mm or 1 degree from the goal while its method said that it was there, stood still, or was sure
+    (confidence over 0.5) of a pose that was as far off. `path` is the way of the camera to where it stayed, in
+    distances of the start.
     """
 
     key: RunKey
@@ -77,12 +82,21 @@ class RunRecord:
     images: int = 0
     confident_frames: int = 0
     confidently_wrong: int = 0
+    elsewhere: bool = False
+    path: float | None = None
 
 
-def draw_start(batch: int, run: int, seed: int) -> Array:
-    """``desired_T_current`` (4, 4) of a run; the same for every method, scene and condition."""
+def draw_start(batch: int, run: int, seed: int, scene_T_desired: Array | None = None) -> Array:
+    """``desired_T_current`` (4, 4) of a run; the same for every method, scene and condition.
+
+    Before an oblique reference, whose camera is at ``scene_T_desired`` (4, 4), a start that is under 5 cm from the
+    scene gives way to the next draw.
+    """
     rng = np.random.default_rng((seed, batch, run))
-    return se3.from_pose_vector(batch / (BATCHES - 1) * HARDEST * rng.standard_normal(6))
+    while True:
+        start = se3.from_pose_vector(batch / (BATCHES - 1) * HARDEST * rng.standard_normal(6))
+        if scene_T_desired is None or (scene_T_desired @ start)[2, 3] < DEPTH - _LOWEST:
+            return start
 
 
 @cache
@@ -103,9 +117,16 @@ def execute(key: RunKey) -> RunRecord:
     torch.set_num_threads(1)
     run_seed = hash_of(key.seed, key.batch, key.run)
     method = _method(key.method)
-    method.start(reference(key.scene, key.seed), run_seed)
-    disturb = condition(key.condition)(run_seed, occluder())
-    return _Loop(method, scene(key.scene), disturb, Sensor(run_seed + 1)).run(key)
+    setting = condition(key.condition)(scene(key.scene), run_seed, occluder())
+    method.start(_reference_of(setting, key), run_seed)
+    return _Loop(method, setting, Sensor(run_seed + 1)).run(key)
+
+
+def _reference_of(setting: Setting, key: RunKey) -> Reference:
+    if setting.shared:
+        return reference(key.scene, key.seed)
+    picture = Sensor(key.seed).expose(setting.desired.image(np.eye(4)))
+    return Reference(picture, setting.camera, setting.depth)
 
 
 def hash_of(*numbers: int) -> int:
@@ -116,26 +137,29 @@ def hash_of(*numbers: int) -> int:
 class _Loop:
     """The closed loop of one run."""
 
-    def __init__(self, method: Method, world: World, disturb: Any, sensor: Sensor) -> None:
-        self._method, self._world, self._disturb, self._sensor = method, world, disturb, sensor
+    def __init__(self, method: Method, setting: Setting, sensor: Sensor) -> None:
+        self._method, self._setting, self._sensor = method, setting, sensor
         self._times: dict[bool, list[float]] = {True: [], False: []}
         self._confident = self._wrong = 0
 
     def run(self, key: RunKey) -> RunRecord:
-        pose = draw_start(key.batch, key.run, key.seed)
+        pose = draw_start(key.batch, key.run, key.seed, self._setting.scene_T_desired)
         start = se3.pose_error(pose)
         still = lost = held = steps = 0
+        length, last = 0.0, Step(None)
         best, best_step = start[0] / SUCCESS[0] + start[1] / SUCCESS[1], 0
         hold: list[float] = []
         for steps in range(1, MAX_STEPS + 1):
-            answer = self._answer(pose, steps)
+            answer = last = self._answer(pose, steps)
             if answer.motion is None:
                 lost += 1
                 if lost >= LOST_STEPS:
                     break
                 continue
             lost = 0
-            pose = pose @ se3.exp(answer.motion)
+            motion = self._setting.moved(answer.motion)
+            pose = pose @ se3.exp(motion)
+            length += 0.0 if held else float(np.linalg.norm(motion[:3]))
             error = se3.pose_error(pose)
             if not np.isfinite(error).all() or error[0] > _GONE:
                 break
@@ -169,20 +193,45 @@ class _Loop:
             images=sum(map(len, self._times.values())),
             confident_frames=self._confident,
             confidently_wrong=self._wrong,
+            elsewhere=bool(self._claims_elsewhere(last, pose, still)),
+            path=length / start[0] if start[0] > SUCCESS[0] else None,
         )
 
+    def _claims_elsewhere(self, last: Step, pose: Array, still: int) -> bool:
+        """Whether a camera that is not near the goal is said to be there, or surely somewhere else."""
+        if last.motion is None or not _exceeds(se3.pose_error(pose), _ELSEWHERE):
+            return False
+        claimed = self._claimed(last)
+        if claimed is None:
+            return still >= _STILL_STEPS
+        sure = last.confidence is not None and last.confidence > _SURE
+        misses = _exceeds(se3.pose_error(se3.inverse(pose) @ claimed), _ELSEWHERE)
+        return still >= _STILL_STEPS or not _exceeds(se3.pose_error(claimed), 1.0) or (sure and misses)
+
+    def _claimed(self, answer: Step) -> Array | None:
+        """The pose that a method claims; its metres are those of the depth that it was told."""
+        if answer.pose is None:
+            return None
+        claimed = answer.pose.copy()
+        claimed[:3, 3] *= DEPTH / self._setting.depth
+        return claimed
+
     def _answer(self, pose: Array, step: int) -> Step:
-        view = self._disturb(self._world.image(se3.inverse(pose)), step)
+        view = self._setting.disturb(self._setting.world.image(se3.inverse(pose)), step)
         picture = self._sensor.expose(view)
         # The processor's time, not the clock's: other work on the machine does not count.
         begun = time.process_time()
         answer = self._method.step(picture)
         self._times[answer.tracked].append(1e3 * (time.process_time() - begun))
-        if answer.pose is not None and answer.confidence is not None and answer.confidence > 0.9:
-            miss = se3.pose_error(se3.inverse(pose) @ answer.pose)
+        claimed = self._claimed(answer) if self._setting.knows_the_camera else None
+        if claimed is not None and answer.confidence is not None and answer.confidence > 0.9:
             self._confident += 1
-            self._wrong += miss[0] > SUCCESS[0] or miss[1] > SUCCESS[1]
+            self._wrong += _exceeds(se3.pose_error(se3.inverse(pose) @ claimed), 1.0)
         return answer
+
+
+def _exceeds(error: tuple[float, float], times: float) -> bool:
+    return error[0] > times * SUCCESS[0] or error[1] > times * SUCCESS[1]
 
 
 def _median(values: list[float]) -> float | None:

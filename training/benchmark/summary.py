@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from training.benchmark.bound import bound_mm
 from training.benchmark.runs import BATCHES, RunRecord
 
 Groups = dict[tuple[str, str], list[RunRecord]]
@@ -30,17 +31,23 @@ def _figures(group: Sequence[RunRecord]) -> dict[str, Any]:
     right = [record for record in group if record.converged]
     hold = [value for record in right for value in record.hold_mm]
     images = sum(record.images for record in group)
+    scenes = sorted({record.key.scene for record in group})
     claims = [record for record in group if record.confident_frames]
     return {
         'runs': len(group),
         'converged': len(right) / len(group),
         'per_batch': [_rate([r for r in group if r.key.batch == batch]) for batch in range(BATCHES)],
-        'per_scene': {
-            name: _rate([r for r in group if r.key.scene == name]) for name in sorted({r.key.scene for r in group})
-        },
+        'per_scene': {name: _rate([r for r in group if r.key.scene == name]) for name in scenes},
         'median_error_mm': _quantile([record.error_mm for record in right], 0.5),
         'median_error_deg': _quantile([record.error_deg for record in right], 0.5),
         'held_error_mm_p95': _quantile(hold, 0.95),
+        'over_bound': _quantile(_over_bound(right), 0.5),
+        'per_scene_over_bound': {
+            name: _quantile(_over_bound([r for r in right if r.key.scene == name]), 0.5) for name in scenes
+        },
+        'elsewhere': sum(record.elsewhere for record in group) / len(group),
+        'path': _quantile([record.path for record in right if record.path is not None], 0.5),
+        'path_p95': _quantile([record.path for record in right if record.path is not None], 0.95),
         'median_steps': _quantile([float(record.steps) for record in right], 0.5),
         'tracked_frame_ms': _quantile([r.tracked_ms for r in group if r.tracked_ms is not None], 0.5),
         'acquisition_ms': _quantile([r.acquisition_ms for r in group if r.acquisition_ms is not None], 0.5),
@@ -48,6 +55,12 @@ def _figures(group: Sequence[RunRecord]) -> dict[str, Any]:
         'confident': sum(r.confident_frames for r in group) / images if claims else None,
         'confidently_wrong': sum(r.confidently_wrong for r in group) / images if claims else None,
     }
+
+
+def _over_bound(records: Sequence[RunRecord]) -> list[float]:
+    """Final errors in units of their scene's bound (bound.py)."""
+    bounds = {name: bound_mm(name) for name in {record.key.scene for record in records}}
+    return [record.error_mm / bound for record in records if (bound := bounds[record.key.scene]) is not None]
 
 
 def _rate(group: Sequence[RunRecord]) -> float | None:
@@ -61,9 +74,9 @@ def _quantile(values: Sequence[float], share: float) -> float | None:
 def table(summary: dict[str, Any]) -> str:
     """Markdown table of a summary, one row for each method and condition."""
     lines = [
-        '| method | condition | runs | converged | batch 9 | final error (median) '
-        '| held, p95 | tracked frame | acquisition |',
-        '|---|---|---|---|---|---|---|---|---|',
+        '| method | condition | runs | converged | batch 9 | elsewhere | path (median, p95) '
+        '| final error (median) | over bound | held, p95 | tracked frame | acquisition |',
+        '|---' * 12 + '|',
     ]
     for method, conditions in summary.items():
         for condition, figures in conditions.items():
@@ -76,7 +89,10 @@ def _cells(figures: dict[str, Any]) -> list[str]:
         str(figures['runs']),
         _percent(figures['converged']),
         _percent(figures['per_batch'][-1]),
+        _percent(figures['elsewhere']),
+        f'{_number(figures["path"], "", 2)}, {_number(figures["path_p95"], "", 2)}',
         f'{_number(figures["median_error_mm"], "mm", 3)}, {_number(figures["median_error_deg"], "deg", 4)}',
+        _number(figures['over_bound'], '', 1),
         _number(figures['held_error_mm_p95'], 'mm', 3),
         _number(figures['tracked_frame_ms'], 'ms', 1),
         _number(figures['acquisition_ms'], 'ms', 1),
@@ -84,13 +100,14 @@ def _cells(figures: dict[str, Any]) -> list[str]:
 
 
 def scene_table(summary: dict[str, Any]) -> str:
-    """Markdown table of convergence for each scene."""
+    """Markdown table for each scene: convergence, and the median final error over the bound."""
     scenes = sorted({name for c in summary.values() for f in c.values() for name in f['per_scene']})
     lines = ['| method | condition | ' + ' | '.join(scenes) + ' |', '|---' * (len(scenes) + 2) + '|']
     for method, conditions in summary.items():
         for condition, figures in conditions.items():
-            rates = [_percent(figures['per_scene'].get(name)) for name in scenes]
-            lines.append(f'| {method} | {condition} | ' + ' | '.join(rates) + ' |')
+            rates, errors = figures['per_scene'], figures['per_scene_over_bound']
+            cells = [f'{_percent(rates.get(name))}, {_number(errors.get(name), "", 1)}' for name in scenes]
+            lines.append(f'| {method} | {condition} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
 
 
@@ -99,7 +116,7 @@ def _percent(rate: float | None) -> str:
 
 
 def _number(value: float | None, unit: str, digits: int) -> str:
-    return '-' if value is None else f'{value:.{digits}f} {unit}'
+    return '-' if value is None else f'{value:.{digits}f} {unit}'.rstrip()
 
 
 def plot(summary: dict[str, Any], path: Path) -> None:

@@ -24,6 +24,8 @@ DEPTH = 0.25
 TEXELS_PER_METRE = 2400.0
 NOISE = 2.0
 _GROUND = 110.0  # what lies beyond the texture
+_OUTSIDE = -3.0  # of the texture, where its edges are -1 and 1
+_SIZES = 6  # of a texture that is averaged
 
 
 class World(Protocol):
@@ -37,13 +39,15 @@ class World(Protocol):
 class PlanarWorld:
     """A textured plane, fronto-parallel at `depth` metres before the desired camera.
 
-    `texture` is grey uint8 (H, W), centred on the optical axis, `texels_per_metre` fine.
+    `texture` is grey uint8 (H, W), centred on the optical axis, `texels_per_metre` fine. When `endless` it goes on
+    beyond its edges, mirrored, and is averaged over what a pixel covers, as a plane seen obliquely needs.
     """
 
     texture: np.ndarray
     camera: PinholeCamera = CAMERA
     depth: float = DEPTH
     texels_per_metre: float = TEXELS_PER_METRE
+    endless: bool = False
 
     @cached_property
     def _plane_from_texel(self) -> Array:
@@ -54,6 +58,14 @@ class PlanarWorld:
     @cached_property
     def _above_ground(self) -> torch.Tensor:
         return torch.from_numpy(self.texture.astype(np.float32) - np.float32(_GROUND))[None, None]
+
+    @cached_property
+    def _reduced(self) -> list[torch.Tensor]:
+        """The texture at its own size and at a half, a quarter, ... of it."""
+        levels = [self._above_ground]
+        while len(levels) < _SIZES and min(levels[-1].shape[2:]) > 8:
+            levels.append(functional.avg_pool2d(levels[-1], 2))
+        return levels
 
     def image(self, current_T_desired: Array) -> np.ndarray:
         """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
@@ -66,15 +78,31 @@ class PlanarWorld:
         across, down, scale = (line[0] * columns + (line[1] * rows + line[2]) for line in texel_from_pixel)
         height, width = self.texture.shape
         with np.errstate(divide='ignore', invalid='ignore'):
-            # From -1 at the centre of the first texel to 1 at that of the last.
-            grid = np.stack(
-                [across / scale * (2 / (width - 1)) - 1, down / scale * (2 / (height - 1)) - 1], axis=-1
-            )
-        seen = camera_sees_plane(current_T_desired, self.depth, self.camera)
-        grid[~(seen & np.isfinite(grid).all(axis=-1))] = -3.0  # outside
+            # From -1 at the texture's left and upper edge to 1 at its right and lower one.
+            grid = np.stack([(across / scale * 2 + 1) / width - 1, (down / scale * 2 + 1) / height - 1], axis=-1)
+            spread = np.sqrt(np.abs(np.linalg.det(texel_from_pixel) / scale**3))
+        seen = camera_sees_plane(current_T_desired, self.depth, self.camera) & np.isfinite(grid).all(axis=-1)
+        grid[~seen] = _OUTSIDE
         texels = torch.from_numpy(grid.astype(np.float32))[None]
-        view = functional.grid_sample(self._above_ground, texels, align_corners=True)[0, 0].numpy()
+        view = self._averaged(texels, spread) if self.endless else _sampled(self._above_ground, texels, 'zeros')
+        view[~seen] = 0.0
         return view + np.float32(_GROUND)
+
+    def _averaged(self, texels: torch.Tensor, spread: np.ndarray) -> np.ndarray:
+        """Texture at the places, at the two sizes next to that at which a pixel covers one texel."""
+        size = np.log2(np.nan_to_num(spread, nan=1.0).clip(1.0, 2.0 ** (len(self._reduced) - 1))).astype(
+            np.float32
+        )
+        view = np.zeros(spread.shape, np.float32)
+        for level, texture in enumerate(self._reduced):
+            weight = (1.0 - np.abs(size - level)).clip(min=0.0)
+            if weight.any():
+                view += weight * _sampled(texture, texels, 'reflection')
+        return view
+
+
+def _sampled(texture: torch.Tensor, texels: torch.Tensor, beyond: str) -> np.ndarray:
+    return functional.grid_sample(texture, texels, padding_mode=beyond, align_corners=False)[0, 0].numpy()
 
 
 class Sensor:

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='instead of runs, show N images of each kind and scene that are not of the reference, and count how '
         'often the estimator (of --model) says lost',
     )
+    _add_real_arguments(parser)
     parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(SCENES)}')
     parser.add_argument('--batches', help='comma-separated batch numbers; default 0 to 9')
     parser.add_argument('--runs', type=int, help="runs of each batch; default 80, the paper's")
@@ -55,8 +56,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_real_arguments(parser: argparse.ArgumentParser) -> None:
+    from training.benchmark.real.answers import NAMES
+
+    real = parser.add_argument_group('real images', 'instead of runs: pairs and videos, in a folder of your own')
+    real.add_argument(
+        '--real', type=Path, metavar='DIR', help=f'folder as in docs/benchmark.md; methods are {", ".join(NAMES)}'
+    )
+    real.add_argument('--sets', help='comma-separated; default all that its truth.json names')
+    real.add_argument(
+        '--pairs', choices=('first', 'all'), default='first', help='from the first image, or all ordered'
+    )
+    real.add_argument(
+        '--focal',
+        nargs='+',
+        default=[],
+        metavar='SET=F[,F]',
+        help='focal lengths, in widths of the image, to take where the camera is unknown; default 1',
+    )
+    real.add_argument('--every', type=int, default=5, help='of the frames of a video one in so many; default 5')
+    real.add_argument('--threads', type=int, default=1, help='threads of each method; default 1')
+    real.add_argument('--pictures', action='store_true', help='also write contact sheets of the worst answers')
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark and print its table."""
+    if arguments.real is not None:
+        return _show_real(arguments)
+    return _run_loops(arguments)
+
+
+def _run_loops(arguments: argparse.Namespace) -> int:
     from training.benchmark import conditions, methods, scenes, summary
     from training.benchmark.runs import BATCHES, RunFile, RunKey, execute_all, reference
 
@@ -99,6 +129,42 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary.table(result))
     print(summary.scene_table(result))
     print(f'{len(records)} runs; table.md, convergence.png, summary.json and runs.jsonl are in {arguments.output}')
+    return 0
+
+
+def _show_real(arguments: argparse.Namespace) -> int:
+    from training.benchmark.real import folder, run
+    from training.benchmark.real.answers import NAMES
+    from training.benchmark.real.pairs import Choice
+
+    if arguments.every < 1 or arguments.threads < 1:
+        raise TrainingError(
+            f'every and threads should be at least 1 but are {arguments.every} and {arguments.threads}'
+        )
+    names = folder.names(arguments.real)
+    lengths = {}
+    for text in arguments.focal:
+        name, _, values = text.partition('=')
+        try:
+            lengths[name] = tuple(float(value) for value in values.split(','))
+        except ValueError:
+            lengths[name] = ()
+        if name not in names or not lengths[name] or min(lengths[name]) <= 0:
+            raise TrainingError(
+                f'focal should be SET=F[,F] with a set of {", ".join(names)} and positive widths but is {text}'
+            )
+    request = run.Request(
+        arguments.real,
+        _chosen(arguments.sets, dict.fromkeys(names), 'set'),
+        _chosen(arguments.methods, dict.fromkeys(NAMES), 'method'),
+        Choice(arguments.pairs == 'all', lengths, arguments.every),
+        None if arguments.model is None else str(arguments.model),
+        arguments.threads,
+        arguments.output,
+        arguments.pictures,
+    )
+    print(run.run(request))
+    print(f'real.json, real.md{" and pictures" if arguments.pictures else ""} are in {arguments.output}')
     return 0
 
 

@@ -112,8 +112,8 @@ class HybridEstimator:
 
     @property
     def plane(self) -> ScenePlane | None:
-        """What is known of the reference's plane by now."""
-        return None if self._scene is None else self._scene.track.plane
+        """The reference's plane as the last image showed it; as it is believed where that was lost."""
+        return None if self._scene is None else self._scene.track.seen_plane
 
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image; for a scene's regressor one near that which it was trained for.
@@ -129,6 +129,11 @@ class HybridEstimator:
         if self._scene is not None:
             self._scene.track.forget()
         self.switch.reset()
+
+    def forget_plane(self) -> None:
+        """Know no more of the plane than the reference says."""
+        if self._scene is not None:
+            self._scene.track.know(self._scene.reference.plane)
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image`; as `PoseEstimator.estimate`."""

@@ -26,17 +26,14 @@ class EstimatorServoing(Method):
 
     def __init__(self, model: str = 'scene_agnostic', retreat: bool = False) -> None:
         self._estimator = load_estimator(model)
-        self._sha256 = ''
         self._search = _search() if retreat else None
         self._lost = 0
         self._moved: np.ndarray | None = None
 
     def start(self, reference: Reference, seed: int) -> None:
         """Forget the last run."""
-        if reference.sha256 != self._sha256:
-            self._estimator.set_reference(reference)
-            self._sha256 = reference.sha256
-        self._estimator.reset()
+        # Set anew, so that no run depends on what the runs before it taught of the same reference.
+        self._estimator.set_reference(reference)
         self._stop_searching()
         self._moved = None
 

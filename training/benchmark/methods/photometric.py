@@ -27,11 +27,17 @@ def reduce(image: np.ndarray) -> np.ndarray:
 
 def interaction_matrix(image: np.ndarray, camera: PinholeCamera, depth: float) -> np.ndarray:
     """Interaction matrix (H*W, 6) of the intensities, all pixels at `depth` metres: ``L_I = -grad(I) . L_x``."""
+    gradient_x = cv2.Sobel(image, cv2.CV_32F, 1, 0, scale=0.125 * camera.fx)
+    gradient_y = cv2.Sobel(image, cv2.CV_32F, 0, 1, scale=0.125 * camera.fy)
+    return intensity_jacobian(gradient_x, gradient_y, camera, depth)
+
+
+def intensity_jacobian(across: np.ndarray, down: np.ndarray, camera: PinholeCamera, depth: float) -> np.ndarray:
+    """The same from the gradients (H, W) of the image along normalised coordinates."""
     columns, rows = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
-    rays = camera.rays(np.stack([columns, rows], axis=-1)).astype(np.float32).reshape(-1, 3)
+    rays = camera.rays(np.stack([columns, rows], axis=-1)).astype(across.dtype).reshape(-1, 3)
     x, y = rays[:, 0], rays[:, 1]
-    gradient_x = cv2.Sobel(image, cv2.CV_32F, 1, 0, scale=0.125 * camera.fx).ravel()
-    gradient_y = cv2.Sobel(image, cv2.CV_32F, 0, 1, scale=0.125 * camera.fy).ravel()
+    gradient_x, gradient_y = across.ravel(), down.ravel()
     radial = gradient_x * x + gradient_y * y
     return np.stack(
         [

@@ -1,0 +1,59 @@
+"""Photographs of a plane whose homographies from one image are known: ``H1to: {image: (3, 3)}``, pixels.
+
+The camera is mostly unknown, so that each focal length that is tried is a row of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from training.benchmark.real.pairs import (
+    UNKNOWN_DEPTH,
+    Choice,
+    Pair,
+    RealSet,
+    Truth,
+    chosen_pairs,
+    guessed_camera,
+    loader,
+)
+
+_FIRST = '1'
+_LEAST_VISIBLE = 0.04
+"""Share of the reference that the image of a pair has to show; a view four times as near shows a sixteenth."""
+
+
+def fits(entry: dict[str, Any], folder: Path, name: str) -> bool:
+    """Whether the entry gives homographies."""
+    return 'H1to' in entry
+
+
+def read(entry: dict[str, Any], folder: Path, name: str, choice: Choice) -> RealSet:
+    """The set, at each focal length of its own."""
+    to_image = {_FIRST: np.eye(3)}
+    to_image |= {image: np.asarray(matrix, np.float64) for image, matrix in entry['H1to'].items()}
+    load = loader(folder / name)
+    height, width = load(_FIRST).shape[:2]
+    lengths = choice.focal_lengths_of(name)
+    pairs = []
+    for length in lengths:
+        group = name if len(lengths) == 1 else f'{name}, f = {length:g} widths'
+        camera = guessed_camera(width, height, length)
+        for reference, image in chosen_pairs(list(to_image), choice.every_pair):
+            homography = to_image[image] @ np.linalg.inv(to_image[reference])
+            homography /= homography[2, 2]
+            if _visible_share(homography, width, height) >= _LEAST_VISIBLE:
+                pairs.append(Pair(group, reference, image, camera, UNKNOWN_DEPTH, Truth(homography)))
+    note = f'{name}: camera unknown, focal length taken as {", ".join(f"{length:g}" for length in lengths)} widths'
+    return RealSet(name, pairs, load, (note,))
+
+
+def _visible_share(homography: np.ndarray, width: int, height: int) -> float:
+    seen = cv2.warpPerspective(
+        np.ones((height, width), np.uint8), np.linalg.inv(homography), (width, height), flags=cv2.INTER_NEAREST
+    )
+    return float(seen.mean())
