@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from cnn_vs_ros.estimation import load_model
+from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
 from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
@@ -150,7 +151,8 @@ class _Scene:
     def __init__(self, network: MatcherNetwork, corpus: Corpus | None, rng: np.random.Generator) -> None:
         self._rng = rng
         self._other = _texture(corpus, rng)
-        texture = _repeating(rng) if rng.random() < _REPEATING_SHARE else _texture(corpus, rng)
+        self._repeats = rng.random() < _REPEATING_SHARE
+        texture = _repeating(rng) if self._repeats else _texture(corpus, rng)
         if rng.random() < _FAINT_SHARE:
             mean = float(texture.mean())
             faint = mean + rng.uniform(*_FAINT) * (texture.astype(np.float32) - mean)
@@ -172,8 +174,9 @@ class _Scene:
         reference = ImagePyramid(self._sensor.expose(self._world.image(np.eye(4))), CAMERA)
         self._plane = ScenePlane(DEPTH)
         self._matchers = [ReferenceMatcher(network, reference, CAMERA, width) for width in (160, 256)]
-        self._features = FeatureMatcher(reference, CAMERA, width=320)
+        self._features = FeatureMatcher(reference, CAMERA, 320)
         self._aligner = PhotometricAlignment(reference, self._plane)
+        self._acquisition = Acquisition(network, self._aligner, reference, CAMERA)
 
     def samples(self) -> Iterator[Sample]:
         """Yield the alignments of a number of views."""
@@ -192,11 +195,8 @@ class _Scene:
                 changed = rng.random() < _CHANGED_SHARE
                 view = (self._changed if changed else self._world).image(current_T_desired)
             image = ImagePyramid(self._sensor.expose(disturb(view, int(rng.integers(400)))), CAMERA)
-            for hypothesis in self._hypotheses(image):
-                pose, slope = hypothesis.current_T_desired, hypothesis.slope
-                found = self._aligner.align(image, pose, self._plane, ACQUIRE_STAGES, slope=slope)
-                if found is not None:
-                    yield self._judge(found, current_T_desired, known=not strange)
+            for found in self._found(image):
+                yield self._judge(found, current_T_desired, known=not strange)
             start = se3.exp(rng.uniform(*_SHARE_OF_NEAR) * _NEAR * rng.standard_normal(6)) @ current_T_desired
             plane = self._plane.at(self._normal[:2])
             tracked = self._aligner.align(image, start, plane, TRACK_STAGES)
@@ -207,9 +207,22 @@ class _Scene:
                 after = self._shift(tracked.current_T_desired, tracked.plane.slope, current_T_desired)
                 yield sample if after < _NEARER * before else replace(sample, fine=False, gross=False)
 
+    def _found(self, image: ImagePyramid) -> Iterator[Alignment]:
+        """Alignments of all hypotheses; of a pattern that repeats, that which stands out from its rivals."""
+        if self._repeats:
+            match = self._acquisition.find(image, self._plane, 0.0)
+            if match is not None:
+                yield match.alignment
+            return
+        for hypothesis in self._hypotheses(image):
+            pose, slope = hypothesis.current_T_desired, hypothesis.slope
+            found = self._aligner.align(image, pose, self._plane, ACQUIRE_STAGES, slope=slope)
+            if found is not None:
+                yield found
+
     def _hypotheses(self, image: ImagePyramid) -> Iterator[PlanePose]:
         for matcher in self._matchers:
-            yield from matcher.hypotheses(image, self._plane)
+            yield from matcher.hypotheses(matcher.matches(image), self._plane)
         hypothesis = self._features.hypothesis(image, self._plane)
         if hypothesis is not None:
             yield hypothesis

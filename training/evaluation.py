@@ -89,7 +89,7 @@ def _network(model: str, reference: Reference) -> Callable[[np.ndarray], Array |
     matcher = ReferenceMatcher(MatcherNetwork(loaded), pyramid, reference.camera)
 
     def pose(image: np.ndarray) -> Array | None:
-        found = list(matcher.hypotheses(ImagePyramid(image, reference.camera), reference.plane))
+        found = list(matcher.hypotheses(matcher.matches(ImagePyramid(image, reference.camera)), reference.plane))
         best = max(found, key=lambda hypothesis: hypothesis.support, default=None)
         return None if best is None else se3.inverse(best.current_T_desired)
 

@@ -24,7 +24,7 @@ from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 Array = NDArray[np.float64]
 
 # The residuals of neighbouring samples are correlated, so the normal equations alone are too sure.
-_COVARIANCE_INFLATION = 4.0
+_COVARIANCE_INFLATION = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,6 @@ class PoseEstimator:
         self._network = network
         self._scene: _Scene | None = None
         self._last = np.eye(4)
-        self._images_lost = 0
         self.details: dict[str, float] = {}
 
     @classmethod
@@ -106,13 +105,11 @@ class PoseEstimator:
             _log.warning(warning)
         self._scene = _Scene(self._network, reference)
         self._last = np.eye(4)
-        self._images_lost = 0
 
     def reset(self) -> None:
         """Forget the track: the next image is acquired from the image alone. What is known of the plane is kept."""
         if self._scene is not None:
             self._scene.track.forget()
-        self._images_lost = 0
 
     def forget_plane(self) -> None:
         """Know no more of the plane than the reference says."""
@@ -137,22 +134,15 @@ class PoseEstimator:
             status = PoseStatus.ACQUIRED
             found = self._acquire(scene, pyramid)
         if found is None:
-            self._images_lost += 1
             self.details = {'confidence': 0.0}
             return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
-        self._images_lost = 0
         self._last, self.details = se3.inverse(found.alignment.current_T_desired), details(found)
         return report(found, status)
 
     def _acquire(self, scene: _Scene, pyramid: ImagePyramid) -> Match | None:
-        """Find the reference anew; a match too doubtful to be reported is followed if nothing better is.
-
-        While the reference stays out of sight not every way of looking is tried each time, so that an image is
-        answered soon.
-        """
+        """Find the reference anew; a match too doubtful to be reported is followed if nothing better is."""
         least = max(scene.track.probability, DOUBTFUL)
-        thoroughly = self._images_lost % 2 == 0
-        match = scene.acquisition.find(pyramid, scene.track.plane, least, thoroughly=thoroughly)
+        match = scene.acquisition.find(pyramid, scene.track.plane, least)
         if match is None:
             return None
         scene.track.begin(match)

@@ -50,7 +50,7 @@ class ScenePlane:
         """
         vector = np.asarray(normal, dtype=np.float64)
         if vector.shape != (3,) or not np.isfinite(vector).all() or not abs(vector[2]) > 1e-9:
-            raise ReferenceFolderError(f'normal should be three finite numbers, the third not 0, but is {normal}')
+            raise ReferenceFolderError(f'normal should be three finite numbers, the third not 0, but is {normal!r}')
         slope = vector[:2] / vector[2]
         if not np.linalg.norm(slope) <= STEEPEST:
             raise ReferenceFolderError(

@@ -6,8 +6,6 @@ occlusion, features on the small distinct patch that is left in the corner of th
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 
@@ -16,28 +14,19 @@ from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
 
+_FEATURES = 800
 _RATIO = 0.8  # of the nearest descriptor's distance to the second's
 _MIN_INLIERS = 10
 _REPROJECTION = 3.0  # pixels
 
 
 class FeatureMatcher:
-    """SIFT or ORB on images of `width` pixels; ratio test, MAGSAC homography, robust pose from the inliers."""
+    """SIFT on images of at most `width` pixels; ratio test, MAGSAC homography, robust pose from the inliers."""
 
-    def __init__(
-        self,
-        reference: ImagePyramid,
-        camera: PinholeCamera,
-        kind: Literal['sift', 'orb'] = 'sift',
-        width: int | None = None,
-    ) -> None:
-        if kind == 'sift':
-            self._detector: cv2.Feature2D = cv2.SIFT.create(nfeatures=1500)
-            self._matcher = cv2.BFMatcher(cv2.NORM_L2)
-        else:
-            self._detector = cv2.ORB.create(nfeatures=2000, fastThreshold=10)
-            self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-        width = min(width or camera.width, camera.width)
+    def __init__(self, reference: ImagePyramid, camera: PinholeCamera, width: int) -> None:
+        self._detector = cv2.SIFT.create(nfeatures=_FEATURES)
+        self._matcher = cv2.BFMatcher(cv2.NORM_L2)
+        width = min(width, camera.width)
         self._camera = camera.undistorted.resized(width, round(camera.height * width / camera.width))
         self._points, self._descriptors = self._detect(reference)
 

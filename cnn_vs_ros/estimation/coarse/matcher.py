@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,9 +21,12 @@ Array = NDArray[np.float64]
 
 KIND = 'scene_agnostic_matcher'
 
-_ROTATIONS = 8
-_SCALES = (1.0, 0.6)
+COPIES = tuple((scale, 2 * np.pi * k / 8) for scale in (1.0, 0.6) for k in range(8))
+"""Scale and turn of the copies in which the reference is described."""
+
 _SHORTLIST = 4  # copies of the reference that get the exact matching score
+_LEAST_SCORE = 0.6  # of the best score; copies with less are not tried
+_LEAST_SHARE = 0.15  # of a score that has to support its pose
 _MIN_PROBABILITY = 0.02
 _MIN_VIEW_CELLS = 15
 _INLIER_CELLS = 3 / 8
@@ -101,8 +104,21 @@ class _Cells:
     centres: Array
 
 
+@dataclass(frozen=True)
+class ViewMatches:
+    """Match probabilities (N, V) of an image's cells with those of one drawn copy of the reference, by `index`.
+
+    `score` is the sum of the best of each cell: no pose can have more support.
+    """
+
+    index: int
+    score: float
+    probability: np.ndarray
+    cells: _Cells
+
+
 class ReferenceMatcher:
-    """Matches images against one reference, described under rotations and scales.
+    """Matches images against one reference, described under rotations and scales when first asked for.
 
     Images are taken at `width`, by default that of the network: more pixels show finer texture and take longer.
     """
@@ -119,39 +135,50 @@ class ReferenceMatcher:
         self._valid = self._valid_cells(reference)
         self._reference = self._resize(reference)
         self._centres = network.cell_centres(self._camera.height, self._camera.width)
-        self._bank = self._describe_bank()
-        self._bank_descriptors = np.concatenate([view.descriptors for view in self._bank])
-        self._first_of = np.cumsum([0] + [len(view.descriptors) for view in self._bank])
+        self._bank: dict[int, _View | None] = {}
+
+    def describe_all(self) -> None:
+        """Describe all copies of the reference now."""
+        self._views(range(len(COPIES)))
+
+    def matches(self, image: ImagePyramid, among: Sequence[int] | None = None) -> list[ViewMatches]:
+        """Return the copies that look most like the image, the best first; `among` some of COPIES, or all."""
+        descriptors, matchability = (output[0] for output in self._network.describe(self._resize(image)[None]))
+        centres = self._centres
+        if self._valid is not None:
+            descriptors, matchability, centres = (each[self._valid] for each in (descriptors, matchability, centres))
+        cells = _Cells(descriptors, matchability, centres)
+        views = self._views(range(len(COPIES)) if among is None else among)
+        if not views:
+            return []
+        bank = np.concatenate([view.descriptors for view in views.values()])
+        first_of = np.cumsum([0] + [len(view.descriptors) for view in views.values()])
+        similarity = (self._network.temperature * descriptors) @ bank.T
+        promise = np.maximum.reduceat(similarity, first_of[:-1], axis=1).mean(axis=0)
+        found = []
+        for place in np.argsort(-promise)[:_SHORTLIST]:
+            index = list(views)[place]
+            columns = slice(first_of[place], first_of[place + 1])
+            probability = self._dual_softmax(similarity[:, columns], matchability, views[index])
+            found.append(ViewMatches(index, float(probability.max(axis=1).sum()), probability, cells))
+        return sorted(found, key=lambda matches: -matches.score)
 
     def hypotheses(
-        self,
-        image: ImagePyramid,
-        plane: ScenePlane,
-        count: int = 3,
-        is_known: Callable[[PlanePose], bool] = lambda pose: False,
+        self, matches: Sequence[ViewMatches], plane: ScenePlane, least_support: float = 0.0
     ) -> Iterator[PlanePose]:
-        """Poses that the matches support, the most promising first, each computed when it is asked for.
+        """Poses that some `matches` support by more than `least_support`, each computed when it is asked for.
 
-        One that `is_known` is left out before more is done about it.
+        The copies are seen squarely, so the first matches of an oblique view are few; those with the reference as the
+        pose shows it are what counts. Copies that look much less like the image than the first are left out.
         """
-        descriptors, matchability = (output[0] for output in self._network.describe(self._resize(image)[None]))
-        if self._valid is not None:
-            descriptors, matchability = descriptors[self._valid], matchability[self._valid]
-        seen = _Cells(
-            descriptors, matchability, self._centres if self._valid is None else self._centres[self._valid]
-        )
-        similarity = (self._network.temperature * descriptors) @ self._bank_descriptors.T
-        promise = np.maximum.reduceat(similarity, self._first_of[:-1], axis=1).mean(axis=0)
-        scored = []
-        for index in np.argsort(-promise)[:_SHORTLIST]:
-            columns = slice(self._first_of[index], self._first_of[index + 1])
-            probability = self._dual_softmax(similarity[:, columns], matchability, self._bank[index])
-            scored.append((float(probability.max(axis=1).sum()), int(index), probability))
-        scored.sort(key=lambda entry: -entry[0])
-        for _, index, probability in scored[:count]:
-            pose = self._solve(self._bank[index], seen, probability, plane)
-            if pose is not None and not is_known(pose):
-                yield self._rematch(seen, pose, plane)
+        for each in matches:
+            if each.score < _LEAST_SCORE * matches[0].score:
+                return
+            pose = self._solve(self._views([each.index])[each.index], each.cells, each.probability, plane)
+            if pose is not None and pose.support > _LEAST_SHARE * each.score:
+                pose = self._rematch(each.cells, pose, plane)
+                if pose.support > least_support:
+                    yield pose
 
     def _valid_cells(self, reference: ImagePyramid) -> np.ndarray | None:
         valid = reference.valid.at(self._camera.size)
@@ -166,25 +193,34 @@ class ReferenceMatcher:
         resized = cv2.resize(image.finest_grey, self._camera.size, interpolation=cv2.INTER_AREA)
         return resized.astype(np.float32)
 
-    def _describe_bank(self) -> list[_View]:
-        side = max(self._camera.size)
+    def _views(self, indices: Iterable[int]) -> dict[int, _View]:
+        """Return those of the copies that show the reference at all, described once."""
+        wanted = list(indices)
+        for scale in {COPIES[index][0] for index in wanted}:
+            self._describe([k for k in wanted if COPIES[k][0] == scale and k not in self._bank], scale)
+        return {index: view for index in wanted if (view := self._bank[index]) is not None}
+
+    def _describe(self, indices: list[int], scale: float) -> None:
+        """Describe copies of one scale together, on canvases just large enough."""
+        if not indices:
+            return
+        stride = self._network.stride
+        side = int(np.ceil(max(self._camera.size) * scale / stride)) * stride
+        source = self._reference if scale > 0.9 else cv2.GaussianBlur(self._reference, (0, 0), 0.36 / scale)
         centre = np.array([(self._camera.width - 1) / 2, (self._camera.height - 1) / 2])
         drawn = []
-        for scale in _SCALES:
-            source = self._reference if scale > 0.9 else cv2.GaussianBlur(self._reference, (0, 0), 0.6)
-            for k in range(_ROTATIONS):
-                angle = 2 * np.pi * k / _ROTATIONS
-                linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-                view_from_reference = np.eye(3)
-                view_from_reference[:2, :2] = linear
-                view_from_reference[:2, 2] = (side - 1) / 2 - linear @ centre
-                drawn.append(self._draw(source, view_from_reference, (side, side)))
+        for index in indices:
+            turn = COPIES[index][1]
+            linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+            view_from_reference = np.eye(3)
+            view_from_reference[:2, :2] = linear
+            view_from_reference[:2, 2] = (side - 1) / 2 - linear @ centre
+            drawn.append(self._draw(source, view_from_reference, (side, side)))
         descriptors, matchability = self._network.describe(np.stack([image for image, _, _ in drawn]))
-        views = [
-            self._view(descriptors[k], matchability[k], valid, transform, (side, side))
-            for k, (_, valid, transform) in enumerate(drawn)
-        ]
-        return [view for view in views if len(view.descriptors)]
+        for k, index in enumerate(indices):
+            _, valid, transform = drawn[k]
+            view = self._view(descriptors[k], matchability[k], valid, transform, (side, side))
+            self._bank[index] = view if len(view.descriptors) else None
 
     def _draw(
         self, source: np.ndarray, view_from_reference: Array, size: tuple[int, int]
@@ -193,8 +229,8 @@ class ReferenceMatcher:
         whole = np.ones_like(source)
         if self._valid is not None:
             stride = self._network.stride
-            cells = self._valid.reshape(source.shape[0] // stride, source.shape[1] // stride)
-            whole = np.kron(cells, np.ones((stride, stride))).astype(np.float32)
+            by_cell = self._valid.reshape(source.shape[0] // stride, source.shape[1] // stride)
+            whole = np.kron(by_cell, np.ones((stride, stride))).astype(np.float32)
         covered = cv2.warpPerspective(whole, view_from_reference, size)
         cells = (size[0] // self._network.stride, size[1] // self._network.stride)
         valid = cv2.resize(covered, cells, interpolation=cv2.INTER_AREA).ravel() > 0.5

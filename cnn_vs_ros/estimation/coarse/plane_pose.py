@@ -15,6 +15,7 @@ from cnn_vs_ros.geometry import PinholeCamera, decompose_homography, pose_from_h
 Array = NDArray[np.float64]
 
 _MIN_POINTS = 8
+_HEAVIEST, _DRAWS = 150, 1000  # correspondences of the robust homography, and draws of four of them
 _ITERATIONS = 12
 _ANNEALED = 6  # iterations over which the robust scale shrinks to its final value
 _MOST_SLOPE_STEP = 0.3
@@ -46,21 +47,20 @@ def solve_plane_pose(
 ) -> PlanePose | None:
     """Pose from pixels `desired` (N, 2) and `current` (N, 2) of points of the plane, with `weights` (N,).
 
-    From `start` or, without one, from a RANSAC homography on the heavier correspondences; then robust Gauss-Newton
+    From `start` or, without one, from a robust homography of the heavier correspondences; then robust Gauss-Newton
     on the reprojection error, over the pose and the slope, which is drawn to the belief in `plane`. None when no pose
     is supported.
     """
     if len(desired) < _MIN_POINTS:
         return None
     if start is None:
-        heaviest = np.argsort(-weights)[:150]
-        cv2.setRNGSeed(0)
+        heaviest = np.argsort(-weights)[:_HEAVIEST]
         homography, _ = cv2.findHomography(
             desired[heaviest].astype(np.float32),
             current[heaviest].astype(np.float32),
-            cv2.RANSAC,
+            cv2.USAC_MAGSAC,
             2.0 * inlier_pixels,
-            maxIters=600,
+            maxIters=_DRAWS,
             confidence=0.999,
         )
         start = None if homography is None else plane_pose_of(homography, camera, plane, inlier_pixels)

@@ -237,7 +237,7 @@ class _System:
         step = -np.linalg.solve(damped, self.gradient)
         lengths = float(np.linalg.norm(step[:3])) / depth, float(np.linalg.norm(step[3:6])), np.abs(step[6:]).max()
         step /= max(1.0, *(length / most for length, most in zip(lengths, _MAX_STEP, strict=True)))
-        return step[:6], step[6:]
+        return np.asarray(step[:6]), np.asarray(step[6:])
 
     @property
     def pose_information(self) -> Array:

@@ -90,7 +90,8 @@ class CoarseServoing(Method):
         """Match anew at each image and take the best supported pose."""
         assert self._matcher is not None
         assert self._reference is not None
-        found = list(self._matcher.hypotheses(ImagePyramid(image, self._reference.camera), self._reference.plane))
+        matches = self._matcher.matches(ImagePyramid(image, self._reference.camera))
+        found = list(self._matcher.hypotheses(matches, self._reference.plane))
         if not found:
             return Step(None)
         best = max(found, key=lambda hypothesis: hypothesis.support)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.estimation import Reference
-from cnn_vs_ros.estimation.plane_pose import solve_plane_pose
-from cnn_vs_ros.geometry import pose_from_homography
+from cnn_vs_ros.estimation.coarse.plane_pose import plane_pose_of, solve_plane_pose
 from training.benchmark.rivals.matching import REPROJECTION, robust_homography
 
 Array = NDArray[np.float64]
@@ -21,16 +19,15 @@ def plane_pose(desired: Array, current: Array, reference: Reference) -> Array | 
         return None
     homography, inliers = found
     camera = reference.camera.undistorted
-    try:
-        start = pose_from_homography(homography, camera, reference.depth)
-    except (PoseError, np.linalg.LinAlgError):
+    start = plane_pose_of(homography, camera, reference.plane, REPROJECTION / 2)
+    if start is None:
         return None
     solved = solve_plane_pose(
         desired[inliers],
         current[inliers],
         np.ones(int(inliers.sum())),
         camera,
-        reference.depth,
+        reference.plane,
         inlier_pixels=REPROJECTION / 2,
         start=start,
     )
