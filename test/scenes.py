@@ -36,6 +36,18 @@ def drawn_texture(seed: int = 0, width: int = 1700, height: int = 1300) -> np.nd
     return image
 
 
+def tilted(angle: float, around: float) -> np.ndarray:
+    """Pose (4, 4) of a camera that looks at the texture's middle from DEPTH, `angle` degrees from the side."""
+    turn = se3.rotation_exp(np.deg2rad(angle) * np.array([np.cos(around), np.sin(around), 0.0]))
+    middle = np.array([0.0, 0.0, DEPTH])
+    return se3.transform(turn, middle - turn @ middle)
+
+
+def slope_of(pose: np.ndarray) -> np.ndarray:
+    """Slope (2,) of the texture's plane for a camera at `pose`."""
+    return pose[2, :2] / pose[2, 2]
+
+
 def view(
     texture: np.ndarray, desired_T_current: np.ndarray, seed: int | None = None, camera: PinholeCamera = CAMERA
 ) -> np.ndarray:

@@ -45,6 +45,7 @@ _LOOK = (Stage(_REPETITION_LEVEL, 1),)
 _CLOSEST_RIVALS = 4
 # Difference of the evidence, over all of the reference's samples, that makes a rival e times as likely.
 _TELLING = 0.01
+_COMPARABLE = 0.4  # share of the best match's view that a rival has to show
 _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
 _MOSTLY = 0.65  # of a pattern that has to be seen: shifted by a period, it fits but for its border
 
@@ -162,8 +163,20 @@ class Acquisition:
 
 def _share_of_first(rivals: list[Match]) -> float:
     """Share of the likelihood that the first of some matches has."""
-    weights = np.array([_weight_of(rival) for rival in rivals])
-    return 1.0 / float(np.exp((weights - weights[0]) / _TELLING).sum())
+    first = rivals[0]
+    return 1.0 / (1.0 + sum(float(np.exp(-_lead(first, rival) / _TELLING)) for rival in rivals[1:]))
+
+
+def _lead(first: Match, other: Match) -> float:
+    """By how much the evidence speaks for the `first` of two matches.
+
+    On a pattern that goes on, the one that shows more of the reference is not better for it: what lies in the part that
+    both show has to tell them apart.
+    """
+    lead = _weight_of(first) - _weight_of(other)
+    if other.alignment.visible < _COMPARABLE * first.alignment.visible:
+        return lead
+    return min(lead, first.alignment.evidence - other.alignment.evidence)
 
 
 def _weight_of(match: Match) -> float:

@@ -154,7 +154,7 @@ class PhotometricAlignment:
                 samples, level, light, pose, seen_plane, plane, tight=stage.tight, seen=system.seen
             )
         # Where nothing counts, as in an image that is all saturated, there is no pose.
-        if system is None or not np.isfinite(pose).all() or not np.trace(system.information) > 0.0:
+        if system is None or not np.isfinite(pose).all() or not np.trace(system.information[:6, :6]) > 0.0:
             return None
         refined = None
         if self._goal.is_near(pose, seen_plane):

@@ -2,16 +2,19 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation.coarse.plane_pose import solve_plane_pose
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH
 
 SMALL = CAMERA.resized(160, 120)
+PLANE = ScenePlane(DEPTH)
 
 
-def correspondences(current_T_desired, count=120, noise=0.0, outliers=0.0, seed=0):
+def correspondences(current_T_desired, count=120, noise=0.0, outliers=0.0, seed=0, slope=(0.0, 0.0)):
     rng = np.random.default_rng(seed)
     desired = rng.uniform((0, 0), (159, 119), size=(count, 2))
-    points = SMALL.rays(desired) * DEPTH
+    rays = SMALL.rays(desired)
+    points = rays * (DEPTH / (rays @ np.array([*slope, 1.0])))[:, None]
     current = SMALL.project(points @ current_T_desired[:3, :3].T + current_T_desired[:3, 3])
     current += rng.normal(scale=noise, size=current.shape)
     wrong = rng.random(count) < outliers
@@ -20,7 +23,7 @@ def correspondences(current_T_desired, count=120, noise=0.0, outliers=0.0, seed=
 
 
 def solve(*matches):
-    return solve_plane_pose(*matches, SMALL, DEPTH, inlier_pixels=3.0)
+    return solve_plane_pose(*matches, SMALL, PLANE, inlier_pixels=3.0)
 
 
 @pytest.mark.parametrize('seed', range(8))
@@ -30,6 +33,24 @@ def test_exact_points_give_the_exact_pose(seed):
     found = solve(*correspondences(pose, seed=seed))
     np.testing.assert_allclose(found.current_T_desired, pose, atol=1e-5)
     assert found.support == pytest.approx(120)
+
+
+@pytest.mark.parametrize('slope', [(0.4, -0.2), (-0.8, 0.3), (0.1, 1.1)])
+def test_an_oblique_plane_is_found_with_the_pose(slope):
+    """Over a motion that shows it; the prior, of 17 degrees, gives way."""
+    pose = se3.from_pose_vector([0.06, -0.05, 0.04, 0.3, 0.2, 1.0])
+    found = solve(*correspondences(pose, slope=slope, noise=0.1))
+    np.testing.assert_allclose(found.slope, slope, atol=0.06)
+    translation, rotation = se3.pose_error(se3.inverse(pose) @ found.current_T_desired)
+    assert translation < 0.004
+    assert rotation < np.deg2rad(1.0)
+
+
+def test_a_motion_that_does_not_show_the_slope_leaves_the_belief():
+    known = ScenePlane.with_normal(DEPTH, (0.5, -0.3, 1.0))
+    matches = correspondences(se3.from_pose_vector([0, 0, 0, 0, 0, 0.4]), slope=(0.5, -0.3), noise=0.5)
+    found = solve_plane_pose(*matches, SMALL, known, inlier_pixels=3.0)
+    np.testing.assert_allclose(found.slope, (0.5, -0.3), atol=0.05)
 
 
 def test_a_third_of_wrong_matches_does_no_harm():

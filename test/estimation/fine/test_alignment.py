@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, TRACK_STAGES, PhotometricAlignment, Stage
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 
+PLANE = ScenePlane(DEPTH)
 OFFSET = se3.from_pose_vector([0.012, -0.008, 0.01, 0.05, -0.04, 0.15])
 
 
@@ -16,7 +18,7 @@ def texture():
 
 @pytest.fixture(scope='module')
 def aligner(texture):
-    return PhotometricAlignment(ImagePyramid(view(texture, np.eye(4), seed=1), CAMERA), DEPTH)
+    return PhotometricAlignment(ImagePyramid(view(texture, np.eye(4), seed=1), CAMERA), PLANE)
 
 
 def camera_error(alignment, desired_T_current):
@@ -30,7 +32,7 @@ def near(desired_T_current, size=1.0):
 
 def test_finds_the_pose_to_a_fraction_of_a_millimetre(texture, aligner):
     image = ImagePyramid(view(texture, OFFSET, seed=2), CAMERA)
-    found = aligner.align(image, near(OFFSET))
+    found = aligner.align(image, near(OFFSET), PLANE)
     translation, rotation = camera_error(found, OFFSET)
     assert translation < 8e-4
     assert rotation < np.deg2rad(0.2)
@@ -39,7 +41,7 @@ def test_finds_the_pose_to_a_fraction_of_a_millimetre(texture, aligner):
 
 def test_at_the_goal_it_is_ten_times_finer(texture, aligner):
     image = ImagePyramid(view(texture, np.eye(4), seed=3), CAMERA)
-    translation, rotation = camera_error(aligner.align(image, near(np.eye(4), 0.3)), np.eye(4))
+    translation, rotation = camera_error(aligner.align(image, near(np.eye(4), 0.3), PLANE), np.eye(4))
     assert translation < 5e-5
     assert rotation < np.deg2rad(0.01)
 
@@ -49,39 +51,39 @@ def test_light_does_not_move_the_pose(texture, aligner):
     columns, rows = np.meshgrid(np.arange(640), np.arange(480))
     lamp = 0.45 + 0.7 * np.exp(-((columns - 500) ** 2 + (rows - 100) ** 2) / (2 * 200.0**2))
     lit = np.clip(clean * lamp + 10, 0, 255).astype(np.uint8)
-    found = aligner.align(ImagePyramid(lit, CAMERA), near(OFFSET))
+    found = aligner.align(ImagePyramid(lit, CAMERA), near(OFFSET), PLANE)
     assert camera_error(found, OFFSET)[0] < 1e-3
 
 
 def test_what_covers_the_scene_is_rejected(texture, aligner):
     image = view(texture, OFFSET, seed=4)
     image[120:330, 60:330] = drawn_texture(seed=9)[:210, :270]  # 18 % of the image
-    found = aligner.align(ImagePyramid(image, CAMERA), near(OFFSET))
+    found = aligner.align(ImagePyramid(image, CAMERA), near(OFFSET), PLANE)
     assert camera_error(found, OFFSET)[0] < 2e-3
     assert found.correlation > 0.9 > found.correlation_unweighted
 
 
 def test_another_scene_does_not_correlate(aligner):
     other = ImagePyramid(view(drawn_texture(seed=5), OFFSET, seed=6), CAMERA)
-    found = aligner.align(other, near(OFFSET))
+    found = aligner.align(other, near(OFFSET), PLANE)
     assert found is None or found.correlation_unweighted < 0.4
 
 
 def test_too_little_overlap_is_no_result(texture, aligner):
     away = se3.from_pose_vector([0.3, 0, 0, 0, 0, 0])
     image = ImagePyramid(view(texture, away), CAMERA)
-    assert aligner.align(image, se3.inverse(away), TRACK_STAGES) is None
+    assert aligner.align(image, se3.inverse(away), PLANE, TRACK_STAGES) is None
 
 
 def test_a_black_image_yields_no_confidence(aligner):
     black = ImagePyramid(np.zeros((480, 640), np.uint8), CAMERA)
-    found = aligner.align(black, np.eye(4), TRACK_STAGES)
+    found = aligner.align(black, np.eye(4), PLANE, TRACK_STAGES)
     assert found is None or abs(found.correlation) < 0.5
 
 
 def test_an_image_that_is_all_saturated_is_no_result(aligner):
     white = np.full((CAMERA.height, CAMERA.width), 255, np.uint8)
-    assert aligner.align(ImagePyramid(white, CAMERA), np.eye(4)) is None
+    assert aligner.align(ImagePyramid(white, CAMERA), np.eye(4), PLANE) is None
 
 
 def test_one_step_brings_the_projections_nearer(texture, aligner):
@@ -94,17 +96,18 @@ def test_one_step_brings_the_projections_nearer(texture, aligner):
         return np.linalg.norm(CAMERA.project(shown) - CAMERA.project(right), axis=1).mean()
 
     start = near(OFFSET, 0.5)
-    found = aligner.align(image, start, (Stage(1, 1),))
+    found = aligner.align(image, start, PLANE, (Stage(1, 1),))
     assert misses(found.current_T_desired) < 0.6 * misses(start)
 
 
 def test_translation_scales_with_the_depth_told(texture):
     reference = ImagePyramid(view(texture, np.eye(4)), CAMERA)
     image = ImagePyramid(view(texture, OFFSET), CAMERA)
-    true = PhotometricAlignment(reference, DEPTH).align(image, near(OFFSET), ACQUIRE_STAGES)
+    true = PhotometricAlignment(reference, PLANE).align(image, near(OFFSET), PLANE, ACQUIRE_STAGES)
     start = near(OFFSET)
     start[:3, 3] *= 2
-    doubled = PhotometricAlignment(reference, 2 * DEPTH).align(image, start, ACQUIRE_STAGES)
+    twice = ScenePlane(2 * DEPTH)
+    doubled = PhotometricAlignment(reference, twice).align(image, start, twice, ACQUIRE_STAGES)
     np.testing.assert_allclose(doubled.current_T_desired[:3, 3], 2 * true.current_T_desired[:3, 3], atol=5e-4)
     np.testing.assert_allclose(doubled.current_T_desired[:3, :3], true.current_T_desired[:3, :3], atol=2e-3)
 
@@ -113,7 +116,7 @@ def test_covariance_tells_the_spread_of_the_error(texture, aligner):
     """Over noise, the scatter of the pose is of the size that the normal equations say."""
     errors, predicted = [], []
     for seed in range(12):
-        found = aligner.align(ImagePyramid(view(texture, OFFSET, seed=seed), CAMERA), near(OFFSET, 0.2))
+        found = aligner.align(ImagePyramid(view(texture, OFFSET, seed=seed), CAMERA), near(OFFSET, 0.2), PLANE)
         errors.append(se3.log(found.current_T_desired @ OFFSET))
         predicted.append(np.sqrt(np.diag(found.covariance)))
     ratio = np.std(errors, axis=0) / np.mean(predicted, axis=0)
@@ -125,7 +128,7 @@ def test_covariance_tells_the_spread_of_the_error(texture, aligner):
 def test_lamps_over_a_faint_texture_do_not_move_the_pose(texture, seed):
     """The light's own contrast is ten times that of the scene."""
     faint = np.clip(np.rint(130 + 0.12 * (texture.astype(float) - texture.mean())), 0, 255).astype(np.uint8)
-    aligner = PhotometricAlignment(ImagePyramid(view(faint, np.eye(4), seed=1), CAMERA), DEPTH)
+    aligner = PhotometricAlignment(ImagePyramid(view(faint, np.eye(4), seed=1), CAMERA), PLANE)
     rng = np.random.default_rng(seed)
     columns, rows = np.meshgrid(np.arange(640), np.arange(480))
     gain = np.full((480, 640), 0.5)
@@ -134,5 +137,5 @@ def test_lamps_over_a_faint_texture_do_not_move_the_pose(texture, seed):
         gain += rng.uniform(0.2, 0.6) * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * spread**2))
     lit = view(faint, OFFSET) * gain + rng.normal(0, 2, gain.shape)
     image = ImagePyramid(np.clip(np.rint(lit), 0, 255).astype(np.uint8), CAMERA)
-    found = aligner.align(image, near(OFFSET, 0.5))
+    found = aligner.align(image, near(OFFSET, 0.5), PLANE)
     assert camera_error(found, OFFSET)[0] < 1e-3

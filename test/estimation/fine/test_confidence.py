@@ -6,10 +6,11 @@ import pytest
 from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation.fine import confidence
 from cnn_vs_ros.estimation.fine.alignment import Alignment
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import se3
 
 
-def alignment(pose=None, **changes):
+def alignment(pose=None, depth=0.25, **changes):
     values = {
         'correlation': 0.98,
         'correlation_unweighted': 0.97,
@@ -17,15 +18,17 @@ def alignment(pose=None, **changes):
         'unoccluded': 0.98,
         'evidence': 1.5,
         'information': np.diag([1e10] * 3 + [1e9] * 3),
+        'slope_information': np.eye(2),
         'residual_scale': 0.2,
         'iterations': 8,
     }
-    return Alignment(current_T_desired=np.eye(4) if pose is None else pose, **{**values, **changes})
+    pose = np.eye(4) if pose is None else pose
+    return Alignment(current_T_desired=pose, plane=ScenePlane(depth), **{**values, **changes})
 
 
 def test_both_are_probabilities_and_agreement_raises_them():
     poor = alignment(correlation=0.2, correlation_unweighted=0.02, unoccluded=0.5, evidence=0.05)
-    low, high = confidence.judge(poor, 0.25), confidence.judge(alignment(), 0.25)
+    low, high = confidence.judge(poor), confidence.judge(alignment())
     assert 0 <= low.confidence < 0.2
     assert 0 <= low.probability < 0.2
     assert 0.9 < high.confidence <= 1
@@ -33,7 +36,7 @@ def test_both_are_probabilities_and_agreement_raises_them():
 
 
 def test_a_match_that_shares_its_likelihood_with_rivals_is_no_surer_than_its_share():
-    alone = confidence.judge(alignment(), 0.25)
+    alone = confidence.judge(alignment())
     shared = alone.among_rivals(0.5)
     assert shared.probability == pytest.approx(0.5 * alone.probability)
     assert shared.confidence == shared.probability
@@ -43,8 +46,34 @@ def test_a_match_that_shares_its_likelihood_with_rivals_is_no_surer_than_its_sha
 def test_whether_the_reference_is_seen_does_not_depend_on_how_near_the_goal_is():
     far = se3.from_pose_vector([0.05, 0.02, 0.01, 0.1, 0.2, 0.3])
     near, away = alignment(), alignment(pose=far)
-    probabilities = [confidence.judge(each, 0.25).probability for each in (near, away)]
+    probabilities = [confidence.judge(each).probability for each in (near, away)]
     assert probabilities[0] == pytest.approx(probabilities[1])
+
+
+BETTER = {
+    'evidence': (0.05, 0.2, 0.8),
+    'unoccluded': (0.4, 0.7, 1.0),
+    'correlation_unweighted': (0.1, 0.5, 0.95),
+    'correlation': (0.5, 0.8, 0.99),
+    'residual_scale': (0.8, 0.4, 0.1),
+}
+
+
+@pytest.mark.parametrize('name', BETTER)
+def test_a_better_alignment_is_never_believed_less(name):
+    judged = [confidence.judge(alignment(**{name: value})) for value in BETTER[name]]
+    assert judged[0].probability <= judged[1].probability <= judged[2].probability
+    assert judged[0].confidence <= judged[1].confidence <= judged[2].confidence
+
+
+def test_neither_the_distance_nor_the_obliquity_counts_for_itself():
+    """As precise in proportion to the distance, four times as far, and seen from the side."""
+    far = se3.from_pose_vector([0.1, 0.0, -0.75, 0.0, 0.8, 0.3])
+    far[2, 3] = 1.0 - far[2, 2] * 0.25
+    precise = np.diag([1e10 / 16] * 3 + [1e9] * 3)
+    near, away = confidence.judge(alignment()), confidence.judge(alignment(pose=far, information=precise))
+    assert away.probability == pytest.approx(near.probability)
+    assert away.confidence == pytest.approx(near.confidence, abs=1e-3)
 
 
 def test_a_scene_twice_as_far_and_large_is_as_sure():
@@ -53,8 +82,8 @@ def test_a_scene_twice_as_far_and_large_is_as_sure():
     twice[:3, 3] *= 2
     information = np.diag([1e10] * 3 + [1e9] * 3)
     scaled = np.diag([1e10 / 4] * 3 + [1e9] * 3)
-    one = confidence.judge(alignment(pose=pose, information=information), 0.25)
-    other = confidence.judge(alignment(pose=twice, information=scaled), 0.5)
+    one = confidence.judge(alignment(pose=pose, information=information))
+    other = confidence.judge(alignment(pose=twice, information=scaled, depth=0.5))
     assert other.confidence == pytest.approx(one.confidence, rel=1e-3)
 
 
@@ -75,7 +104,10 @@ def test_a_file_that_is_no_calibration_is_refused(tmp_path, monkeypatch):
     confidence.calibration.cache_clear()
     with pytest.raises(ModelError, match='should be a calibration'):
         confidence.calibration()
-    path.write_text(json.dumps({name: [0.0] for name in ('centre', 'deviation', 'fine', 'gross')}))
+    path.write_text(json.dumps({name: [0.0] for name in ('fine', 'gross')}))
     with pytest.raises(ModelError, match='finite numbers of shapes'):
+        confidence.calibration()
+    path.write_text(json.dumps({'fine': [0.0, 1.0, -0.5, 1.0, 1.0, 1.0], 'gross': [0.0, 1.0, 1.0, 1.0]}))
+    with pytest.raises(ModelError, match='no negative weight'):
         confidence.calibration()
     confidence.calibration.cache_clear()

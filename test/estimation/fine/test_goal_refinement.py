@@ -3,10 +3,12 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation.fine.goal_refinement import GoalRefinement
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 
+PLANE = ScenePlane(DEPTH)
 GRID = CAMERA.resized(40, 30)
 ALL_SEEN = np.ones((30, 40), np.float32)
 NEAR = se3.from_pose_vector([0.8e-4, -0.5e-4, 1e-4, 2e-4, -3e-4, 4e-4])
@@ -20,7 +22,7 @@ def texture():
 @pytest.fixture(scope='module')
 def refinement(texture):
     reference = ImagePyramid(view(texture, np.eye(4), seed=1), CAMERA)
-    return GoalRefinement(reference.full, GRID, DEPTH)
+    return GoalRefinement(reference.full, GRID, PLANE)
 
 
 def miss(refined, desired_T_current):
@@ -31,23 +33,23 @@ def miss(refined, desired_T_current):
 @pytest.mark.parametrize(('pose', 'limit'), [(np.eye(4), 1e-5), (NEAR, 1e-4)], ids=['goal', 'near'])
 def test_a_pose_at_the_goal_is_found_to_microns(texture, refinement, pose, limit):
     full = ImagePyramid(view(texture, pose, seed=2), CAMERA).full
-    translation, rotation = miss(refinement.refine(full, ALL_SEEN), pose)
+    translation, rotation = miss(refinement.refine(full, ALL_SEEN, PLANE), pose)
     assert translation < limit
     assert rotation < limit / DEPTH
 
 
 def test_only_images_that_nearly_coincide_are_near(refinement):
-    assert refinement.is_near(np.eye(4))
-    assert refinement.is_near(NEAR)
-    assert not refinement.is_near(se3.from_pose_vector([0, 0, 0, 0, 0, 0.01]))  # 2.5 pixels at the border
-    assert not refinement.is_near(se3.from_pose_vector([0, 0, -1.0, 0, 0, 0]))  # the plane is behind
+    assert refinement.is_near(np.eye(4), PLANE)
+    assert refinement.is_near(NEAR, PLANE)
+    assert not refinement.is_near(se3.from_pose_vector([0, 0, 0, 0, 0, 0.01]), PLANE)  # 2.5 pixels at the border
+    assert not refinement.is_near(se3.from_pose_vector([0, 0, -1.0, 0, 0, 0]), PLANE)  # the plane is behind
 
 
 def test_what_leads_away_from_the_goal_is_no_result(texture, refinement):
     """A step that would be far outside of the linear range is refused."""
     far = ImagePyramid(cv2.flip(view(texture, np.eye(4)), 1), CAMERA).full
-    refined = refinement.refine(far, ALL_SEEN)
-    assert refined is None or refinement.is_near(refined.current_T_desired)
+    refined = refinement.refine(far, ALL_SEEN, PLANE)
+    assert refined is None or refinement.is_near(refined.current_T_desired, PLANE)
 
 
 def test_cells_that_are_covered_do_not_count(texture, refinement):
@@ -56,13 +58,13 @@ def test_cells_that_are_covered_do_not_count(texture, refinement):
     seen = ALL_SEEN.copy()
     seen[:16, :21] = 0.0
     full = ImagePyramid(image, CAMERA).full
-    assert miss(refinement.refine(full, seen), NEAR)[0] < 1e-4
+    assert miss(refinement.refine(full, seen, PLANE), NEAR)[0] < 1e-4
 
 
 def test_its_covariance_tells_the_noise(texture, refinement):
     poses, predicted = [], []
     for seed in range(16):
-        refined = refinement.refine(ImagePyramid(view(texture, np.eye(4), seed=100 + seed), CAMERA).full, ALL_SEEN)
+        refined = refinement.refine(ImagePyramid(view(texture, np.eye(4), seed=100 + seed), CAMERA).full, ALL_SEEN, PLANE)
         poses.append(se3.log(refined.current_T_desired))
         predicted.append(np.sqrt(np.diag(np.linalg.inv(refined.information))) * refined.residual_scale)
     ratio = np.std(poses, axis=0) / np.mean(predicted, axis=0)
