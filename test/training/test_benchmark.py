@@ -92,7 +92,7 @@ def test_interaction_matrix_agrees_with_moving_the_camera(world):
         assert np.corrcoef(changed, predicted)[0, 1] > 0.9
 
 
-@pytest.mark.parametrize('name', METHODS)
+@pytest.mark.parametrize('name', [name for name in METHODS if name != 'xfeat'])
 def test_every_method_moves_towards_the_goal_from_near(name, world, reference):
     method = make_method(name)
     method.start(reference, 0)

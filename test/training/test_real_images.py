@@ -221,12 +221,12 @@ def test_the_summary_counts_found_wrong_and_sure():
 
 
 def test_the_command_writes_table_json_and_pictures(real_folder, tmp_path, capsys):
-    options = ['--methods', 'scene_agnostic,sift', '--sets', 'plane,film', '--every', '1', '--pictures']
+    options = ['--methods', 'scene_agnostic,sift', '--sets', 'plane,film', '--every', '2', '--pictures']
     assert main(['benchmark', '--real', str(real_folder), '--output', str(tmp_path), *options]) == 0
     table = capsys.readouterr().out
     assert '| all | sift |' in table
     content = json.loads((tmp_path / 'real.json').read_text())
-    assert len(content['pairs']) == 12
+    assert len(content['pairs']) == 8
     assert content['summary']['all']['sift']['wrong'] == 0
     assert content['summary']['plane']['sift']['right'] == 2
     sheet = cv2.imread(str(tmp_path / 'pictures' / 'plane-scene_agnostic.png'))
@@ -255,3 +255,12 @@ def test_a_folder_that_is_none_is_told_in_a_sentence(truth, options, message, tm
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_rival_that_is_not_installed_is_left_out_with_a_sentence(real_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('training.benchmark.rivals.find_spec', lambda package: None)
+    options = ['--real', str(real_folder), '--sets', 'plane', '--output', str(tmp_path), '--methods']
+    assert main(['benchmark', *options, 'sift,xfeat']) == 0
+    assert 'xfeat is left out: it needs the extra rivals' in capsys.readouterr().err
+    assert main(['benchmark', *options, 'xfeat']) == 2
+    assert 'xfeat should be installed: it needs the extra rivals' in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -101,7 +102,7 @@ def _run_loops(arguments: argparse.Namespace) -> int:
         raise TrainingError(f'runs should be at least 1 but is {runs}')
     if arguments.model is not None:
         os.environ[methods.MODEL_VARIABLE] = str(arguments.model.resolve())
-    names = _chosen(arguments.methods, methods.METHODS, 'method', also=methods.MODEL_METHODS)
+    names = _installed(_chosen(arguments.methods, methods.METHODS, 'method', also=methods.MODEL_METHODS))
     if arguments.model is None and any(name in methods.MODEL_METHODS for name in names):
         raise TrainingError(f'methods {", ".join(methods.MODEL_METHODS)} should be given a model: --model FILE')
     places = _chosen(arguments.scenes, scenes.SCENES, 'scene')
@@ -156,7 +157,7 @@ def _show_real(arguments: argparse.Namespace) -> int:
     request = run.Request(
         arguments.real,
         _chosen(arguments.sets, dict.fromkeys(names), 'set'),
-        _chosen(arguments.methods, dict.fromkeys(NAMES), 'method'),
+        _installed(_chosen(arguments.methods, dict.fromkeys(NAMES), 'method')),
         Choice(arguments.pairs == 'all', lengths, arguments.every),
         None if arguments.model is None else str(arguments.model),
         arguments.threads,
@@ -182,6 +183,18 @@ def _reject(arguments: argparse.Namespace, places: list[str]) -> int:
     print(rejection.write(result, arguments.output))
     print(f'rejection.json is in {arguments.output}')
     return 0
+
+
+def _installed(names: list[str]) -> list[str]:
+    from training.benchmark.rivals import is_installed
+
+    there = [name for name in names if is_installed(name)]
+    missing = ', '.join(name for name in names if name not in there)
+    if not there:
+        raise TrainingError(f'{missing} should be installed: it needs the extra rivals')
+    if missing:
+        print(f'{missing} is left out: it needs the extra rivals', file=sys.stderr)
+    return there
 
 
 def _chosen(text: str | None, valid: Mapping, what: str, also: Mapping = MappingProxyType({})) -> list[str]:

@@ -37,6 +37,9 @@ class PairMethod(Protocol):
     def set_reference(self, image: np.ndarray, camera: PinholeCamera, depth: float) -> None:
         """Take the reference (H, W, 3) uint8 of `camera`, `depth` metres before it."""
 
+    def forget(self) -> None:
+        """Forget what earlier images taught, so that the next answer does not depend on them."""
+
     def find(self, image: np.ndarray) -> Answer | None:
         """Find the reference in `image` (H, W, 3) uint8 of the same camera."""
 
@@ -46,23 +49,29 @@ class EstimatorOnPairs:
 
     def __init__(self, model: str, threads: int) -> None:
         self._estimator = vs.PoseEstimator.load(model, threads)
-        self._camera: PinholeCamera | None = None
-        self._depth = 0.0
+        self._reference: vs.Reference | None = None
 
     def set_reference(self, image: np.ndarray, camera: PinholeCamera, depth: float) -> None:
         """Take the reference."""
-        self._estimator.set_reference(vs.Reference(image, camera, depth))
-        self._camera, self._depth = camera.undistorted, depth
+        self._reference = vs.Reference(image, camera, depth)
+        self.forget()
+
+    def forget(self) -> None:
+        """Set the reference anew: what is learned of its plane would outlast a reset of the track."""
+        assert self._reference is not None
+        self._estimator.set_reference(self._reference)
 
     def find(self, image: np.ndarray) -> Answer | None:
-        """Acquire the reference anew."""
-        assert self._camera is not None
-        self._estimator.reset()
+        """Acquire the reference."""
+        assert self._reference is not None
+        reference = self._reference
         pose = self._estimator.estimate(image)
         if pose.is_lost:
             return None
         normal = (*learned_plane(self._estimator), 1.0)
-        homography = plane_homography(se3.inverse(pose.transform), self._depth, self._camera, normal=normal)
+        homography = plane_homography(
+            se3.inverse(pose.transform), reference.depth, reference.camera.undistorted, normal=normal
+        )
         return Answer(homography, pose.transform, pose.confidence)
 
 
@@ -84,6 +93,9 @@ class FeaturesOnPairs:
         """Detect the reference's features."""
         self._camera, self._depth = camera, depth
         self._matcher.set_reference(camera.undistort(image))
+
+    def forget(self) -> None:
+        """Nothing to forget."""
 
     def find(self, image: np.ndarray) -> Answer | None:
         """Match, and believe what enough matches agree on."""

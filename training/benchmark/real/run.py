@@ -60,6 +60,7 @@ def _measured(name: str, method: PairMethod, real: RealSet) -> Sequence[tuple[Pa
                 if first:
                     method.set_reference(real.load(key), pair.camera, pair.depth)
                     first = False
+                method.forget()
                 done.append((measure(name, method, real, pair), pair))
                 bar.update()
     return done
