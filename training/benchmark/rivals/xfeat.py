@@ -25,7 +25,8 @@ _TURNS = 8
 _FEATURES = 2048
 _LEAST_CONFIDENCE = 0.1  # the package's own
 _BORDER = 12  # pixels from the edge of a turned image, where the edge itself would be described
-_PLENTY = 100  # matches that agree; no other turn can be the right one then
+# So many matches, and this part of all, agree on the right turn alone; half of them do on a pattern that repeats.
+_PLENTY, _UNANIMOUS = 100, 0.7
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class XFeatMatcher:
             agreeing = int(found[1].sum())
             if best is None or agreeing > best[0]:
                 best = agreeing, matched
-            if agreeing >= _PLENTY:
+            if agreeing >= max(_PLENTY, _UNANIMOUS * len(matched[0])):
                 break
         return None if best is None else best[1]
 
