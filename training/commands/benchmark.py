@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     from training.benchmark.conditions import CONDITIONS
     from training.benchmark.methods import METHODS, MODEL_METHODS
-    from training.benchmark.scenes import SCENES
+    from training.benchmark.scenes import PHOTOGRAPHS, SCENES
 
     also = f'and, with --model, {", ".join(MODEL_METHODS)}'
     parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}; {also}')
@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'often the estimator (of --model) says lost',
     )
     _add_real_arguments(parser)
-    parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(SCENES)}')
+    parser.add_argument(
+        '--scenes',
+        help=f'comma-separated; default all: {", ".join(SCENES)}; photographs for {", ".join(PHOTOGRAPHS)}',
+    )
     parser.add_argument('--batches', help='comma-separated batch numbers; default 0 to 9')
     parser.add_argument('--runs', type=int, help="runs of each batch; default 80, the paper's")
     parser.add_argument(
@@ -105,6 +108,8 @@ def _run_loops(arguments: argparse.Namespace) -> int:
     names = _installed(_chosen(arguments.methods, methods.METHODS, 'method', also=methods.MODEL_METHODS))
     if arguments.model is None and any(name in methods.MODEL_METHODS for name in names):
         raise TrainingError(f'methods {", ".join(methods.MODEL_METHODS)} should be given a model: --model FILE')
+    if arguments.scenes == 'photographs':
+        arguments.scenes = ','.join(scenes.PHOTOGRAPHS)
     places = _chosen(arguments.scenes, scenes.SCENES, 'scene')
     if arguments.references is not None:
         for place in places:
