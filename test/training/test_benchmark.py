@@ -16,7 +16,8 @@ from training.benchmark.methods import METHODS, make_method
 from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
 from training.benchmark.methods.learned import EstimatorServoing
 from training.benchmark.methods.photometric import interaction_matrix
-from training.benchmark.runs import HARDEST, LOST_STEPS, RunFile, RunKey, RunRecord, draw_start
+from training.benchmark.records import RunFile, RunKey, RunRecord
+from training.benchmark.runs import HARDEST, LOST_STEPS, draw_start
 from training.benchmark.strangers import KINDS
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
 from training.calibration import SteppedWorld, fit_logistic, reliability

@@ -12,7 +12,8 @@ from training.benchmark.altered_worlds import ChangedWorld, GripperWorld, LensWo
 from training.benchmark.bound import bound_mm, pose_covariance
 from training.benchmark.conditions import CONDITIONS, DEPTH_FACTORS, Setting
 from training.benchmark.methods.base import Step, towards
-from training.benchmark.runs import RunKey, draw_start
+from training.benchmark.records import RunKey
+from training.benchmark.runs import draw_start
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
 
 POSE = se3.from_pose_vector([0.02, -0.01, 0.03, 0.2, -0.1, 0.4])

@@ -92,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_loops(arguments: argparse.Namespace) -> int:
     from training.benchmark import conditions, methods, scenes, summary
-    from training.benchmark.runs import BATCHES, RunFile, RunKey, execute_all, reference
+    from training.benchmark.records import RunFile, RunKey
+    from training.benchmark.runs import BATCHES, execute_all, reference
 
     # Worker processes inherit it: one core a method, as the figures say.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
