@@ -9,7 +9,7 @@ import pytest
 from cnn_vs_ros.geometry import PinholeCamera, plane_homography, se3
 from test.scenes import drawn_texture
 from training.__main__ import main
-from training.benchmark.real import folder, measure, report
+from training.benchmark.real import folder, measure, refinement, report
 from training.benchmark.real.answers import Answer
 from training.benchmark.real.measure import PairRecord
 from training.benchmark.real.pairs import Choice, Pair, RealSet, Truth
@@ -105,10 +105,11 @@ def test_the_truth_of_every_kind_lays_the_reference_onto_the_image(real_folder):
 
 
 def test_poses_of_a_board_agree_with_its_homographies_and_give_the_depth_on_the_axis(real_folder):
-    poses, plane = read(real_folder, 'poses'), read(real_folder, 'plane')
-    for pair, same in zip(poses.pairs, plane.pairs, strict=True):
+    poses = read(real_folder, 'poses')
+    given = json.loads((real_folder / 'truth.json').read_text())['plane']['H1to']
+    for pair in poses.pairs:
         homography = pair.truth.homography
-        np.testing.assert_allclose(homography / homography[2, 2], same.truth.homography, atol=1e-6)
+        np.testing.assert_allclose(homography / homography[2, 2], given[pair.image], atol=1e-6)
     pose = se3.from_pose_vector(VIEWS['1'])
     on_board = se3.inverse(pose)[2] @ [0, 0, poses.pairs[0].depth, 1]
     assert on_board == pytest.approx(0.0, abs=1e-12)
@@ -116,6 +117,21 @@ def test_poses_of_a_board_agree_with_its_homographies_and_give_the_depth_on_the_
         'poses, turned by up to 60 deg',
         'poses, turned by over 60 deg',
     ]
+
+
+def test_a_homography_that_is_given_roughly_is_brought_to_the_images(real_folder):
+    given = json.loads((real_folder / 'truth.json').read_text())['plane']['H1to']['2']
+    first, second = (cv2.imread(str(real_folder / 'plane' / f'{name}.png')) for name in '12')
+    off = np.array([[1.01, 0.004, 2.0], [-0.004, 0.995, -3.0], [0, 0, 1]]) @ given
+    refined, move = refinement.refine(off, first, second)
+    corners = np.array([[[40.0, 30], [280, 30], [280, 210], [40, 210]]])
+    shown = [cv2.perspectiveTransform(corners, np.asarray(matrix))[0] for matrix in (given, off, refined)]
+    assert np.linalg.norm(shown[1] - shown[0], axis=1).mean() > 2.0
+    assert np.linalg.norm(shown[2] - shown[0], axis=1).max() < 0.3
+    assert 2.0 / 320 < move < 0.03
+    # Of images that have nothing in common the given one stays.
+    noise = np.random.default_rng(0).integers(0, 255, second.shape, np.uint8)
+    assert refinement.refine(off, first, noise) == (pytest.approx(off), 0.0)
 
 
 def test_a_board_turned_upside_down_is_told_from_one_that_is_not(real_folder):
