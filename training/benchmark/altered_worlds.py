@@ -19,8 +19,12 @@ from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, World
 
 Array = NDArray[np.float64]
 
-_MIRRORED_FIELD = 0.8
+_MIRRORED_FIELD = 1.2
 """Metres of the camera's surroundings that a picture of them shows, across."""
+_SURROUNDINGS = (600, 800)
+"""Height and width of that picture, pixels."""
+_DEFOCUS = 1.5
+"""Pixels by which the mirror image, twice as far away as the scene, is out of focus there."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,11 @@ class MirrorWorld:
     depth: float = DEPTH
     camera: PinholeCamera = CAMERA
 
+    @classmethod
+    def drawn(cls, base: World, share: float, seed: int) -> MirrorWorld:
+        """Mirror a ceiling with lamps and, before it, the arm with the camera."""
+        return cls(base, share, _surroundings(np.random.default_rng((seed, 8))))
+
     def image(self, current_T_desired: Array) -> np.ndarray:
         """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
         n = current_T_desired[:3, 2]
@@ -135,6 +144,27 @@ class MirrorWorld:
             borderMode=cv2.BORDER_REFLECT,
         )
         return (1 - self.share) * self.base.image(current_T_desired) + np.float32(self.share) * seen
+
+
+def _surroundings(rng: np.random.Generator) -> np.ndarray:
+    height, width = _SURROUNDINGS
+    rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    slope = rng.uniform(-25, 25, 2)
+    picture = (rng.uniform(90, 150) + slope[0] * rows + slope[1] * columns).astype(np.float32)
+    centre = np.array([width / 2, height / 2])
+    for _ in range(int(rng.integers(1, 4))):
+        lamp = (tuple(rng.uniform((0, 0), (width, height)).tolist()), (220.0, 60.0), float(rng.uniform(0, 180)))
+        cv2.fillPoly(picture, [np.rint(cv2.boxPoints(lamp)).astype(np.int32)], 245.0)
+    # The arm comes down from the side in two links; the camera at its end is about the middle.
+    away = rng.uniform(0, 2 * np.pi)
+    elbow = centre + rng.uniform(120, 200) * np.array([np.cos(away), np.sin(away)])
+    base = elbow + 600 * np.array([np.cos(away + rng.uniform(-1, 1)), np.sin(away + rng.uniform(-1, 1))])
+    joints = [tuple(point.astype(int).tolist()) for point in (centre, elbow, base)]
+    for begin, end, thickness, grey in ((1, 2, 90, 190.0), (0, 1, 70, 60.0)):
+        cv2.line(picture, joints[begin], joints[end], grey, thickness, cv2.LINE_AA)
+    for radius, grey in ((52, 30.0), (24, 80.0), (14, 10.0)):
+        cv2.circle(picture, joints[0], radius, grey, -1, cv2.LINE_AA)
+    return cv2.GaussianBlur(picture, (0, 0), _DEFOCUS)
 
 
 @dataclass(frozen=True)

@@ -78,24 +78,21 @@ def _gripper(world: World, seed: int, picture: np.ndarray) -> Setting:
 
 
 def _mirror(world: World, seed: int, picture: np.ndarray) -> Setting:
-    """Half of the light is a reflection of what moves with the camera."""
-    shiny = MirrorWorld(world, MIRROR_SHARE, _flipped(picture))
+    """Half of the light is the mirror image of the arm with the camera, and of the ceiling."""
+    shiny = MirrorWorld.drawn(world, MIRROR_SHARE, seed)
     return Setting(shiny, shiny, shared=False)
-
-
-def _flipped(picture: np.ndarray) -> np.ndarray:
-    """The picture mirrored, so that no camera can take it for the scene where the scene is of the same picture."""
-    return np.ascontiguousarray(picture[:, ::-1])
 
 
 def _changed(world: World, seed: int, picture: np.ndarray) -> Setting:
     """Three fifths of the scene are replaced after the reference was taken."""
-    return Setting(world, ChangedWorld.drawn(world, _flipped(picture), CHANGED_SHARE, seed))
+    # Mirrored, so that no camera can take it for the scene where the scene is of the same picture.
+    flipped = np.ascontiguousarray(picture[:, ::-1])
+    return Setting(world, ChangedWorld.drawn(world, flipped, CHANGED_SHARE, seed))
 
 
 def _lens(world: World, seed: int, picture: np.ndarray) -> Setting:
     """The camera has a lens of known distortion."""
-    k1 = float(np.random.default_rng((seed, 8)).uniform(*LENS))
+    k1 = float(np.random.default_rng((seed, 9)).uniform(*LENS))
     camera = replace(CAMERA, distortion=(k1, 0.0, 0.0, 0.0))
     distorted = LensWorld(world, camera)
     return Setting(distorted, distorted, camera=camera, shared=False)
@@ -104,13 +101,13 @@ def _lens(world: World, seed: int, picture: np.ndarray) -> Setting:
 def _wrong_depth(world: World, seed: int, picture: np.ndarray) -> Setting:
     """The depth that was told is wrong by a factor of 0.5 to 3."""
     low, high = np.log(DEPTH_FACTORS)
-    factor = float(np.exp(np.random.default_rng((seed, 9)).uniform(low, high)))
+    factor = float(np.exp(np.random.default_rng((seed, 10)).uniform(low, high)))
     return Setting(world, world, depth=factor * DEPTH, shared=False)
 
 
 def _calibration(world: World, seed: int, picture: np.ndarray) -> Setting:
     """The focal length is 10 % off, either way, and the hand-eye calibration turned by 5 degrees."""
-    rng = np.random.default_rng((seed, 10))
+    rng = np.random.default_rng((seed, 11))
     error = 1 + FOCAL_ERROR * rng.choice((-1.0, 1.0))
     camera = replace(CAMERA, fx=CAMERA.fx * error, fy=CAMERA.fy * error)
     axis = rng.standard_normal(3)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from cnn_vs_ros.geometry import se3
 from training.benchmark.conditions import Setting, condition
 from training.benchmark.methods import Method, make_method
 from training.benchmark.methods.base import Step
+from training.benchmark.records import RunFile, RunKey, RunRecord
 from training.benchmark.scenes import occluder, scene
 from training.benchmark.world import CAMERA, DEPTH, Sensor
 from training.errors import TrainingError
@@ -44,46 +43,6 @@ _GONE = 0.6  # m; a camera this far off never comes back
 _LOWEST = 0.05  # m over the scene; no start is nearer to it
 _ELSEWHERE = 5.0  # times SUCCESS, from which a camera is not near the goal but elsewhere
 _SURE = 0.5  # confidence over which a method claims to be right
-
-
-@dataclass(frozen=True)
-class RunKey:
-    """What identifies a run; the start and the disturbances follow from it and the seed."""
-
-    method: str
-    scene: str
-    condition: str
-    batch: int
-    run: int
-    seed: int
-
-
-@dataclass
-class RunRecord:
-    """What came of a run. Errors in mm and degrees, times in ms of the processor.
-
-    `images` counts all images of the run, `confident_frames` those whose pose was reported with a confidence over
-    0.9, `confidently_wrong` those of them that were off by more than `SUCCESS`. `elsewhere` is a run that ended
-    over 5 mm or 1 degree from the goal while its method said that it was there, stood still, or was sure
-    (confidence over 0.5) of a pose that was as far off. `path` is the way of the camera to where it stayed, in
-    distances of the start.
-    """
-
-    key: RunKey
-    converged: bool
-    error_mm: float
-    error_deg: float
-    steps: int
-    start_mm: float
-    start_deg: float
-    hold_mm: list[float] = field(default_factory=list)
-    tracked_ms: float | None = None
-    acquisition_ms: float | None = None
-    images: int = 0
-    confident_frames: int = 0
-    confidently_wrong: int = 0
-    elsewhere: bool = False
-    path: float | None = None
 
 
 def draw_start(batch: int, run: int, seed: int, scene_T_desired: Array | None = None) -> Array:
@@ -236,36 +195,6 @@ def _exceeds(error: tuple[float, float], times: float) -> bool:
 
 def _median(values: list[float]) -> float | None:
     return float(np.median(values)) if values else None
-
-
-class RunFile:
-    """`runs.jsonl`: a line a run; what is there is not run again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / 'runs.jsonl'
-
-    def read(self) -> Iterator[RunRecord]:
-        """Records written so far; a last line cut short by an interruption is dropped."""
-        if not self.path.is_file():
-            return
-        for line in self.path.read_text().splitlines():
-            try:
-                values = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            yield RunRecord(**{**values, 'key': RunKey(**values['key'])})
-
-    def append(self, record: RunRecord) -> None:
-        """Write one record, whole, at the end."""
-        with self.path.open('a') as file:
-            file.write(json.dumps(asdict(record)) + '\n')
-
-    def mend(self) -> None:
-        """End a line that an interruption cut short, so that the next one starts on its own."""
-        if self.path.is_file():
-            text = self.path.read_bytes()
-            if text and not text.endswith(b'\n'):
-                self.path.write_bytes(text[: text.rfind(b'\n') + 1])
 
 
 def _leave_interrupts() -> None:

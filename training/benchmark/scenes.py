@@ -97,6 +97,10 @@ SCENES: dict[str, Callable[[], World]] = {
 }
 
 
+PHOTOGRAPHS = ('prints', 'retina', 'galaxies', 'coffee', 'gravel', 'tissue')
+"""The planes that show photographs."""
+
+
 @cache
 def scene(name: str) -> World:
     """Return the scene `name`. Raises TrainingError, with the valid names, for another."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from training.benchmark.bound import bound_mm
-from training.benchmark.runs import BATCHES, RunRecord
+from training.benchmark.records import RunRecord
+from training.benchmark.runs import BATCHES
 
 Groups = dict[tuple[str, str], list[RunRecord]]
 

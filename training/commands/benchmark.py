@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     from training.benchmark.conditions import CONDITIONS
     from training.benchmark.methods import METHODS, MODEL_METHODS
-    from training.benchmark.scenes import SCENES
+    from training.benchmark.scenes import PHOTOGRAPHS, SCENES
 
     also = f'and, with --model, {", ".join(MODEL_METHODS)}'
     parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}; {also}')
@@ -35,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'often the estimator (of --model) says lost',
     )
     _add_real_arguments(parser)
-    parser.add_argument('--scenes', help=f'comma-separated; default all: {", ".join(SCENES)}')
+    parser.add_argument(
+        '--scenes',
+        help=f'comma-separated; default all: {", ".join(SCENES)}; photographs for {", ".join(PHOTOGRAPHS)}',
+    )
     parser.add_argument('--batches', help='comma-separated batch numbers; default 0 to 9')
     parser.add_argument('--runs', type=int, help="runs of each batch; default 80, the paper's")
     parser.add_argument(
@@ -88,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_loops(arguments: argparse.Namespace) -> int:
     from training.benchmark import conditions, methods, scenes, summary
-    from training.benchmark.runs import BATCHES, RunFile, RunKey, execute_all, reference
+    from training.benchmark.records import RunFile, RunKey
+    from training.benchmark.runs import BATCHES, execute_all, reference
 
     # Worker processes inherit it: one core a method, as the figures say.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -101,9 +106,11 @@ def _run_loops(arguments: argparse.Namespace) -> int:
         raise TrainingError(f'runs should be at least 1 but is {runs}')
     if arguments.model is not None:
         os.environ[methods.MODEL_VARIABLE] = str(arguments.model.resolve())
-    names = _chosen(arguments.methods, methods.METHODS, 'method', also=methods.MODEL_METHODS)
+    names = _installed(_chosen(arguments.methods, methods.METHODS, 'method', also=methods.MODEL_METHODS))
     if arguments.model is None and any(name in methods.MODEL_METHODS for name in names):
         raise TrainingError(f'methods {", ".join(methods.MODEL_METHODS)} should be given a model: --model FILE')
+    if arguments.scenes == 'photographs':
+        arguments.scenes = ','.join(scenes.PHOTOGRAPHS)
     places = _chosen(arguments.scenes, scenes.SCENES, 'scene')
     if arguments.references is not None:
         for place in places:
@@ -156,7 +163,7 @@ def _show_real(arguments: argparse.Namespace) -> int:
     request = run.Request(
         arguments.real,
         _chosen(arguments.sets, dict.fromkeys(names), 'set'),
-        _chosen(arguments.methods, dict.fromkeys(NAMES), 'method'),
+        _installed(_chosen(arguments.methods, dict.fromkeys(NAMES), 'method')),
         Choice(arguments.pairs == 'all', lengths, arguments.every),
         None if arguments.model is None else str(arguments.model),
         arguments.threads,
@@ -182,6 +189,18 @@ def _reject(arguments: argparse.Namespace, places: list[str]) -> int:
     print(rejection.write(result, arguments.output))
     print(f'rejection.json is in {arguments.output}')
     return 0
+
+
+def _installed(names: list[str]) -> list[str]:
+    from training.benchmark.rivals import is_installed
+
+    there = [name for name in names if is_installed(name)]
+    missing = ', '.join(name for name in names if name not in there)
+    if not there:
+        raise TrainingError(f'{missing} should be installed: it needs the extra rivals')
+    if missing:
+        print(f'{missing} is left out: it needs the extra rivals', file=sys.stderr)
+    return there
 
 
 def _chosen(text: str | None, valid: Mapping, what: str, also: Mapping = MappingProxyType({})) -> list[str]:

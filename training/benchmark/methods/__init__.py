@@ -18,6 +18,7 @@ METHODS: dict[str, Callable[[], Method]] = {
     'dvs_particle_filter': ParticleFilterServoing,
     'sift': partial(FeatureServoing, 'sift'),
     'orb': partial(FeatureServoing, 'orb'),
+    'xfeat': partial(FeatureServoing, 'xfeat'),
     'scene_agnostic_coarse': CoarseServoing,
     'scene_agnostic': EstimatorServoing,
     'scene_agnostic_retreat': partial(EstimatorServoing, retreat=True),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cnn_vs_ros as vs
-from cnn_vs_ros.geometry import PinholeCamera, plane_homography, se3
+from cnn_vs_ros.geometry import PinholeCamera, se3
 from training.benchmark.rivals import RIVALS, Matcher
 from training.benchmark.rivals.decomposition import decompose
 from training.benchmark.rivals.matching import robust_homography
@@ -37,6 +37,9 @@ class PairMethod(Protocol):
     def set_reference(self, image: np.ndarray, camera: PinholeCamera, depth: float) -> None:
         """Take the reference (H, W, 3) uint8 of `camera`, `depth` metres before it."""
 
+    def forget(self) -> None:
+        """Forget what earlier images taught, so that the next answer does not depend on them."""
+
     def find(self, image: np.ndarray) -> Answer | None:
         """Find the reference in `image` (H, W, 3) uint8 of the same camera."""
 
@@ -46,26 +49,28 @@ class EstimatorOnPairs:
 
     def __init__(self, model: str, threads: int) -> None:
         self._estimator = vs.load_estimator(model, threads)
-        self._camera: PinholeCamera | None = None
-        self._depth = 0.0
+        self._reference: vs.Reference | None = None
 
     def set_reference(self, image: np.ndarray, camera: PinholeCamera, depth: float) -> None:
         """Take the reference."""
-        self._estimator.set_reference(vs.Reference(image, camera, depth))
-        self._camera, self._depth = camera.undistorted, depth
+        self._reference = vs.Reference(image, camera, depth)
+        self._estimator.set_reference(self._reference)
 
-    def find(self, image: np.ndarray) -> Answer | None:
-        """Acquire the reference anew."""
-        assert self._camera is not None
+    def forget(self) -> None:
+        """Forget the track, and what was learned of the plane."""
         self._estimator.reset()
         self._estimator.forget_plane()
+
+    def find(self, image: np.ndarray) -> Answer | None:
+        """Acquire the reference."""
+        assert self._reference is not None
+        reference = self._reference
         pose = self._estimator.estimate(image)
         if pose.is_lost:
             return None
         plane = self._estimator.plane
         assert plane is not None
-        normal = plane.normal
-        homography = plane_homography(se3.inverse(pose.transform), self._depth, self._camera, normal=normal)
+        homography = plane.homography(se3.inverse(pose.transform), reference.camera.undistorted)
         return Answer(homography, pose.transform, pose.confidence)
 
 
@@ -81,6 +86,9 @@ class FeaturesOnPairs:
         """Detect the reference's features."""
         self._camera, self._depth = camera, depth
         self._matcher.set_reference(camera.undistort(image))
+
+    def forget(self) -> None:
+        """Nothing to forget."""
 
     def find(self, image: np.ndarray) -> Answer | None:
         """Match, and believe what enough matches agree on."""

@@ -39,11 +39,13 @@ def run(request: Request) -> str:
     methods = {name: make_pair_method(name, request.model, request.threads) for name in request.methods}
     shown: list[pictures.Shown] = []
     notes: list[str] = []
+    text = ''
     for real in folder.read(request.folder, request.sets, request.choice):
         notes += real.notes
         for name, method in methods.items():
             shown += [(record, pair, real) for record, pair in _measured(name, method, real)]
-    text = report.write([record for record, _, _ in shown], notes, request.output)
+        # After each set, so that an interruption leaves what was done.
+        text = report.write([record for record, _, _ in shown], notes, request.output)
     if request.pictures:
         pictures.write(shown, request.output / 'pictures')
     return text
@@ -60,6 +62,7 @@ def _measured(name: str, method: PairMethod, real: RealSet) -> Sequence[tuple[Pa
                 if first:
                     method.set_reference(real.load(key), pair.camera, pair.depth)
                     first = False
+                method.forget()
                 done.append((measure(name, method, real, pair), pair))
                 bar.update()
     return done

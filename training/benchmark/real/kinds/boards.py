@@ -7,6 +7,7 @@ even number the other is black where it was white when turned by 180 degrees, wh
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,7 @@ def read(entry: dict[str, Any], folder: Path, name: str, choice: Choice) -> Real
 
 def _on_board(pair: Pair, region: np.ndarray) -> Pair:
     assert pair.truth is not None
-    truth = type(pair.truth)(pair.truth.homography, region, pair.truth.desired_T_current)
-    return Pair(pair.group, pair.reference, pair.image, pair.camera, pair.depth, truth)
+    return replace(pair, truth=replace(pair.truth, region=region))
 
 
 def _corners(image: np.ndarray, columns: int, rows: int) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """Photographs of a plane whose homographies from one image are known: ``H1to: {image: (3, 3)}``, pixels.
 
-The camera is mostly unknown, so that each focal length that is tried is a row of its own.
+They are refined to fit the images, and by how much is said. The camera is mostly unknown, so that each focal
+length that is tried is a row of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from training.benchmark.real.pairs import (
     guessed_camera,
     loader,
 )
+from training.benchmark.real.refinement import refine
 
 _FIRST = '1'
 _LEAST_VISIBLE = 0.04
@@ -34,9 +36,10 @@ def fits(entry: dict[str, Any], folder: Path, name: str) -> bool:
 
 def read(entry: dict[str, Any], folder: Path, name: str, choice: Choice) -> RealSet:
     """The set, at each focal length of its own."""
-    to_image = {_FIRST: np.eye(3)}
-    to_image |= {image: np.asarray(matrix, np.float64) for image, matrix in entry['H1to'].items()}
     load = loader(folder / name)
+    to_image, moves = {_FIRST: np.eye(3)}, {}
+    for image, matrix in entry['H1to'].items():
+        to_image[image], moves[image] = refine(np.asarray(matrix, np.float64), load(_FIRST), load(image))
     height, width = load(_FIRST).shape[:2]
     lengths = choice.focal_lengths_of(name)
     pairs = []
@@ -49,7 +52,9 @@ def read(entry: dict[str, Any], folder: Path, name: str, choice: Choice) -> Real
             if _visible_share(homography, width, height) >= _LEAST_VISIBLE:
                 pairs.append(Pair(group, reference, image, camera, UNKNOWN_DEPTH, Truth(homography)))
     note = f'{name}: camera unknown, focal length taken as {", ".join(f"{length:g}" for length in lengths)} widths'
-    return RealSet(name, pairs, load, (note,))
+    moved = ', '.join(f'{100 * move:.2f}' for move in moves.values())
+    refined = f'{name}: homographies to {", ".join(moves)} refined by {moved} % of the width'
+    return RealSet(name, pairs, load, (note, refined))
 
 
 def _visible_share(homography: np.ndarray, width: int, height: int) -> float:
