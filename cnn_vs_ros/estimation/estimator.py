@@ -145,7 +145,7 @@ class PoseEstimator:
         match = scene.acquisition.find(pyramid, scene.track.plane, least)
         if match is None:
             return None
-        scene.track.begin(match)
+        match = scene.track.begin(match)
         return match if scene.track.is_believed else None
 
 
@@ -158,7 +158,7 @@ class _Scene:
         pyramid = ImagePyramid(reference.image, reference.camera, self.valid)
         aligner = PhotometricAlignment(pyramid, reference.plane)
         self.acquisition = Acquisition(network, aligner, pyramid, reference.camera)
-        self.track = Track(aligner, reference.plane)
+        self.track = Track(aligner, reference.plane, reference.camera)
 
 
 def report(match: Match, status: PoseStatus) -> RelativePose:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import ReferenceFolderError
-from cnn_vs_ros.geometry import PinholeCamera, image_shift, plane_homography
+from cnn_vs_ros.geometry import PinholeCamera, decompose_homography, image_shift, plane_homography, se3
 
 Array = NDArray[np.float64]
 
@@ -26,6 +26,7 @@ STEEPEST = 4.0
 # Residuals of neighbouring samples are correlated: so many count as one.
 _CORRELATED = 25.0
 _FREEDOM = 3.0  # degrees of freedom of the belief, as Student's t
+_TWINS_APART = np.deg2rad(5.0)  # of the poses; what is nearer is within what the plane's uncertainty leaves
 # A belief gets no surer than this deviation, so that it can still be corrected.
 _SUREST = 0.01
 
@@ -81,6 +82,24 @@ class ScenePlane:
         """Return the same belief about another slope."""
         return replace(self, slope=slope)
 
+    def twin(self, current_T_desired: Array, camera: PinholeCamera) -> tuple[Array, Array] | None:
+        """The other pose (4, 4) and slope (2,) that show the view's points at the same places, if there is one.
+
+        A homography leaves two planes open. None where the other one is seen edge on, or is much the same.
+        """
+        candidates = decompose_homography(self.homography(current_T_desired, camera), camera, self.depth)
+        others = [(pose, normal[:2]) for pose, normal in candidates if (camera.rays(_inner(camera)) @ normal > 0).all()]
+        if not others:
+            return None
+        pose, slope = max(others, key=lambda other: float(np.abs(other[1] - self.slope).max()))
+        apart = se3.pose_error(pose @ se3.inverse(current_T_desired))[1]
+        return (pose, slope) if apart > _TWINS_APART else None
+
+    def likelihood(self, slope: Array) -> float:
+        """Density of the belief at a slope, in units of that at its mean: Student's t."""
+        away = slope - self.slope
+        return float((1.0 + away @ self.information @ away / _FREEDOM) ** (-0.5 * (_FREEDOM + 2)))
+
     def drawn_to(self, slope: Array) -> Array:
         """Information (2, 2) with which a fit at `slope` is drawn to the belief.
 
@@ -105,3 +124,8 @@ class ScenePlane:
     def image_shift(self, first: Array, second: Array, camera: PinholeCamera) -> float:
         """Pixels between where two poses ``current_T_desired`` show the view's corners, root mean square."""
         return image_shift(first, second, self.depth, camera, self.normal)
+
+
+def _inner(camera: PinholeCamera) -> Array:
+    """Corners (4, 2) of the inner half of a camera's image."""
+    return np.array([[x * camera.width, y * camera.height] for x in (0.25, 0.75) for y in (0.25, 0.75)])

@@ -6,6 +6,7 @@ Evidence is gathered over images, so that neither one bad image ends a track nor
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, PhotometricAlignm
 from cnn_vs_ros.estimation.fine.confidence import Match, judge
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
-from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
 
@@ -27,6 +28,7 @@ DOUBTFUL = 0.15
 # A track that was believed is reported while its belief is over this, and an image while it alone has the other.
 _MIN_TRACK = 0.4
 _MIN_IMAGE = 0.25
+_PLANE_KNOWN = 0.03  # radians; a plane known better than this leaves no doubt
 # What is nearly certain teaches of the plane.
 _TEACHES = 0.9
 
@@ -41,8 +43,9 @@ _NEUTRAL = 0.3
 class Track:
     """The pose of the reference in a stream of images, and the belief about its plane, which outlives it."""
 
-    def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane) -> None:
+    def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane, camera: PinholeCamera) -> None:
         self._aligner = aligner
+        self._camera = camera.undistorted
         self.know(plane)
         self.forget()
 
@@ -63,12 +66,17 @@ class Track:
         """Probability that the track is right; 0 without one."""
         return 0.0 if self._belief is None else self._belief.probability
 
-    def begin(self, match: Match) -> None:
-        """Begin a track at a match; one that is not believed yet has to grow to it over the next images."""
+    def begin(self, match: Match) -> Match:
+        """Begin a track at a match, and return it as what is known of the plane shows it.
+
+        One that is not believed yet has to grow to it over the next images.
+        """
+        match = self._of_one_plane(match)
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
         self.is_believed = match.probability > BELIEVED
         self._learn(match)
+        return match
 
     def follow(self, image: ImagePyramid, motion: Array | None) -> Match | None:
         """Track into `image`. A doubtful or disturbed track is followed without being reported.
@@ -87,11 +95,25 @@ class Track:
             self.forget()
         if match is None or belief < DOUBTFUL or match.probability <= _MIN_IMAGE:
             return None
+        match = self._of_one_plane(match)
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
         self.is_believed = belief > (_MIN_TRACK if self.is_believed else BELIEVED)
         self._learn(match)
         return match if self.is_believed else None
+
+    def _of_one_plane(self, match: Match) -> Match:
+        """Of the two planes that a view leaves open take the likelier, and be no surer than it is."""
+        if self.plane.sigma < _PLANE_KNOWN:
+            return match
+        found = match.alignment
+        twin = found.plane.twin(found.current_T_desired, self._camera)
+        if twin is None:
+            return match
+        own, others = (self.plane.likelihood(slope) for slope in (found.plane.slope, twin[1]))
+        if others > own:
+            found = replace(found, current_T_desired=twin[0], plane=found.plane.at(twin[1]), refined=None)
+        return match.of(found).no_surer_than(max(own, others) / (own + others))
 
     def _learn(self, match: Match) -> None:
         self.seen_plane = match.alignment.plane

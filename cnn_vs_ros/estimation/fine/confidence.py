@@ -37,7 +37,7 @@ def features(alignment: Alignment) -> Array:
     depth = alignment.plane.depth
     pose = alignment.current_T_desired
     distance = max(depth, float((pose[:3, :3] @ (0, 0, depth) + pose[:3, 3])[2]))
-    precision = float(np.sqrt(np.trace(alignment.sampled_covariance[:3, :3]))) / distance
+    precision = float(np.sqrt(np.trace(alignment.covariance[:3, :3]))) / distance
     correlations = np.array([alignment.correlation_unweighted, alignment.correlation])
     return np.array(
         [
@@ -97,6 +97,14 @@ class Match:
     alignment: Alignment
     probability: float
     confidence: float
+
+    def of(self, alignment: Alignment) -> Match:
+        """Return the same judgement of another alignment."""
+        return Match(alignment, self.probability, self.confidence)
+
+    def no_surer_than(self, share: float) -> Match:
+        """Return the same match with a confidence of at most `share`."""
+        return Match(self.alignment, self.probability, min(self.confidence, share))
 
     def among_rivals(self, share: float) -> Match:
         """Return the same match when only `share` of the likelihood is its own."""

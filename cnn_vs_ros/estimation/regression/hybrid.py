@@ -157,8 +157,7 @@ class HybridEstimator:
             aligned = scene.aligner.align(pyramid, se3.inverse(pose), scene.track.plane, ACQUIRE_STAGES)
             match = None if aligned is None else judge(aligned)
             if match is not None and self._is_fine(match):
-                scene.track.begin(match)
-                return self._answer(match, PoseStatus.ACQUIRED)
+                return self._answer(scene.track.begin(match), PoseStatus.ACQUIRED)
         scene.track.forget()
         self._last = pose
         self.details = {'confidence': 0.0, 'photometric': 0.0}
@@ -188,7 +187,7 @@ class _Scene:
         self.valid = ValidPixels(reference.camera, reference.mask)
         pyramid = ImagePyramid(reference.image, reference.camera, self.valid)
         self.aligner = PhotometricAlignment(pyramid, reference.plane)
-        self.track = Track(self.aligner, reference.plane)
+        self.track = Track(self.aligner, reference.plane, reference.camera)
 
 
 def _distance(pose: Array, depth: float) -> float:
