@@ -103,9 +103,10 @@ class DifferentialIk:
     def jacobian(self, q: ArrayLike) -> Array:
         """Jacobian (6, n): joint velocities to the twist [v; omega] of the tip, expressed in the tip frame."""
         configuration = self._configuration(q)
-        return pinocchio.computeFrameJacobian(
+        jacobian = pinocchio.computeFrameJacobian(
             self._model, self._data, configuration, self._tip, pinocchio.ReferenceFrame.LOCAL
         )
+        return np.asarray(jacobian).reshape(6, -1)  # that of a single joint comes as a vector
 
     def joint_velocities(self, q: ArrayLike, twist: ArrayLike) -> Array:
         """Joint velocities (n,) that give the tip the `twist` (6,) [v; omega], expressed in the tip frame.

@@ -82,7 +82,7 @@ def parse_urdf(text: str) -> ElementTree.Element:
     """
     robot = parse_xml(text)
     if robot.tag != 'robot':
-        raise DescriptionError(f'robot description should be a URDF, <robot>, but is <{robot.tag}>')
+        raise DescriptionError(f'robot description should have a <robot> element but has <{robot.tag[:60]}>')
     for element in robot.iter():
         for name, count in _NUMBERS.get(element.tag, {}).items():
             if name in element.attrib:

@@ -90,8 +90,8 @@ class PoseEstimatorNode(ManagedNode):
         try:
             if folder.exists():
                 estimator.set_reference(Reference.load(folder))
-        except VisualServoingError as error:
-            self.get_logger().warning(f'{error}; capture another')
+        except (VisualServoingError, OSError) as error:
+            self.get_logger().warning(f'no reference loaded: {error}; capture another')
         if estimator.reference is None:
             self.get_logger().info(f'no reference in {folder} yet: capture one by the service ~/capture_reference')
 
