@@ -30,6 +30,14 @@ class ShutsDown(Protocol):
         """Leave the robot standing still; the node can still publish."""
 
 
+_stop_requested = threading.Event()
+
+
+def stop_requested() -> bool:
+    """Whether a signal has told this process's node to end: what waits in a callback should wait no more."""
+    return _stop_requested.is_set()
+
+
 @contextmanager
 def stop_signals(on_stop: Callable[[], None]) -> Iterator[None]:
     """Call `on_stop` once, from another thread, at the first SIGINT or SIGTERM. Main thread only.
@@ -76,7 +84,12 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
     signalled: Future = Future()
     node = None
     executor = SingleThreadedExecutor()
-    with stop_signals(lambda: signalled.set_result(0)):
+
+    def on_stop() -> None:
+        _stop_requested.set()
+        signalled.set_result(0)
+
+    with stop_signals(on_stop):
         try:
             node = make_node()
             done: Future = getattr(node, 'done', None) or Future()
