@@ -27,6 +27,10 @@ class Entries:
             raise self._error(f'{self._source} should have the entry {name!r} but lacks it')
         return self._values[name]
 
+    def items(self) -> list[tuple[Any, Any]]:
+        """All entries, unchecked."""
+        return list(self._values.items())
+
     def number(self, name: str, least: float = -math.inf, most: float = math.inf) -> float:
         """Finite number within bounds."""
         return self._number(name, self[name], least, most)

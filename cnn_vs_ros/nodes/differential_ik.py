@@ -93,6 +93,7 @@ class DifferentialIkNode(Node):
         obstacle = self._obstacle(kinematics, urdf)
         self._drive = ArmDrive(kinematics, joint_states, self._settings.bounds, obstacle)
         self.get_logger().info(f'driving {kinematics.tip_frame} by {", ".join(self._order.joints)}')
+        self.get_logger().info(f'limits: {self._settings.limits}')
 
     def _obstacle(self, kinematics: DifferentialIk, urdf: str) -> Obstacle | None:
         if not self._settings.collision_check:

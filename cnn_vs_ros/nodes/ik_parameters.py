@@ -66,6 +66,11 @@ class IkParameters:
             disagreement_time=values['disagreement_time'],
             box=TipBox(lower, upper),
         )
+        self.limits = (
+            f'twists of {self.max_linear_velocity:g} m/s and {self.max_angular_velocity:g} rad/s, joints of '
+            f'{self.kinematics["max_joint_velocity"]:g} rad/s (or what the URDF says) and '
+            f'{self.bounds.acceleration:g} rad/s^2, a box from {list(lower)} to {list(upper)} m'
+        )
         self.collision_check: bool = fixed(
             'collision.check', False, 'Whether to keep clear of collisions, by the geometry of the URDF.'
         )
