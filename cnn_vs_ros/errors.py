@@ -49,3 +49,15 @@ class BagError(VisualServoingError):
 
 class ResourceError(VisualServoingError):
     """A shipped data file that is not where an installation has it."""
+
+
+class JointStateError(VisualServoingError):
+    """Joint states that are missing, old, not finite or cannot be true."""
+
+
+class TwistError(VisualServoingError):
+    """A twist that the arm should not follow."""
+
+
+class ArmError(VisualServoingError):
+    """An arm that does not do what it is commanded, or that cannot be commanded safely."""

@@ -11,6 +11,7 @@ from launch.actions import (
     DeclareLaunchArgument,
     GroupAction,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     SetEnvironmentVariable,
     Shutdown,
@@ -162,7 +163,9 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         nodes.append(arm_with_controllers(robot, value))
         if robot == 'gazebo' and value('namespace'):
             raise RuntimeError('namespace should be empty with robot:=gazebo, whose controllers have none')
-    environment = dds_profile() if simulated or robot == 'gazebo' else []
+    environment = dds_profile('fastdds_network.xml' if robot == 'external' else 'fastdds.xml')
+    if robot == 'external':
+        environment += network_advice()
     return [*environment, GroupAction([PushRosNamespace(value('namespace')), *nodes])]
 
 
@@ -226,11 +229,23 @@ def rviz_nodes(simulated: bool, clock: dict[str, bool]) -> list[Node]:
     return nodes
 
 
-def dds_profile() -> list[SetEnvironmentVariable]:
+def dds_profile(name: str) -> list[LaunchDescriptionEntity]:
     """Return the DDS profile under which no image is lost, unless the user has one."""
     if any(os.environ.get(name) for name in DDS_PROFILE_VARIABLES):
         return []
-    return [SetEnvironmentVariable(DDS_PROFILE_VARIABLES[0], shared('config', 'fastdds.xml'))]
+    return [SetEnvironmentVariable(DDS_PROFILE_VARIABLES[0], shared('config', name))]
+
+
+def network_advice() -> list[LaunchDescriptionEntity]:
+    """Return what to say of an arm that anybody on the network may drive."""
+    if os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == 'LOCALHOST':
+        return []
+    advice = (
+        'anyone on the network who has this ROS_DOMAIN_ID can send commands to the arm: set '
+        'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST where all of the graph is on this computer, else give Fast DDS '
+        "the interface of the arm's own network (docs/safety.md, Keeping strangers off)"
+    )
+    return [LogInfo(msg=advice)]
 
 
 def generate_launch_description() -> LaunchDescription:

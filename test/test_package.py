@@ -24,7 +24,9 @@ MANIFEST = ET.parse(ROOT / 'package.xml').getroot()
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
 DEPENDENCIES = {
+    'coal': 'pinocchio',
     'cv2': 'python3-opencv',
+    'hppfcl': 'pinocchio',
     'imageio_ffmpeg': 'ffmpeg',
     'matplotlib': 'python3-matplotlib',
     'moveit': 'moveit_py',
@@ -38,7 +40,7 @@ DEPENDENCIES = {
 """rosdep keys of the imports whose key is not their name."""
 
 
-OPTIONAL = {'rosbags': 'bag', 'viser': 'view'}
+OPTIONAL = {'rosbags': 'bag', 'viser': 'view', 'websockets': 'view'}
 """Imports that rosdep has no key for, with the extra of pyproject.toml that installs them from PyPI."""
 
 
@@ -120,6 +122,17 @@ def test_resources_are_found():
     assert resources.share_directory() == ROOT
     assert resources.resource_path('weights/scene_agnostic.onnx').is_file()
     assert resources.config_path('fastdds.xml').is_file()
+
+
+def test_the_profile_for_several_computers_is_the_other_without_its_bound():
+    one, several = (ET.parse(ROOT / 'config' / name) for name in ('fastdds.xml', 'fastdds_network.xml'))
+    space = '{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}'
+    for parent in one.iter(f'{space}transport_descriptor'):
+        for whitelist in parent.findall(f'{space}interfaceWhiteList'):
+            parent.remove(whitelist)
+    texts = [[(item.tag, (item.text or '').strip()) for item in tree.iter()] for tree in (one, several)]
+    names = {'one_computer': 'several_computers', 'loopback': 'network'}
+    assert [(tag, names.get(text, text)) for tag, text in texts[0]] == texts[1]
 
 
 def test_a_missing_resource_is_said_with_those_there_are():

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 
 from cnn_vs_ros.errors import BagError
+from cnn_vs_ros.foreign.entries import shortened
+from cnn_vs_ros.foreign.yaml_text import read_yaml
 
 
 class BagReader:
@@ -17,11 +20,12 @@ class BagReader:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         try:
+            read_yaml(self.folder / 'metadata.yaml', BagError)
             self._reader = Reader(self.folder)
             self._reader.open()
-        except (ReaderError, OSError) as error:
+        except Exception as error:  # of rosbags and of the codecs below it: they share no public base class
             raise BagError(
-                f'bag should be a folder with metadata.yaml and its files but {folder}: {error}'
+                f'bag should be a folder with metadata.yaml and its files but {folder}: {shortened(error)}'
             ) from error
 
     def __enter__(self) -> BagReader:
@@ -49,5 +53,15 @@ class BagReader:
         """Topic, time in nanoseconds and serialised (CDR) data of the messages of `topics`, in their order."""
         connections = [item for item in self._reader.connections if item.topic in topics]
         if connections:
-            for connection, time, data in self._reader.messages(connections):
-                yield connection.topic, time, bytes(data)
+            messages = self._reader.messages(connections)
+            while (item := self._next(messages)) is not None:
+                yield item
+
+    def _next(self, messages: Iterator[Any]) -> tuple[str, int, bytes] | None:
+        try:
+            connection, time, data = next(messages)
+        except StopIteration:
+            return None
+        except Exception as error:
+            raise BagError(f'bag {self.folder} should hold whole messages but: {shortened(error)}') from error
+        return connection.topic, time, bytes(data)

@@ -9,7 +9,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from cnn_vs_ros.errors import ImageError, VisualServoingError
+from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.foreign.images import read_image
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.pgm', '.ppm', '.webp')
 DEFAULT_RATE = 30.0
@@ -124,12 +125,9 @@ class _Folder:
             return None
         file = self._files[self._next]
         self._next += 1
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if image is None:
-            if not file.exists():
-                raise SourceError(f'{file} should be there still but has gone')
-            raise ImageError(f'{file} should be an image but cannot be decoded')
-        return image
+        if not file.exists():
+            raise SourceError(f'{file} should be there still but has gone')
+        return read_image(file, cv2.IMREAD_COLOR)
 
     def close(self) -> None:
         pass

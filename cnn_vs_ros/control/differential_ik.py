@@ -7,6 +7,7 @@ import pinocchio
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import DescriptionError, ParameterError
+from cnn_vs_ros.foreign.urdf import parse_urdf
 from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
@@ -80,7 +81,7 @@ class DifferentialIk:
         joints = list(self._model.joints)[1:]
         self.joint_names: list[str] = list(self._model.names)[1:]
         # Pinocchio holds an unbounded rotation as (cos, sin).
-        self._circular = np.array([joint.nq == 2 for joint in joints])
+        self.circular = np.array([joint.nq == 2 for joint in joints])
         self._q_index = np.array([joint.idx_q for joint in joints])
         self.lower, self.upper = self._position_limits()
         self.velocity_limits = np.minimum(self._velocity_limits(), max_joint_velocity)
@@ -102,9 +103,10 @@ class DifferentialIk:
     def jacobian(self, q: ArrayLike) -> Array:
         """Jacobian (6, n): joint velocities to the twist [v; omega] of the tip, expressed in the tip frame."""
         configuration = self._configuration(q)
-        return pinocchio.computeFrameJacobian(
+        jacobian = pinocchio.computeFrameJacobian(
             self._model, self._data, configuration, self._tip, pinocchio.ReferenceFrame.LOCAL
         )
+        return np.asarray(jacobian).reshape(6, -1)  # that of a single joint comes as a vector
 
     def joint_velocities(self, q: ArrayLike, twist: ArrayLike) -> Array:
         """Joint velocities (n,) that give the tip the `twist` (6,) [v; omega], expressed in the tip frame.
@@ -114,10 +116,22 @@ class DifferentialIk:
         Raises:
             PoseError: `q` or `twist` has the wrong shape or is not finite.
         """
+        velocities = self.unlimited_velocities(q, twist)
+        return velocities * (self.limit_scale(q, velocities) * self.singularity_scale(q, velocities))
+
+    def unlimited_velocities(self, q: ArrayLike, twist: ArrayLike) -> Array:
+        """Joint velocities (n,) for a twist as `joint_velocities` has them before it scales them."""
         twist = se3.as_vector(twist, 6, 'twist')
-        q = self._checked(q)
-        velocities = self._damped_inverse(self.jacobian(q)) @ twist
-        return velocities * (self._scale(q, velocities) * self.singularity_scale(q, velocities))
+        return np.asarray(self._damped_inverse(self.jacobian(q)) @ twist)
+
+    def limit_scale(self, q: ArrayLike, velocities: Array) -> float:
+        """Part of the joint velocities (n,) that their limits, and the position limits near `q` (n,), leave."""
+        q = np.asarray(q, dtype=np.float64)
+        left = np.where(velocities > 0, self.upper - q, q - self.lower)
+        allowed = self.velocity_limits * np.clip(left / self._margin, 0.0, 1.0)
+        speeds = np.abs(velocities)
+        moving = speeds > 1e-12
+        return float(min(1.0, (allowed[moving] / speeds[moving]).min(initial=np.inf)))
 
     def condition_number(self, q: ArrayLike) -> float:
         """Condition number of the Jacobian (m, rad) at joint positions `q` (n,); infinite at a singularity."""
@@ -149,26 +163,19 @@ class DifferentialIk:
         squared_damping = self._damping**2 * np.clip(1.0 - (s / self._threshold) ** 2, 0.0, 1.0)
         return (vt.T * (s / (s**2 + squared_damping))) @ u.T
 
-    def _scale(self, q: Array, velocities: Array) -> float:
-        left = np.where(velocities > 0, self.upper - q, q - self.lower)
-        allowed = self.velocity_limits * np.clip(left / self._margin, 0.0, 1.0)
-        speeds = np.abs(velocities)
-        moving = speeds > 1e-12
-        return float(min(1.0, (allowed[moving] / speeds[moving]).min(initial=np.inf)))
-
     def _checked(self, q: ArrayLike) -> Array:
         return se3.as_vector(q, len(self.joint_names), 'joint positions')
 
     def _configuration(self, q: ArrayLike) -> Array:
         q = self._checked(q)
         configuration = np.empty(self._model.nq)
-        configuration[self._q_index] = np.where(self._circular, np.cos(q), q)
-        configuration[self._q_index[self._circular] + 1] = np.sin(q[self._circular])
+        configuration[self._q_index] = np.where(self.circular, np.cos(q), q)
+        configuration[self._q_index[self.circular] + 1] = np.sin(q[self.circular])
         return configuration
 
     def _position_limits(self) -> tuple[Array, Array]:
-        lower = np.where(self._circular, -np.inf, self._model.lowerPositionLimit[self._q_index])
-        upper = np.where(self._circular, np.inf, self._model.upperPositionLimit[self._q_index])
+        lower = np.where(self.circular, -np.inf, self._model.lowerPositionLimit[self._q_index])
+        upper = np.where(self.circular, np.inf, self._model.upperPositionLimit[self._q_index])
         return lower, upper
 
     def _velocity_limits(self) -> Array:
@@ -179,12 +186,18 @@ class DifferentialIk:
         return limits
 
 
+def kinematic_model(urdf_xml: str) -> pinocchio.Model:
+    """Model of all the joints of a URDF. Raises DescriptionError when it is none, or too large for any arm."""
+    parse_urdf(urdf_xml)
+    try:
+        return pinocchio.buildModelFromXML(urdf_xml)
+    except (ValueError, RuntimeError, IndexError, KeyError) as error:
+        raise DescriptionError(f'robot description should be a valid URDF but: {error}') from error
+
+
 def _chain(urdf_xml: str, tip_frame: str) -> pinocchio.Model:
     """Model of the joints between the root link and `tip_frame`; the other joints are fixed at zero."""
-    try:
-        model = pinocchio.buildModelFromXML(urdf_xml)
-    except (ValueError, RuntimeError) as error:
-        raise DescriptionError(f'robot description should be a valid URDF but: {error}') from error
+    model = kinematic_model(urdf_xml)
     if not model.existBodyName(tip_frame):
         bodies = [frame.name for frame in model.frames if frame.type == pinocchio.FrameType.BODY]
         raise DescriptionError(f'tip frame should be one of {", ".join(bodies)} but is {tip_frame!r}')

@@ -14,6 +14,7 @@ import numpy as np
 import pinocchio
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_vs_ros.control.differential_ik import kinematic_model
 from cnn_vs_ros.control.servo import ServoStatus
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import se3
@@ -60,10 +61,7 @@ def rigid_transform(urdf: str, parent: str, child: str) -> Array:
     Raises:
         DescriptionError: no valid URDF, no such link, or a joint between them moves.
     """
-    try:
-        model = pinocchio.buildModelFromXML(urdf)
-    except (ValueError, RuntimeError) as error:
-        raise DescriptionError(f'robot description should be a valid URDF but: {error}') from error
+    model = kinematic_model(urdf)
     frames = []
     for name in (parent, child):
         if not model.existBodyName(name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from cnn_vs_ros.demo.private_domain import private_domain
 from cnn_vs_ros.resources import config_path
 
 NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'experiment')
@@ -21,9 +21,6 @@ TOOLS = ('calibrate_depth', 'camera', 'moveit_servo_adapter', 'record', 'move_ar
 
 PARAMETERS_FILE = 'servo.yaml'
 PROFILES_FILE = 'fastdds.xml'
-
-_DOMAINS = range(1, 102)
-"""Domain ids whose ports lie below Linux's ephemeral ones."""
 
 Parameters = Mapping[str, Mapping[str, Any]]
 
@@ -44,16 +41,20 @@ def write_parameters(path: Path, parameters: Parameters) -> Path:
 def environment(log_folder: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of the nodes: DDS on this machine only, with room for images, in a domain of its own.
 
-    What the user has set in `base` (by default this process's environment) stays as it is.
+    The simulated arm takes commands on the topic of real ones, and gives them: so it never joins the domain that
+    the user has set in `base` (by default this process's environment). What else is set there stays as it is.
     """
-    result = {
-        'ROS_DOMAIN_ID': str(random.SystemRandom().choice(_DOMAINS)),
+    base = os.environ if base is None else base
+    apart = {
+        'ROS_DOMAIN_ID': str(private_domain(base.get('ROS_DOMAIN_ID', ''))),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'ROS_STATIC_PEERS': '',
+    }
+    result = {
         'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
         'FASTRTPS_DEFAULT_PROFILES_FILE': str(config_path(PROFILES_FILE)),
         'AMENT_PREFIX_PATH': sys.prefix,
         'ROS_LOG_DIR': str(log_folder / 'ros'),
         'PYTHONUNBUFFERED': '1',
     }
-    result.update(os.environ if base is None else base)
-    return result
+    return result | dict(base) | apart

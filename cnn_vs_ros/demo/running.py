@@ -30,12 +30,14 @@ def run_graph(parameters: Parameters, folder: Path, title: str) -> int:
     logs = folder / 'logs'
     overrides = write_parameters(folder / 'parameters.yaml', parameters)
     commands = {name: node_command(name, overrides) for name in parameters}
+    variables = environment(logs)
+    domain = f'ROS_DOMAIN_ID={variables["ROS_DOMAIN_ID"]}'
     try:
         with (
             signals_raise(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-            ProcessGroup(logs, environment(logs)) as processes,
+            ProcessGroup(logs, variables) as processes,
         ):
-            print(f'{title}: starting {", ".join(commands)}; logs in {short(logs)}', flush=True)
+            print(f'{title}: starting {", ".join(commands)}; logs in {short(logs)}; {domain}', flush=True)
             for name, command in commands.items():
                 processes.start(name, command, show_output=name in (EXPERIMENT, VIEW))
             ended = processes.wait_for_first_end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 import onnxruntime
 
 from cnn_vs_ros.errors import ModelError
+from cnn_vs_ros.foreign.json_text import parse_json
 from cnn_vs_ros.resources import resource_path
 
 FORMAT_VERSION = 1
@@ -78,8 +78,8 @@ class ModelFile:
     def structure(self, key: str) -> Any:
         """Metadata entry `key` parsed as JSON; empty when it is missing or malformed."""
         try:
-            return json.loads(self.metadata.get(key, '{}'))
-        except json.JSONDecodeError:
+            return parse_json(self.metadata.get(key, '{}'))
+        except ValueError:
             return {}
 
 

@@ -14,17 +14,22 @@ import cv2
 import numpy as np
 import yaml
 
-from cnn_vs_ros.errors import ReferenceFolderError, VisualServoingError
+from cnn_vs_ros.atomic_folder import replace_folder
+from cnn_vs_ros.errors import CalibrationError, ImageError, ReferenceFolderError
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import to_grey
+from cnn_vs_ros.foreign.entries import Entries
+from cnn_vs_ros.foreign.images import MAX_PIXELS, read_image
+from cnn_vs_ros.foreign.yaml_text import read_yaml
 from cnn_vs_ros.geometry import PinholeCamera
+from cnn_vs_ros.geometry.camera import MAX_COEFFICIENTS
 
 IMAGE_FILE = 'image.png'
 CALIBRATION_FILE = 'reference.yaml'
 FORMAT_VERSION = 1
 
-_MAX_CALIBRATION_BYTES = 65536
-_MAX_PIXELS = 1 << 26
+SMALLEST_SIDE = 32
+"""Pixels of the shorter side of an image that something can be found in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,11 @@ class Reference:
         self.camera.check_image(self.image)
         if self.mask is not None:
             self.camera.check_image(self.mask)
+        if min(self.image.shape[:2]) < SMALLEST_SIDE:
+            raise ImageError(
+                f'reference image should have sides of at least {SMALLEST_SIDE} pixels but is '
+                f'{self.camera.width}x{self.camera.height}'
+            )
         if not (np.isfinite(self.depth) and self.depth > 0):
             raise ReferenceFolderError(f'reference depth should be positive metres but is {self.depth}')
 
@@ -70,9 +80,10 @@ class Reference:
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the reference to `folder` as plain files, atomically: readers see the old or the new one whole.
 
-        An existing folder is replaced only if it is a reference; anything else raises ReferenceFolderError.
+        An existing folder is replaced only if it is a reference; anything else raises ReferenceFolderError. Raises
+        OSError where it cannot be written; what was there before is there still.
         """
-        folder = Path(folder)
+        folder = Path(folder).resolve()  # what a link leads to is replaced, not the link
         if folder.exists() and not self._is_replaceable(folder):
             raise ReferenceFolderError(
                 f'{folder} should be a reference folder or not exist, but it holds other files; choose another'
@@ -84,13 +95,7 @@ class Reference:
                 raise ReferenceFolderError(f'cannot write the reference image below {folder.parent}')
             (scratch / CALIBRATION_FILE).write_text(yaml.safe_dump(self._calibration(), sort_keys=False))
             scratch.chmod(0o755)
-            if folder.exists():
-                retired = scratch.with_name(scratch.name + '-old')
-                folder.rename(retired)
-                scratch.rename(folder)
-                shutil.rmtree(retired)
-            else:
-                scratch.rename(folder)
+            replace_folder(scratch, folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return folder
@@ -118,53 +123,29 @@ class Reference:
         """Read a reference that `save` wrote. Raises ReferenceFolderError when it is missing or inconsistent."""
         folder = Path(folder)
         for name in (IMAGE_FILE, CALIBRATION_FILE):
-            if not (folder / name).is_file():
+            if not os.path.lexists(folder / name):
                 raise ReferenceFolderError(f'reference folder {folder} should hold {name} but does not')
-        values = _read_calibration(folder / CALIBRATION_FILE)
-        width, height = _png_size(folder / IMAGE_FILE)
-        if width * height > _MAX_PIXELS:
-            raise ReferenceFolderError(
-                f'{folder / IMAGE_FILE} should have at most {_MAX_PIXELS} pixels but is {width}x{height}'
-            )
-        image = cv2.imread(str(folder / IMAGE_FILE), cv2.IMREAD_UNCHANGED)
-        if image is None:
-            raise ReferenceFolderError(f'{folder / IMAGE_FILE} should be a PNG image but cannot be decoded')
+        entries = read_yaml(folder / CALIBRATION_FILE, ReferenceFolderError)
+        if entries['format_version'] != FORMAT_VERSION:
+            raise ReferenceFolderError(f'{folder / CALIBRATION_FILE} should have format_version {FORMAT_VERSION}')
+        image = read_image(folder / IMAGE_FILE, error=ReferenceFolderError)
         try:
-            camera = PinholeCamera.from_calibration(
-                int(values['image_width']),
-                int(values['image_height']),
-                values['camera_matrix'],
-                values['distortion_coefficients'],
-                str(values['distortion_model']),
+            sigma = (
+                entries.number('depth_standard_deviation', 0.0) if 'depth_standard_deviation' in entries else None
             )
-            sigma = values.get('depth_standard_deviation')
-            reference = cls(image, camera, float(values['depth']), None if sigma is None else float(sigma))
-        except KeyError as error:
-            raise ReferenceFolderError(f'{folder / CALIBRATION_FILE} lacks the entry {error}') from error
-        except (TypeError, ValueError) as error:
-            reason = f'{error}' if isinstance(error, VisualServoingError) else f'an entry is malformed ({error})'
-            raise ReferenceFolderError(f'reference folder {folder} is inconsistent: {reason}') from error
-        if values.get('image_sha256') != reference.sha256:
+            reference = cls(image, _camera(entries), entries.number('depth'), sigma)
+        except (CalibrationError, ImageError) as error:
+            raise ReferenceFolderError(f'reference folder {folder} is inconsistent: {error}') from error
+        if entries.text('image_sha256') != reference.sha256:
             raise ReferenceFolderError(f'{folder / IMAGE_FILE} is not the image that {CALIBRATION_FILE} describes')
         return reference
 
 
-def _png_size(path: Path) -> tuple[int, int]:
-    """Width and height that a PNG file states at its beginning (its IHDR chunk), before anything is decoded."""
-    with path.open('rb') as file:
-        head = file.read(24)
-    if not (head.startswith(b'\x89PNG\r\n\x1a\n') and head[12:16] == b'IHDR' and len(head) == 24):
-        raise ReferenceFolderError(f'{path} should be a PNG image but cannot be decoded')
-    return int.from_bytes(head[16:20], 'big'), int.from_bytes(head[20:24], 'big')
-
-
-def _read_calibration(path: Path) -> dict:
-    if path.stat().st_size > _MAX_CALIBRATION_BYTES:
-        raise ReferenceFolderError(f'{path} should be a short YAML file but has {path.stat().st_size} bytes')
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ReferenceFolderError(f'{path} should be a YAML file but cannot be parsed') from error
-    if not isinstance(values, dict) or values.get('format_version') != FORMAT_VERSION:
-        raise ReferenceFolderError(f'{path} should have format_version {FORMAT_VERSION}')
-    return values
+def _camera(entries: Entries) -> PinholeCamera:
+    return PinholeCamera.from_calibration(
+        entries.whole('image_width', 1, MAX_PIXELS),
+        entries.whole('image_height', 1, MAX_PIXELS),
+        entries.numbers('camera_matrix', 9),
+        entries.numbers('distortion_coefficients', MAX_COEFFICIENTS),
+        entries.text('distortion_model'),
+    )

@@ -10,10 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.errors import CalibrationError, ImageError
+from cnn_vs_ros.foreign.images import MAX_PIXELS
 
 Array = NDArray[np.float64]
 
+_SHORTEST, _LARGEST = 1e-3, 1e6
+"""Bounds of focal lengths in pixels; the greater one also of all other numbers of a calibration."""
+
 _COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+
+MAX_COEFFICIENTS = max(max(counts) for counts in _COEFFICIENTS.values())
+"""Distortion coefficients of the longest model."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,16 @@ class PinholeCamera:
             raise CalibrationError(
                 f'camera size should be positive but is {self.width}x{self.height}: is the camera calibrated?'
             )
-        numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
-        if not np.isfinite(numbers).all() or self.fx <= 0 or self.fy <= 0:
+        if self.width * self.height > MAX_PIXELS:
             raise CalibrationError(
-                'camera calibration should have finite positive focal lengths but got '
-                f'fx={self.fx}, fy={self.fy}, cx={self.cx}, cy={self.cy}: is the camera calibrated?'
+                f'camera should have at most {MAX_PIXELS} pixels but is {self.width}x{self.height}'
+            )
+        numbers = np.abs((self.fx, self.fy, self.cx, self.cy, *self.distortion))
+        if not (numbers <= _LARGEST).all() or self.fx < _SHORTEST or self.fy < _SHORTEST:
+            raise CalibrationError(
+                'camera calibration should have finite positive focal lengths, in pixels, but got '
+                f'fx={self.fx}, fy={self.fy}, cx={self.cx}, cy={self.cy}, '
+                f'distortion up to {numbers[4:].max(initial=0.0):g}: is the camera calibrated?'
             )
         if self.distortion_model not in _COEFFICIENTS:
             raise CalibrationError(
@@ -66,6 +78,10 @@ class PinholeCamera:
         matrix = np.asarray(k, dtype=np.float64)
         if matrix.size != 9:
             raise CalibrationError(f'camera matrix K should have 9 entries but got {matrix.size}')
+        if np.size(d) > MAX_COEFFICIENTS:
+            raise CalibrationError(
+                f'distortion should have at most {MAX_COEFFICIENTS} coefficients but has {np.size(d)}'
+            )
         matrix = matrix.reshape(3, 3)
         if matrix[0, 0] == 0.0:
             raise CalibrationError('camera matrix K should be calibrated but K[0] is 0: calibrate the camera')

@@ -13,50 +13,54 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from cnn_vs_ros.control import DifferentialIk
+from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
-from cnn_vs_ros.geometry import se3
-from cnn_vs_ros.nodes.freshness import Freshness
+from cnn_vs_ros.nodes.arrival_clock import ArrivalClock
 from cnn_vs_ros.nodes.parameters import declare
 
 Array = NDArray[np.float64]
 
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Deep enough for several publishers: the newest message of one must not push out that of another.
+_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class ArmListener:
     """Declares `tip_frame`, `robot_description` and `joint_state_timeout`, and listens for a node.
 
+    The first robot description that can be used is taken, and stays: another one is refused.
+
     Args:
         node: whose parameters and subscriptions these are.
-        warn: called with a sentence about a joint state that cannot be used.
         options: further arguments of DifferentialIk.
-        on_kinematics: called with each robot description taken; may raise VisualServoingError to refuse it.
+        on_kinematics: called with the robot description taken; may raise VisualServoingError to refuse it.
+        on_other: called with a sentence when another one comes later.
     """
 
     def __init__(
         self,
         node: Node,
-        warn: Callable[[str], None],
         options: dict[str, Any] | None = None,
-        on_kinematics: Callable[[DifferentialIk], None] = lambda kinematics: None,
+        on_kinematics: Callable[[DifferentialIk, JointStates, str], None] = lambda *_: None,
+        on_other: Callable[[str], None] | None = None,
     ) -> None:
-        self._node, self._warn = node, warn
-        self._options, self._on_kinematics = options or {}, on_kinematics
+        self._node, self._options, self._on_kinematics = node, options or {}, on_kinematics
+        self._on_other = on_other or node.get_logger().error
+        self.clock = ArrivalClock(node)
         self.kinematics: DifferentialIk | None = None
-        self._positions: Array | None = None
+        self._joint_states: JointStates | None = None
+        self._taken = ''
         self.tip_frame = declare(
             node, 'tip_frame', 'camera_optical_frame', 'Frame that the twists are of, in the URDF.', read_only=True
         )
-        timeout = declare(
+        self._timeout = declare(
             node,
             'joint_state_timeout',
             0.2,
-            'As long a joint state is used, s.',
+            'As long the state of a joint is used, s.',
             bounds=(0.01, 10.0),
             read_only=True,
         )
-        self._freshness = Freshness(node, timeout)
         description = declare(
             node, 'robot_description', '', 'URDF; empty: from the topic robot_description.', read_only=True
         )
@@ -64,26 +68,32 @@ class ArmListener:
             self._take_description(description)
         else:
             node.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
-        node.create_subscription(JointState, 'joint_states', self._on_joint_state, _NEWEST)
+        node.create_subscription(JointState, 'joint_states', self._on_joint_state, _STATES)
 
     @property
     def last_positions(self) -> Array | None:
         """The joint positions (n,) that came last, however old; None before any."""
-        return self._positions
+        return None if self._joint_states is None else self._joint_states.last_positions
 
     def state(self) -> tuple[DifferentialIk, Array]:
         """Kinematics and joint positions (n,) of now, in the order of its joint_names.
 
         Raises:
-            DescriptionError: no robot_description has come, or no fresh joint state.
+            DescriptionError: no robot_description has come.
+            JointStateError: a joint is missing, old, not finite or has jumped.
         """
-        if self.kinematics is None:
+        if self.kinematics is None or self._joint_states is None:
             raise DescriptionError('a robot_description should have come but has not')
-        if self._positions is None or self._freshness.is_over:
-            raise DescriptionError(f'joint_states should come every {self._freshness.timeout} s but do not')
-        return self.kinematics, self._positions
+        return self.kinematics, self._joint_states.positions(self.clock.now())
 
     def _on_description(self, message: String) -> None:
+        if self.kinematics is not None:
+            if message.data != self._taken:
+                self._on_other(
+                    'robot_description should stay as it was but another one has come: '
+                    f'start {self._node.get_name()} anew to use that'
+                )
+            return
         try:
             self._take_description(message.data)
         except VisualServoingError as error:
@@ -91,20 +101,12 @@ class ArmListener:
 
     def _take_description(self, urdf: str) -> None:
         kinematics = DifferentialIk(urdf, self.tip_frame, **self._options)
-        self._on_kinematics(kinematics)
-        self.kinematics, self._positions = kinematics, None
+        joint_states = JointStates(
+            kinematics.joint_names, self._timeout, kinematics.velocity_limits, kinematics.circular
+        )
+        self._on_kinematics(kinematics, joint_states, urdf)
+        self.kinematics, self._joint_states, self._taken = kinematics, joint_states, urdf
 
     def _on_joint_state(self, message: JointState) -> None:
-        if self.kinematics is None:
-            return
-        try:
-            positions = dict(zip(message.name, message.position, strict=False))
-            missing = [name for name in self.kinematics.joint_names if name not in positions]
-            if missing:
-                raise DescriptionError(f'joint_states should hold {", ".join(missing)} but does not')
-            ordered = [positions[name] for name in self.kinematics.joint_names]
-            self._positions = se3.as_vector(ordered, len(ordered), 'joint positions')
-            self._freshness.renew()
-        except VisualServoingError as error:
-            self._positions = None
-            self._warn(str(error))
+        if self._joint_states is not None:
+            self._joint_states.take(message.name, message.position, message.velocity, self.clock.now())

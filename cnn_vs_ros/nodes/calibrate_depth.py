@@ -31,7 +31,6 @@ from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
-from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 CALL_TIMEOUT = 10.0
 """Seconds of wall time that another node may take to answer."""
@@ -70,7 +69,7 @@ class CalibrateDepthNode(Node):
             }
         )
         rate = declare(self, 'rate', 50.0, 'Twists a second, Hz.', bounds=(10.0, 1000.0), read_only=True)
-        self._arm = ArmListener(self, ThrottledWarnings(self.get_logger()))
+        self._arm = ArmListener(self)
         self._controller_paused = False
         self._motion: ProbingMotion | None = None
         self._probed: Future | None = None

@@ -2,148 +2,198 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from std_msgs.msg import Float64MultiArray
 
-from cnn_vs_ros.control import DifferentialIk
-from cnn_vs_ros.errors import DescriptionError, VisualServoingError
-from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.control import DifferentialIk, ServoStatus
+from cnn_vs_ros.control.arm_drive import ArmDrive, Obstacle
+from cnn_vs_ros.control.joint_order import JointOrder
+from cnn_vs_ros.control.joint_states import JointStates
+from cnn_vs_ros.control.twist_gate import SenderWatch, TwistGate
+from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
-from cnn_vs_ros.nodes.freshness import Freshness
-from cnn_vs_ros.nodes.parameters import declare
-from cnn_vs_ros.nodes.process_usage import ProcessUsage
+from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
+from cnn_vs_ros.nodes.controller_joints import ControllerJoints
+from cnn_vs_ros.nodes.ik_parameters import IkParameters
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 Array = NDArray[np.float64]
 
-_IK_OPTIONS = {
-    'damping': (0.05, 'Greatest damping near a singularity.'),
-    'singular_value_threshold': (0.08, 'Singular value of the Jacobian (m, rad) under which damping begins.'),
-    'position_margin': (0.15, 'Distance to a position limit at which the arm slows down, rad.'),
-    'lower_singularity_threshold': (
-        17.0,
-        'Condition number of the Jacobian (m, rad) from which on motion towards a singularity slows down.',
-    ),
-    'hard_stop_singularity_threshold': (
-        30.0,
-        'Condition number of the Jacobian (m, rad) at which motion towards a singularity halts.',
-    ),
-    'max_joint_velocity': (3.0, 'Greatest speed of a joint besides the limits of the URDF, rad/s.'),
-}
+LONGEST_FAREWELL = 0.5
+"""Wall-clock seconds for which twists are followed after a signal to end, while their sender comes to a stop."""
+
+_POLL_PERIOD = 0.01
+
+
+class _NotReadyError(VisualServoingError):
+    """What motion has to wait for at the beginning is not there yet."""
 
 
 class DifferentialIkNode(Node):
-    """Adapter from twist and joint_states to forward_velocity_controller/commands."""
+    """Adapter of ArmDrive: twist and joint_states in, forward_velocity_controller/commands out."""
 
     def __init__(self) -> None:
         super().__init__('differential_ik')
-        self._joints = declare(
-            self,
-            'joints',
-            Parameter.Type.STRING_ARRAY,
-            'Joints in the order of the commands; not set: as in the URDF.',
-            read_only=True,
-        )
-        twist_timeout = declare(
-            self,
-            'twist_timeout',
-            0.1,
-            'Zeros are sent this long after a twist, s.',
-            bounds=(0.01, 10.0),
-            read_only=True,
-        )
-        options = {
-            name: declare(self, name, default, text, bounds=(1e-6, 1e3), read_only=True)
-            for name, (default, text) in _IK_OPTIONS.items()
-        }
-        rate = declare(
-            self, 'rate', 100.0, 'Rate of the watch for stale twists, Hz.', bounds=(10.0, 1000.0), read_only=True
-        )
+        settings = IkParameters(self)
+        self._settings, self._order = settings, JointOrder(settings.joints)
         self._warn = ThrottledWarnings(self.get_logger())
-        self._order: list[int] = []
-        self._twists = Freshness(self, twist_timeout)
+        self._drive: ArmDrive | None = None
+        self._holding = self._has_followed = self._is_asked_to_move = False
+        self._fault = ''
+        self._twist_time: float | None = None
         self._publisher = self.create_publisher(Float64MultiArray, 'forward_velocity_controller/commands', 1)
-        self._arm = ArmListener(self, self._warn, options, self._on_kinematics)
+        self._status = ArmStatusPublisher(self, 'joint velocities')
+        self._controller = ControllerJoints(self, self._publisher.topic_name, self._on_controller_joints)
+        self._arm = ArmListener(self, settings.kinematics, self._on_kinematics, self._on_fault)
+        self._gate = TwistGate(
+            self._arm.tip_frame,
+            settings.max_linear_velocity,
+            settings.max_angular_velocity,
+            settings.twist_timeout,
+        )
+        self._senders = SenderWatch()
         self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
         # Steady, so that the watch goes on when the node's clock stands still or jumps.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0 / rate, self._on_timer, clock=steady)
-        self._usage, self._problem = ProcessUsage(), ''
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_timer(1.0 / settings.rate, self._on_timer, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self._status.say(ServoStatus.IDLE, 'waiting for a twist')
 
     def shut_down(self) -> None:
-        """Send zeros and see them delivered."""
-        if self._twists.has_come:
-            self._send_zeros()
-            wait_until_delivered(self._publisher)
-
-    def _on_kinematics(self, kinematics: DifferentialIk) -> None:
-        names = list(kinematics.joint_names)
-        joints = self._joints or names
-        if sorted(joints) != sorted(names):
-            raise DescriptionError(
-                f'parameter joints should be the joints of {kinematics.tip_frame}, {", ".join(names)}, '
-                f'in any order but is {", ".join(joints)}'
-            )
-        self._order = [names.index(joint) for joint in joints]
-        self.get_logger().info(f'driving {kinematics.tip_frame} by {", ".join(joints)}')
-
-    def _on_twist(self, message: TwistStamped) -> None:
-        self._twists.renew()
-        try:
-            velocities = self._joint_velocities(message)
-        except VisualServoingError as error:
-            self._warn(f'no motion: {error}')
-            self._problem = str(error)
-            self._send_zeros()
+        """Follow the twists while their sender comes to a stop, then send zeros and see them delivered."""
+        if self._twist_time is None or self._drive is None:
             return
-        self._problem = ''
-        self._send(velocities)
+        deadline = time.monotonic() + LONGEST_FAREWELL
+        while self._drive.is_moving and not self._holding and time.monotonic() < deadline and self.executor:
+            self.executor.spin_once(timeout_sec=_POLL_PERIOD)
+        deadline = time.monotonic() + self._settings.bounds.stop_time
+        while self._drive.is_moving and time.monotonic() < deadline:
+            self._send(self._drive.stop(self._arm.clock.now()))
+            time.sleep(_POLL_PERIOD)
+        self._send(np.zeros(self._order.size))
+        self._status.say(ServoStatus.STOPPED, 'differential_ik has ended')
+        wait_until_delivered(self._publisher)
 
-    def _joint_velocities(self, message: TwistStamped) -> Array:
-        kinematics, positions = self._arm.state()
-        if message.header.frame_id != self._arm.tip_frame:
-            raise DescriptionError(
-                f'twist should be in {self._arm.tip_frame} but is in {message.header.frame_id!r}'
+    # What is known of the arm
+
+    def _on_kinematics(self, kinematics: DifferentialIk, joint_states: JointStates, urdf: str) -> None:
+        self._order.take_description(kinematics.joint_names)
+        obstacle = self._obstacle(kinematics, urdf)
+        self._drive = ArmDrive(kinematics, joint_states, self._settings.bounds, obstacle)
+        self.get_logger().info(f'driving {kinematics.tip_frame} by {", ".join(self._order.joints)}')
+        self.get_logger().info(f'limits: {self._settings.limits}')
+
+    def _obstacle(self, kinematics: DifferentialIk, urdf: str) -> Obstacle | None:
+        if not self._settings.collision_check:
+            return None
+        from cnn_vs_ros.control.collision import CollisionCheck
+
+        prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+        folders = [Path(prefix) / 'share' for prefix in prefixes if prefix]
+        return CollisionCheck(kinematics, urdf, **self._settings.collision, packages=folders)
+
+    def _on_controller_joints(self, joints: list[str]) -> None:
+        try:
+            self._order.take_controller(self._controller.controller, joints)
+        except ArmError as error:
+            self._on_fault(str(error))
+
+    def _on_fault(self, sentence: str) -> None:
+        """Stop for good: the arm is not what it was taken to be."""
+        if not self._fault:
+            self.get_logger().error(f'no motion any more: {sentence}')
+        self._fault = self._fault or sentence
+        self._hold(ArmError(self._fault), self._arm.clock.now())
+
+    def _ready(self) -> ArmDrive:
+        if self._fault:
+            raise ArmError(self._fault)
+        if self._drive is None:
+            raise _NotReadyError('waiting for robot_description')
+        if self._controller.is_owed:
+            raise _NotReadyError(f'waiting for {self._controller.controller} to tell its joints')
+        if self._is_asked_to_move and self._order.settle():
+            self.get_logger().warning(
+                f'{self._controller.controller} should tell the order of its joints but is not there to be asked: '
+                f'they are taken to be {", ".join(self._order.joints)}; set the parameter joints'
             )
-        velocities = kinematics.joint_velocities(positions, messages.twist_from_message(message.twist))
-        return se3.as_vector(velocities, len(self._order), 'joint velocities')
+        return self._drive
+
+    # Motion
+
+    def _on_twist(self, message: TwistStamped, info: dict[str, Any]) -> None:
+        now = self._arm.clock.now()
+        self._twist_time = now
+        try:
+            self._senders.take(info.get('publication_sequence_number'), now)
+            twist = messages.twist_from_message(message.twist)
+            self._is_asked_to_move = bool(twist.any())
+            twist = self._gate.admit(
+                twist, message.header.frame_id, messages.seconds(message.header.stamp), self._stamp_time()
+            )
+            drive = self._ready()
+            command = drive.follow(twist, now)
+        except VisualServoingError as error:
+            self._hold(error, now)
+            return
+        self._holding, self._has_followed = False, True
+        self._send(command)
+        self._status.say(*drive.state(now))
 
     def _on_timer(self) -> None:
         # Before the first twist nothing is sent: the controller may still be someone else's.
-        if self._twists.has_come and self._twists.is_over:
-            self._send_zeros()
+        if self._twist_time is None:
+            return
+        now = self._arm.clock.now()
+        if now - self._twist_time > self._settings.twist_timeout:
+            self._holding = True
+            if not self._fault:
+                self._status.say(ServoStatus.IDLE, 'no twist comes')
+        if self._holding and self._drive is not None:
+            self._send(self._drive.stop(now))
+
+    def _hold(self, error: VisualServoingError, now: float) -> None:
+        """Come to a stop for the reason given."""
+        self._holding = self._twist_time is not None
+        if self._holding and self._drive is not None:
+            self._send(self._drive.stop(now))
+        stale = isinstance(error, JointStateError)
+        if isinstance(error, _NotReadyError) or (stale and not self._has_followed):
+            self._status.say(ServoStatus.IDLE, str(error))
+            return
+        if self._is_asked_to_move:
+            self._warn(f'no motion: {error}')
+        self._status.say(ServoStatus.STALE if stale else ServoStatus.ERROR, str(error))
+
+    def _stamp_time(self) -> float:
+        now = self.get_clock().now().nanoseconds
+        if now == 0:
+            raise _NotReadyError('waiting for /clock')
+        return 1e-9 * now
+
+    def _send(self, velocities: Array) -> None:
+        self._publisher.publish(Float64MultiArray(data=self._order.arrange(velocities)))
 
     def _publish_diagnostics(self) -> None:
-        status = DiagnosticStatus(name=f'{self.get_fully_qualified_name().lstrip("/")}: joint velocities')
-        status.level = DiagnosticStatus.WARN if self._problem else DiagnosticStatus.OK
-        status.message = self._problem or ('ready' if self._twists.has_come else 'waiting for a twist')
-        values: dict[str, object] = dict(self._usage.report())
+        values: dict[str, object] = {}
         kinematics, positions = self._arm.kinematics, self._arm.last_positions
         if kinematics is not None and positions is not None:
             values['condition_number'] = kinematics.condition_number(positions)
-        status.values = messages.key_values(values)
-        self._diagnostics_publisher.publish(messages.diagnostics(status, self.get_clock().now().to_msg()))
-
-    def _send_zeros(self) -> None:
-        if self._order:
-            self._send(np.zeros(len(self._order)))
-
-    def _send(self, velocities: Array) -> None:
-        self._publisher.publish(Float64MultiArray(data=[float(velocities[index]) for index in self._order]))
+        self._status.publish_diagnostics(values)
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM."""
+    """Run the node until a signal ends it."""
     return run_node(DifferentialIkNode, args)

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cnn_vs_ros.errors import ImageError, PoseError
+from cnn_vs_ros.foreign.entries import shortened
+from cnn_vs_ros.foreign.images import decode_image
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]
@@ -44,9 +46,9 @@ def image_from_message(message: Image | CompressedImage) -> np.ndarray:
         return _converted(message)
     row = message.width * channels
     data = np.frombuffer(message.data, np.uint8)
-    if message.step < row or data.size != message.step * message.height or data.size == 0:
+    if message.step < row or data.size != message.step * message.height or row == 0 or data.size == 0:
         raise ImageError(
-            f'image {message.width}x{message.height} {message.encoding} should have rows of at least {row} bytes '
+            f'image {message.width}x{message.height} {message.encoding} should have pixels in rows of {row} bytes '
             f'but its step is {message.step} and its data {data.size} bytes'
         )
     image = data.reshape(message.height, message.step)[:, :row]
@@ -67,16 +69,21 @@ def _converted(message: Image) -> np.ndarray:
             f'image encoding should be one of {", ".join(_CHANNELS)}, or one that cv_bridge converts to bgr8, '
             f'but is {message.encoding!r} ({message.width}x{message.height}, {len(message.data)} bytes)'
         ) from error
+    if image.shape != (message.height, message.width, 3) or image.size == 0:
+        raise ImageError(
+            f'image {message.width}x{message.height} {message.encoding!r} should have pixels but converts to '
+            f'shape {image.shape}'
+        )
     return np.asarray(image)
 
 
 def _decoded(message: CompressedImage) -> np.ndarray:
     data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if image is None or image.dtype != np.uint8:
+    image = decode_image(data, source=f'compressed image of {data.size} bytes')
+    if image.dtype != np.uint8:
         raise ImageError(
-            f'compressed image should be JPEG or PNG of 8 bits a channel but is {message.format!r} '
-            f'of {data.size} bytes that cannot be decoded as such'
+            f'compressed image should have 8 bits a channel but has {8 * image.dtype.itemsize} '
+            f'({shortened(message.format)})'
         )
     return cv2.cvtColor(image, cv2.COLOR_BGRA2BGR) if image.ndim == 3 and image.shape[2] == 4 else image
 

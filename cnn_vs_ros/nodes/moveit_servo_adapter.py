@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
 from rcl_interfaces.msg import ParameterType
@@ -19,12 +18,11 @@ from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from cnn_vs_ros.control import ServoStatus
 from cnn_vs_ros.control.moveit_servo import ServoLink, rigid_transform, twist_of_end_effector
 from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingError
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.parameters import declare
-from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
@@ -34,11 +32,6 @@ _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVO_PARAMETERS = ('moveit_servo.command_in_type', 'moveit_servo.apply_twist_commands_about_ee_frame')
 _SETUP_PERIOD = 0.5
 """Seconds after which setting Servo up is tried again."""
-_LEVELS = {
-    ServoStatus.SERVOING: DiagnosticStatus.OK,
-    ServoStatus.IDLE: DiagnosticStatus.OK,
-    ServoStatus.ERROR: DiagnosticStatus.ERROR,
-}
 
 
 @dataclass(frozen=True)
@@ -87,17 +80,14 @@ class MoveItServoAdapter(Node):
             read_only=True,
         )
         self._warn = ThrottledWarnings(self.get_logger())
-        self._link, self._usage = ServoLink(status_timeout), ProcessUsage()
+        self._link = ServoLink(status_timeout)
         self._end_effector_T_camera: Array | None = None
         self._moving = False
         self._setup_began = -np.inf
-        self._announced: tuple[ServoStatus, str] | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
 
         self._twist_publisher = self.create_publisher(TwistStamped, f'{node}/delta_twist_cmds', 1)
-        self._status_publisher = self.create_publisher(String, 'arm_status', _LATCHED)
-        self._reason_publisher = self.create_publisher(String, 'arm_status_reason', _LATCHED)
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._status = ArmStatusPublisher(self, 'MoveIt Servo')
         self._servo = servo
         self._switch_client = self.create_client(servo.switch_type, f'{node}/switch_command_type')
         self._pause_client = self.create_client(SetBool, f'{node}/pause_servo')
@@ -110,7 +100,7 @@ class MoveItServoAdapter(Node):
         self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
         self.create_service(SetBool, '~/pause', self._on_pause)
         self.create_timer(0.1, self._on_timer, clock=self._steady)
-        self.create_timer(1.0, self._publish_diagnostics, clock=self._steady)
+        self.create_timer(1.0, self._status.publish_diagnostics, clock=self._steady)
         self._announce()
 
     def shut_down(self) -> None:
@@ -221,25 +211,7 @@ class MoveItServoAdapter(Node):
     # Saying what happens
 
     def _announce(self) -> None:
-        status, reason = self._link.status(self._elapsed())
-        before = self._announced
-        if before == (status, reason):
-            return
-        self._announced = status, reason
-        self._reason_publisher.publish(String(data=reason))
-        if before is None or before[0] is not status:
-            self._status_publisher.publish(String(data=status.value))
-        self.get_logger().info(f'{status.value}: {reason}')
-
-    def _publish_diagnostics(self) -> None:
-        status, reason = self._link.status(self._elapsed())
-        message = DiagnosticStatus(
-            level=_LEVELS.get(status, DiagnosticStatus.WARN),
-            name=f'{self.get_fully_qualified_name().lstrip("/")}: MoveIt Servo',
-            message=f'{status.value}: {reason}',
-            values=messages.key_values({'status': status.value, **self._usage.report()}),
-        )
-        self._diagnostics_publisher.publish(messages.diagnostics(message, self.get_clock().now().to_msg()))
+        self._status.say(*self._link.status(self._elapsed()))
 
     def _elapsed(self) -> float:
         return 1e-9 * self._steady.now().nanoseconds

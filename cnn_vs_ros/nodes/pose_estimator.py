@@ -27,8 +27,8 @@ from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
-from cnn_vs_ros.nodes.process_usage import ProcessUsage
-from cnn_vs_ros.nodes.running import run_node
+from cnn_vs_ros.nodes.process_usage import ProcessUsage, keep_heap_small
+from cnn_vs_ros.nodes.running import run_node, stop_requested
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 CAPTURE_TIMEOUT = 2.0
@@ -90,8 +90,8 @@ class PoseEstimatorNode(ManagedNode):
         try:
             if folder.exists():
                 estimator.set_reference(Reference.load(folder))
-        except VisualServoingError as error:
-            self.get_logger().warning(f'{error}; capture another')
+        except (VisualServoingError, OSError) as error:
+            self.get_logger().warning(f'no reference loaded: {error}; capture another')
         if estimator.reference is None:
             self.get_logger().info(f'no reference in {folder} yet: capture one by the service ~/capture_reference')
 
@@ -246,7 +246,7 @@ class PoseEstimatorNode(ManagedNode):
             raise ImageError('the node should be active to capture an image but is not')
         requested, deadline = self._now(), time.monotonic() + CAPTURE_TIMEOUT
         found: Image | CompressedImage | None = None
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not stop_requested():
             info = self._take(self._info_subscription)
             if info is not None:
                 self._estimation.take_camera_info(info)
@@ -261,6 +261,8 @@ class PoseEstimatorNode(ManagedNode):
                     break
         if found is not None:
             return found
+        if stop_requested():
+            raise ImageError('the node should go on to capture an image but was told to end')
         raise ImageError(
             f'no image stamped after the request came on {self._image_subscription.topic_name} within '
             f'{CAPTURE_TIMEOUT:g} s: is the camera running, and is its clock that of this node?'
@@ -287,4 +289,5 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     # The images are small: more threads of OpenCV would only disturb the control loop beside them.
     cv2.setNumThreads(1)
+    keep_heap_small()
     return run_node(make_node, args)

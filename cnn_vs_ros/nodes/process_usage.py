@@ -1,12 +1,26 @@
-"""Memory and processor time of the node's own process, for its diagnostics."""
+"""Memory and processor time of the node's own process."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from pathlib import Path
 
 _MEBIBYTE = 1 << 20
+_M_MMAP_THRESHOLD = -3
+_LARGE_BLOCK = 4 * _MEBIBYTE
+
+
+def keep_heap_small() -> None:
+    """Have glibc give large blocks back for good: those of models and images, which come and go.
+
+    By default it learns to take blocks of up to 32 MiB from the heap, where small ones that stay lie between them:
+    the heap of a node that loaded its model 16 times over was 50 MiB larger. Elsewhere nothing is done.
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
 class ProcessUsage:

@@ -18,7 +18,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
 from cnn_vs_ros.bags import BagReader
-from cnn_vs_ros.errors import BagError
+from cnn_vs_ros.errors import BagError, PoseError
 from cnn_vs_ros.estimation import Estimator, Reference, load_estimator
 from cnn_vs_ros.geometry import PoseStatus, se3
 from cnn_vs_ros.nodes import messages
@@ -79,11 +79,11 @@ def replay(
     waiting: Image | None = None
     for topic, _, data in bag.messages(images, infos, twists):
         if topic == twists:
-            estimation.take_twist(deserialize_message(data, TwistStamped))
+            estimation.take_twist(_read(data, TwistStamped))
         elif topic == infos:
-            estimation.take_camera_info(deserialize_message(data, CameraInfo))
+            estimation.take_camera_info(_read(data, CameraInfo))
         else:
-            waiting = deserialize_message(data, Image)
+            waiting = _read(data, Image)
         if waiting is None or not estimation.has_camera_info:
             continue
         stamp, message, waiting = _stamp(waiting), waiting, None
@@ -109,14 +109,24 @@ def _statuses(bag: BagReader, needed: bool) -> dict[int, str]:
         topic = bag.topic('pose_status', _KINDS[DiagnosticArray])
     else:
         topic = _topic_if_any(bag, 'pose_status', DiagnosticArray)
-    read = (deserialize_message(data, DiagnosticArray) for _, _, data in bag.messages(topic))
+    read = (_read(data, DiagnosticArray) for _, _, data in bag.messages(topic))
     return {_stamp(message): message.status[0].message for message in read if message.status}
 
 
 def _poses(bag: BagReader) -> dict[int, Array]:
     topic = _topic_if_any(bag, 'relative_pose', PoseWithCovarianceStamped)
-    read = (deserialize_message(data, PoseWithCovarianceStamped) for _, _, data in bag.messages(topic))
-    return {_stamp(item): se3.pose_vector(messages.pose_from_message(item.pose.pose)) for item in read}
+    read = (_read(data, PoseWithCovarianceStamped) for _, _, data in bag.messages(topic))
+    try:
+        return {_stamp(item): se3.pose_vector(messages.pose_from_message(item.pose.pose)) for item in read}
+    except PoseError as error:
+        raise BagError(f'bag should hold estimates that are poses but: {error}') from error
+
+
+def _read(data: bytes, kind: type) -> Any:
+    try:
+        return deserialize_message(data, kind)
+    except Exception as error:  # of the middleware: RuntimeError, RCLError, UnicodeDecodeError, ...
+        raise BagError(f'bag should hold messages of type {_KINDS[kind]} but one is none: {error}') from error
 
 
 def _topic_if_any(bag: BagReader, name: str, message: type) -> str:

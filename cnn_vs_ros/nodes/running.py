@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.nodes.overrides import check_overrides
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -28,6 +29,14 @@ class ShutsDown(Protocol):
 
     def shut_down(self) -> None:
         """Leave the robot standing still; the node can still publish."""
+
+
+_stop_requested = threading.Event()
+
+
+def stop_requested() -> bool:
+    """Whether a signal has told this process's node to end: what waits in a callback should wait no more."""
+    return _stop_requested.is_set()
 
 
 @contextmanager
@@ -70,15 +79,21 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
 
     A node ends by itself by having a Future `done`, whose result is the exit status. Its `shut_down`, if it has
     one, is called at the end in every case, while it can still publish. A VisualServoingError at the start or
-    in a callback ends the process with its sentence and status 1.
+    in a callback ends the process with its sentence and status 1; so does a parameter that the node does not have.
     """
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     signalled: Future = Future()
     node = None
     executor = SingleThreadedExecutor()
-    with stop_signals(lambda: signalled.set_result(0)):
+
+    def on_stop() -> None:
+        _stop_requested.set()
+        signalled.set_result(0)
+
+    with stop_signals(on_stop):
         try:
             node = make_node()
+            check_overrides(node, args)
             done: Future = getattr(node, 'done', None) or Future()
             signalled.add_done_callback(lambda future: done.done() or done.set_result(future.result()))
             executor.add_node(node)

@@ -12,6 +12,8 @@ from typing import Any
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -124,6 +126,9 @@ class Simulator(Node):
         self._state_publisher = self.create_publisher(JointState, 'joint_states', 10)
         self._truth_publisher = self.create_publisher(PoseStamped, 'ground_truth', 10)
         self.create_subscription(Float64MultiArray, 'forward_velocity_controller/commands', self._on_command, 1)
+        self.create_service(
+            GetParameters, 'forward_velocity_controller/get_parameters', self._on_controller_parameters
+        )
         self.create_service(Trigger, '~/move_to_start', self._on_move_to_start)
         self.create_service(Trigger, '~/move_to_reference', self._on_move_to_reference)
         self.create_service(SetBool, '~/set_perturbations', self._on_set_perturbations)
@@ -148,6 +153,15 @@ class Simulator(Node):
 
     def _on_pose_status(self, message: DiagnosticArray) -> None:
         self._loop.estimated(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
+
+    def _on_controller_parameters(
+        self, request: GetParameters.Request, response: GetParameters.Response
+    ) -> GetParameters.Response:
+        joints = ParameterValue(
+            type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=self._robot.joint_names
+        )
+        response.values = [joints if name == 'joints' else ParameterValue() for name in request.names]
+        return response
 
     def _on_move_to_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         batch, seed = self._value('start.batch'), self._value('start.seed')

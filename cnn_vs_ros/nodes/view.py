@@ -39,7 +39,7 @@ class ViewNode(Node):
         port, rate, self._history = self._declare_parameters()
         self._warn = ThrottledWarnings(self.get_logger())
         self._page = ViewPage(port)
-        self._arm = ArmListener(self, self._warn)
+        self._arm = ArmListener(self)
         self._camera: PinholeCamera | None = None
         self._debug_image: Image | None = None
         self._base_T_desired: Array | None = None

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from cnn_vs_ros.errors import DescriptionError, ImageError, VisualServoingError
+from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
@@ -51,7 +51,7 @@ class VisualizationNode(Node):
     def __init__(self) -> None:
         super().__init__('visualization')
         self._warn = ThrottledWarnings(self.get_logger())
-        self._arm = ArmListener(self, self._warn)
+        self._arm = ArmListener(self)
         self._fixed_frame = declare(self, 'fixed_frame', 'world', 'Root link of the URDF.', read_only=True)
         self._desired_frame = declare(
             self,
@@ -115,7 +115,7 @@ class VisualizationNode(Node):
         now = self.get_clock().now().to_msg()
         try:
             kinematics, positions = self._arm.state()
-        except DescriptionError:
+        except VisualServoingError:
             return
         world_T_camera = kinematics.pose(positions)
         self._poses.append((messages.seconds(now), world_T_camera))

@@ -9,6 +9,7 @@ from pathlib import Path
 import xacro
 
 from cnn_vs_ros.errors import DescriptionError
+from cnn_vs_ros.foreign.urdf import numbers, parse_urdf
 from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.resources import resource_path
 
@@ -62,7 +63,7 @@ def joint_limits(urdf: str) -> list[JointLimits]:
         DescriptionError: the text is no URDF or a revolute joint has no limits.
     """
     limits = []
-    for joint in _robot_element(urdf).iterfind('joint'):
+    for joint in parse_urdf(urdf).iterfind('joint'):
         if joint.get('type') != 'revolute':
             continue
         limit = joint.find('limit')
@@ -73,30 +74,22 @@ def joint_limits(urdf: str) -> list[JointLimits]:
     return limits
 
 
-def _robot_element(urdf: str) -> ElementTree.Element:
-    try:
-        robot = ElementTree.fromstring(urdf)
-    except ElementTree.ParseError as error:
-        raise DescriptionError(f'robot description should be URDF but is not even XML: {error}') from error
-    if robot.tag != 'robot':
-        raise DescriptionError(f'robot description should have a <robot> element but has <{robot.tag}>')
-    return robot
-
-
 def described_camera(urdf: str) -> PinholeCamera:
     """Intrinsics of the camera sensor of a URDF, in OpenCV's pixel convention.
 
     Raises:
         DescriptionError: the text is no URDF, or has no camera sensor with intrinsics.
     """
-    sensor = _robot_element(urdf).find("gazebo/sensor[@type='camera']/camera")
+    sensor = parse_urdf(urdf).find("gazebo/sensor[@type='camera']/camera")
     if sensor is None or sensor.find('lens/intrinsics') is None:
         raise DescriptionError('robot description should have a camera sensor with intrinsics but has none')
-    width, height = (int(sensor.findtext(f'image/{name}', '0')) for name in ('width', 'height'))
-    fx, fy, cx, cy = (
-        float(sensor.findtext(f'lens/intrinsics/{name}', 'nan')) for name in ('fx', 'fy', 'cx', 'cy')
-    )
-    return PinholeCamera(width, height, fx, fy, cx, cy)
+    names = [*(f'image/{name}' for name in ('width', 'height')), 'fx', 'fy', 'cx', 'cy']
+    texts = [sensor.findtext(name if '/' in name else f'lens/intrinsics/{name}') for name in names]
+    values = [number for text in texts for number in numbers(text)]
+    if len(values) != len(names):
+        raise DescriptionError(f'camera sensor should have the numbers {", ".join(names)} but has {texts}')
+    width, height, fx, fy, cx, cy = values
+    return PinholeCamera(int(width), int(height), fx, fy, cx, cy)
 
 
 def _declared_arguments(path: Path) -> set[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.resources import resource_path
+from cnn_vs_ros.simulation import load_robot_description
 from cnn_vs_ros.soak.graph import NODES, RELAY, SoakGraph
 from cnn_vs_ros.soak.parameter_fuzz import fuzz_parameters
 from cnn_vs_ros.soak.watch import Watch, wait_for
@@ -86,6 +87,20 @@ def _repeat(action: Callable[[Watch, int], None], scene: Scene) -> str:
         count += 1
         time.sleep(0.01)
     return ''
+
+
+def _other_description(scene: Scene) -> str:
+    """Describe the arm with its axes turned round, and start differential_ik anew: it has stopped for good."""
+    urdf = load_robot_description().replace('<axis xyz="0 0 1"/>', '<axis xyz="0 0 -1"/>')
+    scene.watch.offer_description(urdf, HOLD)
+    problem = '' if scene.watch.rests() else 'the arm does not come to rest'
+    return problem or _kill('differential_ik', signal.SIGTERM, scene)
+
+
+def _interrupted_together(scene: Scene) -> str:
+    """SIGINT to controller and kinematics at once, as `ros2 launch` does on Ctrl-C."""
+    scene.graph.signal('pbvs_controller', signal.SIGINT)
+    return _kill('differential_ik', signal.SIGINT, scene)
 
 
 def _reference_deleted(scene: Scene) -> str:
@@ -180,8 +195,22 @@ FAULTS: dict[str, Fault] = {
     'another calibration': Fault(partial(_images, 'calibration'), rests=True),
     'camera at another resolution': Fault(partial(_images, 'resolution'), rests=True),
     'poses of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_pose())),
-    'twists of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_twist())),
+    'twists of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_twist()), rests=True, by_itself=False),
     'broken joint_states': Fault(partial(_repeat, Watch.send_broken_joint_state)),
+    'twists of a second sender': Fault(
+        partial(_repeat, lambda watch, _: watch.send_rival_twist(0.1)), rests=True, by_itself=False
+    ),
+    'twists of 10 m/s': Fault(
+        partial(_repeat, lambda watch, _: watch.send_rival_twist(10.0)), rests=True, by_itself=False
+    ),
+    'a gripper on joint_states': Fault(partial(_repeat, lambda watch, _: watch.send_gripper_state())),
+    'joint states that jump': Fault(
+        partial(_repeat, lambda watch, _: watch.send_jump()), rests=True, by_itself=False
+    ),
+    'another robot_description': Fault(_other_description, rests=True, restarts=True, by_itself=False),
+    'SIGINT to controller and kinematics': Fault(
+        _interrupted_together, rests=True, restarts=True, by_itself=False
+    ),
     'broken commands': Fault(partial(_repeat, Watch.send_broken_command)),
     'clock 5 s forward': Fault(partial(_clock, 5.0)),
     'clock 5 s back': Fault(partial(_clock, -5.0)),

@@ -79,6 +79,7 @@ class Watch:
         self.joint_speed = self.commanded_speed = self.linear_speed = self.angular_speed = 0.0
         self.not_finite = 0
         self._sends_not_finite = False
+        self._sent_speed = np.nan
 
     def mark(self) -> None:
         """Begin anew to measure the time to rest."""
@@ -125,6 +126,30 @@ class Watch:
         names = ([], ['nobody'], ['shoulder_pan_joint'])[kind % 3]
         self._states.publish(JointState(name=names, position=[float('nan')] * len(names)))
 
+    def send_rival_twist(self, speed: float) -> None:
+        """Send a twist beside the controller's, stamped as it should be, at `speed` m/s."""
+        message = TwistStamped()
+        message.header.stamp = self._stamp or self.node.get_clock().now().to_msg()
+        message.header.frame_id = 'camera_optical_frame'
+        message.twist.linear.z = speed
+        self._sent_speed = speed
+        self._twists.publish(message)
+
+    def send_gripper_state(self) -> None:
+        """Send the state of a joint that is none of the arm's."""
+        self._states.publish(JointState(name=['finger_joint'], position=[0.02]))
+
+    def send_jump(self) -> None:
+        """Send a position that no joint can have reached."""
+        self._states.publish(JointState(name=['elbow_joint'], position=[-2.0]))
+
+    def offer_description(self, urdf: str, seconds: float) -> None:
+        """Publish a robot description, latched for some seconds."""
+        publisher = self.node.create_publisher(String, 'robot_description', _LATCHED)
+        publisher.publish(String(data=urdf))
+        time.sleep(seconds)
+        self.node.destroy_publisher(publisher)
+
     def send_broken_command(self, kind: int) -> None:
         """Send joint velocities of the wrong length, or not finite."""
         self._sends_not_finite = True
@@ -168,6 +193,8 @@ class Watch:
         if not np.isfinite(twist).all():
             self.not_finite += not self._sends_not_finite
             return
+        if np.linalg.norm(twist[:3]) == self._sent_speed:
+            return  # one of ours
         self.linear_speed = max(self.linear_speed, float(np.linalg.norm(twist[:3])))
         self.angular_speed = max(self.angular_speed, float(np.linalg.norm(twist[3:])))
         self.twist = twist

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
 import viser
 from numpy.typing import ArrayLike, NDArray
+from websockets.asyncio import server
 
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.geometry import PinholeCamera, se3
@@ -24,6 +28,7 @@ _WIDTH = 240
 _CURRENT, _DESIRED, _PATH = (214, 90, 20), (25, 130, 60), (240, 160, 90)
 _FRUSTUM = 0.07
 _QUALITY = 80
+_LOCAL = re.compile(r'https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?')
 
 
 class ViewPage:
@@ -33,7 +38,7 @@ class ViewPage:
     """
 
     def __init__(self, port: int = 8080) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints a banner
+        with contextlib.redirect_stdout(io.StringIO()), _local_origins():  # it prints a banner
             self._server = viser.ViserServer(HOST, _free(port), label='cnn_vs_ros', verbose=False)
         self._shapes: list[Shape] = []
         self._edges: list[tuple[str, str]] = []
@@ -164,6 +169,16 @@ class ViewPage:
                 jpeg_quality=_QUALITY,
             )
         _place(self._frusta[name], pose)
+
+
+@contextlib.contextmanager
+def _local_origins() -> Iterator[None]:
+    """Have the server that is made meanwhile refuse browsers whose page is of another computer.
+
+    A browser lets any page open a WebSocket to this computer, and names the page's origin; viser does not ask.
+    """
+    with mock.patch.object(server, 'serve', partial(server.serve, origins=[_LOCAL, None])):  # None: no browser
+        yield
 
 
 def _place(node: Any, pose: Array) -> None:

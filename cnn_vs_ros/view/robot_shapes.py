@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.errors import DescriptionError
+from cnn_vs_ros.foreign.urdf import numbers, parse_urdf
 from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
@@ -28,8 +29,8 @@ class Shape:
 
 
 def robot_shapes(urdf: str) -> list[Shape]:
-    """The primitive visuals of a URDF; meshes are left out. Raises DescriptionError when it is no XML."""
-    robot = _parsed(urdf)
+    """The primitive visuals of a URDF; meshes are left out. Raises DescriptionError when it is none."""
+    robot = parse_urdf(urdf)
     colours = {item.get('name'): _colour(item) for item in robot.iterfind('material')}
     shapes = []
     for link in robot.iterfind('link'):
@@ -44,16 +45,9 @@ def robot_shapes(urdf: str) -> list[Shape]:
 
 
 def robot_edges(urdf: str) -> list[tuple[str, str]]:
-    """Parent and child link of every joint of a URDF. Raises DescriptionError when it is no XML."""
-    ends = ((joint.find('parent'), joint.find('child')) for joint in _parsed(urdf).iterfind('joint'))
+    """Parent and child link of every joint of a URDF. Raises DescriptionError when it is none."""
+    ends = ((joint.find('parent'), joint.find('child')) for joint in parse_urdf(urdf).iterfind('joint'))
     return [(a.get('link', ''), b.get('link', '')) for a, b in ends if a is not None and b is not None]
-
-
-def _parsed(urdf: str) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(urdf)
-    except ElementTree.ParseError as error:
-        raise DescriptionError(f'robot description should be URDF but is not even XML: {error}') from error
 
 
 def _size(geometry: ElementTree.Element | None) -> tuple[str, tuple[float, ...]] | None:
@@ -61,31 +55,34 @@ def _size(geometry: ElementTree.Element | None) -> tuple[str, tuple[float, ...]]
         return None
     box, cylinder, sphere = (geometry.find(name) for name in ('box', 'cylinder', 'sphere'))
     if box is not None:
-        return 'box', _numbers(box.get('size'))
+        return 'box', _sizes(box, 'size')
     if cylinder is not None:
-        return 'cylinder', (*_numbers(cylinder.get('radius')), *_numbers(cylinder.get('length')))
-    return None if sphere is None else ('sphere', _numbers(sphere.get('radius')))
+        return 'cylinder', (*_sizes(cylinder, 'radius'), *_sizes(cylinder, 'length'))
+    return None if sphere is None else ('sphere', _sizes(sphere, 'radius'))
+
+
+def _sizes(element: ElementTree.Element, name: str) -> tuple[float, ...]:
+    sizes = numbers(element.get(name))
+    if not sizes or min(sizes) <= 0:
+        raise DescriptionError(f'<{element.tag}> should have a positive {name} but has {element.get(name)!r}')
+    return sizes
 
 
 def _origin(element: ElementTree.Element | None) -> Array:
     """Pose (4, 4) of an origin: fixed-axis roll, pitch, yaw, then the translation."""
     if element is None:
         return np.eye(4)
-    turns = zip(_numbers(element.get('rpy', '0 0 0')), np.eye(3), strict=True)
+    turns = zip(numbers(element.get('rpy', '0 0 0')), np.eye(3), strict=True)
     roll, pitch, yaw = (se3.rotation_exp(angle * axis) for angle, axis in turns)
-    return se3.transform(yaw @ pitch @ roll, _numbers(element.get('xyz', '0 0 0')))
+    return se3.transform(yaw @ pitch @ roll, numbers(element.get('xyz', '0 0 0')))
 
 
 def _colour(material: ElementTree.Element) -> tuple[int, int, int] | None:
     colour = material.find('color')
     if colour is None:
         return None
-    red, green, blue = (round(255 * value) for value in _numbers(colour.get('rgba'))[:3])
+    values = numbers(colour.get('rgba'))
+    if len(values) < 3:
+        return None
+    red, green, blue = (round(255 * min(1.0, max(0.0, value))) for value in values[:3])
     return red, green, blue
-
-
-def _numbers(text: str | None) -> tuple[float, ...]:
-    try:
-        return tuple(float(word) for word in (text or '').split())
-    except ValueError as error:
-        raise DescriptionError(f'robot description should have numbers but has {text!r}') from error

@@ -125,7 +125,7 @@ def test_an_image_that_cannot_be_decoded_is_said_and_left_out(tmp_path, watch):
     watcher = watch(folder)
     watcher.wait_for_images(6)
     assert set(watcher.greys) == {10, 30}
-    assert '001.png should be an image but cannot be decoded' in watcher.events[0]
+    assert '001.png should be an encoded image' in watcher.events[0]
 
 
 def test_what_a_callback_raises_ends_the_stream(tmp_path):

@@ -159,7 +159,7 @@ def test_a_servoing_tip_never_passes_a_joint_limit(six):
 @pytest.mark.parametrize(
     ('urdf', 'tip', 'sentence'),
     [
-        ('not a urdf', 'tip', 'valid URDF'),
+        ('not a urdf', 'tip', 'should be URDF but is not even XML'),
         (URDF, 'camera', 'tip frame should be one of base, .*tip.* but is .camera.'),
         (URDF, 'base', 'some joint should move the tip frame'),
         (URDF.replace('velocity="0.5"', 'velocity="0"'), 'tip', "'slide' should have a positive velocity limit"),

@@ -51,7 +51,7 @@ def test_links_that_are_not_fixed_to_one_another_are_refused():
         rigid_transform(URDF, 'forearm_link', 'camera_optical_frame')
     with pytest.raises(DescriptionError, match='should have the link nose'):
         rigid_transform(URDF, 'tool0', 'nose')
-    with pytest.raises(DescriptionError, match='valid URDF'):
+    with pytest.raises(DescriptionError, match='not even XML'):
         rigid_transform('<robot', 'tool0', 'nose')
 
 

@@ -1,3 +1,4 @@
+import threading
 import zlib
 
 import cv2
@@ -85,17 +86,22 @@ def _claim(path, width, height):
     ('damage', 'message'),
     [
         (lambda f: (f / 'image.png').unlink(), 'should hold image.png'),
-        (lambda f: (f / 'image.png').write_bytes(b'not a png'), 'cannot be decoded'),
+        (lambda f: (f / 'image.png').write_bytes(b'not a png'), 'should be an encoded image'),
         (lambda f: _cut(f / 'image.png', 40), 'cannot be decoded'),
-        (lambda f: _claim(f / 'image.png', 30000, 30000), 'at most 67108864 pixels but is 30000x30000'),
+        (lambda f: _claim(f / 'image.png', 30000, 30000), 'to 33554432 pixels but is 30000x30000'),
         (lambda f: (f / 'reference.yaml').write_text('{'), 'cannot be parsed'),
-        (lambda f: (f / 'reference.yaml').write_text('a: ' + 'x' * 70000), 'short YAML'),
+        (lambda f: (f / 'reference.yaml').write_text('a: ' + 'x' * 70000), 'at most 65536 bytes'),
         (lambda f: _edit(f, format_version=7), 'format_version 1'),
-        (lambda f: _edit(f, depth=None), "lacks the entry 'depth'"),
+        (lambda f: _edit(f, depth=None), "should have the entry 'depth'"),
         (lambda f: _edit(f, depth=-1.0), 'positive metres'),
         (lambda f: _edit(f, camera_matrix=[0.0] * 9), r'K\[0\] is 0'),
         (lambda f: _edit(f, image_width=65), '65x48'),
-        (lambda f: _edit(f, image_width='wide'), 'malformed'),
+        (lambda f: _edit(f, image_width='wide'), "'image_width' should be a number"),
+        (lambda f: _edit(f, depth=float('inf')), "'depth' should be a number"),
+        (lambda f: _edit(f, image_width=10**400), 'at most 64 characters'),
+        (lambda f: (f / 'reference.yaml').write_text('[' * 60000), 'at most 12 levels'),
+        (lambda f: (f / 'reference.yaml').write_text('a: &a [1]\nb: *a'), 'no aliases'),
+        (lambda f: (f / 'reference.yaml').unlink() or (f / 'reference.yaml').mkdir(), 'plain file'),
         (lambda f: cv2.imwrite(str(f / 'image.png'), np.zeros((48, 64, 3), np.uint8)), 'is not the image'),
     ],
 )
@@ -104,6 +110,44 @@ def test_a_damaged_folder_is_told_in_a_sentence(reference, tmp_path, damage, mes
     damage(tmp_path / 'goal')
     with pytest.raises(ReferenceFolderError, match=message):
         Reference.load(tmp_path / 'goal')
+
+
+def test_a_link_to_a_folder_is_written_through_and_stays_a_link(reference, tmp_path):
+    reference.save(tmp_path / 'goal')
+    (tmp_path / 'link').symlink_to('goal')
+    (tmp_path / 'dangling').symlink_to('new')
+    Reference(reference.image, CAMERA, 0.5).save(tmp_path / 'link')
+    reference.save(tmp_path / 'dangling')
+    assert Reference.load(tmp_path / 'goal').depth == 0.5
+    assert Reference.load(tmp_path / 'new').depth == 0.25
+    assert (tmp_path / 'link').is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['dangling', 'goal', 'link', 'new']
+
+
+def test_whoever_reads_while_another_reference_is_saved_finds_one_of_both(reference, tmp_path):
+    other = Reference(255 - reference.image, CAMERA, 0.5)
+    reference.save(tmp_path / 'goal')
+    missing, ended = 0, threading.Event()
+
+    def look() -> None:
+        nonlocal missing
+        while not ended.is_set():
+            missing += not (tmp_path / 'goal' / 'reference.yaml').exists()
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for _ in range(50):
+        other.save(tmp_path / 'goal')
+        reference.save(tmp_path / 'goal')
+    ended.set()
+    reader.join()
+    assert missing == 0
+
+
+@pytest.mark.parametrize(('width', 'height'), [(8, 8), (31, 200), (8000, 8000)])
+def test_an_image_too_small_or_too_large_to_find_anything_in_is_refused(width, height):
+    with pytest.raises((ImageError, CalibrationError), match=r'at (least 32|most 33554432) pixels'):
+        Reference(np.zeros((height, width), np.uint8), PinholeCamera(width, height, 99.0, 99.0, 4.0, 4.0), 0.25)
 
 
 def test_what_cannot_be_a_reference_is_refused():

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -262,7 +264,12 @@ def test_reads_compressed_images(tmp_path):
         graph.spin_until(lambda: estimator.word == 'tracked', 'the pose', lambda: show(jpeg))
         pose = messages.pose_from_message(estimator.poses[-1].pose.pose)
         assert se3.pose_error(se3.inverse(NEAR) @ pose)[0] < 1e-3
-        graph.spin_until(lambda: 'JPEG or PNG' in estimator.reason, 'the reason', lambda: show(b'no image'))
+        graph.spin_until(lambda: 'PNG, JPEG' in estimator.reason, 'the reason', lambda: show(b'no image'))
+        size = (60000).to_bytes(4, 'big')
+        bomb = cv2.imencode('.png', NEAR_PICTURE)[1].tobytes()
+        bomb = bomb[:16] + size + size + bomb[24:]
+        graph.spin_until(lambda: 'is 60000x60000' in estimator.reason, 'the reason', lambda: show(bomb))
+        graph.spin_until(lambda: estimator.word == 'tracked', 'the pose', lambda: show(jpeg))
         assert estimator.process.end() == 0
     finally:
         graph.close()
@@ -275,11 +282,58 @@ def test_a_corrupt_reference_is_refused_with_a_sentence_and_can_be_replaced(tmp_
     try:
         estimator = Estimator(graph, reference_folder=str(folder))
         estimator.show_until('no_reference', NEAR_PICTURE)
-        assert 'cannot be decoded' in estimator.process.output
+        assert 'should be an encoded image' in estimator.process.output
         assert estimator.call('capture_reference').success
         estimator.show_until('tracked', NEAR_PICTURE)
     finally:
         graph.close()
+
+
+def test_a_signal_ends_a_capture_that_waits_for_an_image(tmp_path):
+    graph = Graph(DOMAIN + 5, tmp_path)
+    try:
+        estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
+        client = graph.node.create_client(Trigger, 'pose_estimator/capture_reference')
+        graph.spin_until(client.service_is_ready, 'the service')
+        graph.spin(0.3)
+        client.call_async(Trigger.Request())
+        graph.spin(0.5)
+        assert estimator.process.end() == 0
+        assert 'was told to end' in estimator.process.output
+        assert 'Traceback' not in estimator.process.output
+    finally:
+        graph.close()
+
+
+def test_an_unreadable_reference_is_said_and_lifecycle_loops_need_no_more_memory(tmp_path):
+    (tmp_path / 'here' / 'image.png').mkdir(parents=True)
+    (tmp_path / 'here' / 'reference.yaml').symlink_to('reference.yaml')
+    graph = Graph(DOMAIN + 6, tmp_path)
+    try:
+        estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
+        steps = [
+            Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+            Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE,
+        ]  # fmt: skip
+        memory = []
+        for _ in range(8):
+            for step in steps:
+                request = ChangeState.Request(transition=Transition(id=step))
+                assert graph.call(ChangeState, 'pose_estimator/change_state', request).success
+            memory.append(own_memory(estimator.process.process.pid))
+        assert memory[-1] - memory[0] < 25.0, memory
+        assert 'no reference loaded' in estimator.process.output
+        services = graph.node.get_service_names_and_types_by_node('pose_estimator', f'/{graph.namespace}')
+        assert sum(name.endswith('/load_reference') for name, _ in services) == 1
+        assert estimator.process.end() == 0
+    finally:
+        graph.close()
+
+
+def own_memory(pid: int) -> float:
+    """Memory of a process that it shares with nobody, MiB."""
+    resident, shared = map(int, Path(f'/proc/{pid}/statm').read_text().split()[1:3])
+    return (resident - shared) * os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
 def test_a_missing_model_fails_the_transition_with_a_sentence(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import cv2
 import numpy as np
@@ -19,6 +20,9 @@ from test.ros_graph import LATCHED, NEWEST, Graph
 from test.scenes import CAMERA
 
 pytest.importorskip('viser', reason='viser is not installed')
+import viser
+
+from cnn_vs_ros.view import ViewPage
 from test.view.browser import PROGRAM, Browser
 
 DOMAIN = 93
@@ -110,6 +114,34 @@ def test_shows_arm_frusta_images_and_errors(graph, tmp_path, monkeypatch):
         browser.close()
     assert node.end() == 0
     assert 'Traceback' not in node.output
+
+
+def test_only_pages_of_this_computer_may_open_a_websocket():
+    page = ViewPage(0)
+    try:
+        answers = {origin: handshake(page.address, origin) for origin in (*HERE, *ELSEWHERE)}
+    finally:
+        page.close()
+    assert {origin: answers[origin] for origin in HERE} == dict.fromkeys(HERE, 101)
+    assert {origin: answers[origin] for origin in ELSEWHERE} == dict.fromkeys(ELSEWHERE, 403)
+
+
+HERE = (None, 'http://localhost:8080', 'http://127.0.0.1:9000')
+ELSEWHERE = ('http://example.org', 'http://localhost.example.org', 'http://127.0.0.1.example.org:80', 'null')
+
+
+def handshake(address: str, origin: str | None) -> int:
+    """Status of the answer to a request for a WebSocket: 101 is yes."""
+    host = address.removeprefix('http://')
+    with socket.create_connection(host.split(':'), 10.0) as connection:
+        lines = [
+            'GET / HTTP/1.1', f'Host: {host}', 'Upgrade: websocket', 'Connection: Upgrade',
+            'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+            f'Sec-WebSocket-Protocol: viser-v{viser.__version__}',
+        ]  # fmt: skip
+        lines += [] if origin is None else [f'Origin: {origin}']
+        connection.sendall('\r\n'.join([*lines, '', '']).encode())
+        return int(connection.recv(4096).split()[1])
 
 
 def test_a_port_that_is_taken_ends_the_start_with_a_sentence(graph):

@@ -1,0 +1,42 @@
+"""A ROS domain that no other demo of this computer uses, nor the user's own robot."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import tempfile
+from pathlib import Path
+
+from cnn_vs_ros.errors import ResourceError
+
+_DOMAINS = range(1, 102)
+"""Domain ids whose ports lie below Linux's ephemeral ones."""
+
+_held: dict[int, int] = {}
+"""Descriptors of the locks of this process's domains; they end with it."""
+
+
+def private_domain(avoid: str = '') -> int:
+    """Take a domain id for the rest of this process; never 0, nor the one to `avoid`, the user's ROS_DOMAIN_ID.
+
+    Raises:
+        ResourceError: every one is taken.
+    """
+    domains = [domain for domain in _DOMAINS if str(domain) != avoid.strip() and domain not in _held]
+    random.SystemRandom().shuffle(domains)
+    for domain in domains:
+        try:
+            file = os.open(
+                Path(tempfile.gettempdir()) / f'cnn_vs_ros-domain-{domain}.lock', os.O_CREAT | os.O_RDWR
+            )
+        except OSError:  # another user's
+            continue
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            continue
+        _held[domain] = file
+        return domain
+    raise ResourceError('some ROS domain should be free on this computer but demos hold all of them')

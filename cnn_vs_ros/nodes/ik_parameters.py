@@ -1,0 +1,78 @@
+"""The parameters of differential_ik."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from cnn_vs_ros.control.arm_drive import ArmBounds
+from cnn_vs_ros.control.tip_box import TipBox
+from cnn_vs_ros.nodes.parameters import declare
+
+_POSITIVE = (1e-6, 1e3)
+_NUMBERS: dict[str, tuple[float, str, tuple[float, float]]] = {
+    'rate': (100.0, 'Rate of the watch for stale twists, and of stops, Hz.', (10.0, 1000.0)),
+    'twist_timeout': (0.1, 'A stop begins this long after a twist, by stamp or arrival, s.', (0.01, 10.0)),
+    'stop_time': (0.2, 'Greatest duration of a stop, s.', (0.01, 0.2)),
+    'max_linear_velocity': (0.5, 'A faster twist is refused, m/s.', (1e-3, 10.0)),
+    'max_angular_velocity': (2.0, 'A faster twist is refused, rad/s.', (1e-3, 10.0)),
+    'max_joint_acceleration': (10.0, 'Of every joint, stops apart, rad/s^2.', (0.1, 100.0)),
+    'max_joint_jerk': (500.0, 'Of every joint, stops apart, rad/s^3.', (1.0, 1e5)),
+    'disagreement_time': (0.3, 'As long joints may not do what they are commanded, s.', (0.1, 10.0)),
+    'collision.slow': (0.05, 'Distance of two parts at which the arm slows down, m.', (1e-3, 1.0)),
+    'collision.halt': (0.01, 'Distance of two parts at which the arm halts, m.', (0.0, 1.0)),
+}
+_KINEMATICS = {
+    'damping': (0.05, 'Greatest damping near a singularity.'),
+    'singular_value_threshold': (0.08, 'Singular value of the Jacobian (m, rad) under which damping begins.'),
+    'position_margin': (0.15, 'Distance to a position limit at which the arm slows down, rad.'),
+    'lower_singularity_threshold': (
+        17.0,
+        'Condition number of the Jacobian (m, rad) from which on motion towards a singularity slows down.',
+    ),
+    'hard_stop_singularity_threshold': (
+        30.0,
+        'Condition number of the Jacobian (m, rad) at which motion towards a singularity halts.',
+    ),
+    'max_joint_velocity': (3.0, 'Greatest speed of a joint besides the limits of the URDF, rad/s.'),
+}
+
+
+class IkParameters:
+    """Declares them on a node, all read at the start. Raises ParameterError for one without meaning."""
+
+    def __init__(self, node: Node) -> None:
+        def fixed(name: str, default: Any, text: str, **rest: Any) -> Any:
+            return declare(node, name, default, text, read_only=True, **rest)
+
+        order = 'Joints in the order of the commands; not set: as the controller says, else as in the URDF.'
+        self.joints: list[str] = list(fixed('joints', Parameter.Type.STRING_ARRAY, order) or [])
+        values = {name: fixed(name, value, text, bounds=b) for name, (value, text, b) in _NUMBERS.items()}
+        self.rate: float = values['rate']
+        self.twist_timeout: float = values['twist_timeout']
+        self.max_linear_velocity: float = values['max_linear_velocity']
+        self.max_angular_velocity: float = values['max_angular_velocity']
+        self.kinematics = {
+            name: fixed(name, value, text, bounds=_POSITIVE) for name, (value, text) in _KINEMATICS.items()
+        }
+        lower = fixed('box.lower', [-2.0, -2.0, 0.0], 'Lower corner of the box of tip_frame in the base, m.')
+        upper = fixed('box.upper', [2.0, 2.0, 2.0], 'Upper corner of the box of tip_frame in the base, m.')
+        self.bounds = ArmBounds(
+            acceleration=values['max_joint_acceleration'],
+            jerk=values['max_joint_jerk'],
+            stop_time=values['stop_time'],
+            disagreement_time=values['disagreement_time'],
+            box=TipBox(lower, upper),
+        )
+        self.limits = (
+            f'twists of {self.max_linear_velocity:g} m/s and {self.max_angular_velocity:g} rad/s, joints of '
+            f'{self.kinematics["max_joint_velocity"]:g} rad/s (or what the URDF says) and '
+            f'{self.bounds.acceleration:g} rad/s^2, a box from {list(lower)} to {list(upper)} m'
+        )
+        self.collision_check: bool = fixed(
+            'collision.check', False, 'Whether to keep clear of collisions, by the geometry of the URDF.'
+        )
+        table = fixed('collision.table', Parameter.Type.DOUBLE, 'Height of a table in the base, m; not set: none.')
+        self.collision = {'slow': values['collision.slow'], 'halt': values['collision.halt'], 'table': table}
