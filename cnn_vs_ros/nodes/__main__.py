@@ -1,6 +1,6 @@
 """The executables of the nodes: ``python -m cnn_vs_ros.nodes pose_estimator --ros-args ...``.
 
-Importing a node takes its time. A SIGINT or SIGTERM meanwhile ends the process as one that comes later does,
+Importing a node takes its time. A signal to stop meanwhile ends the process as one that comes later does,
 instead of with a traceback: so this comes before any import of the node.
 """
 
@@ -13,8 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-for _number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(_number, lambda *_: os._exit(0))  # nothing has been started that would have to be ended
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    if _number != signal.SIGHUP or signal.getsignal(_number) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(_number, lambda *_: os._exit(0))  # nothing has been started that would have to be ended
 
 
 def run(name: str) -> int:
