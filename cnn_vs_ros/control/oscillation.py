@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-SWINGS = 6
+SWINGS = 4
 """Half swings in a row that must not die away."""
 
 DECAY = 0.7
 """Part of its first speed that the last of them has left where they do not."""
 
-LEAST_SPEED = 0.06
+LEAST_SPEED = 0.12
 """rad/s, or as much in units of `length`, that a swing has: slower ones are the noise of estimates."""
 
-SHORTEST, LONGEST = 0.08, 2.0
+SHORTEST, LONGEST = 0.08, 4.0
 """Seconds of a half swing."""
 
 

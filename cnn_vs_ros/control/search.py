@@ -57,6 +57,7 @@ class Search:
         self.decelerations = deceleration, angular_deceleration
         self.patience = patience
         self._mask = np.array(mask, dtype=bool)
+        distance = distance if mask[2] else 0.0
         self._legs = [leg for k in range(rounds) for leg in _legs(distance * (k + 1) / rounds, angle)]
         self.reset()
 

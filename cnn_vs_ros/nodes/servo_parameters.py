@@ -82,6 +82,9 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'search.angle': (0.35, (0.0, 1.5), 'Half the opening of the cone looked round in in a search, rad.'),
 }
 
+BOUNDS = {name: bounds for name, (_, bounds, _) in _NUMBERS.items()}
+"""Least and greatest value of each number."""
+
 
 def declare_servo_parameters(node: Node) -> None:
     """Declare all of them."""
