@@ -141,12 +141,14 @@ class PbvsControllerNode(ManagedNode):
         stamp = messages.seconds(message.header.stamp)
         self._clock_watch.hear()
         try:
-            status, confidence = _said(message)
+            status, confidence, unusable = _said(message)
         except PoseError as error:
             self._reject(error)
             return
         if status is None:  # there is nothing to servo to, nor to look for
             self._servo.reject_estimate('the estimator has no reference')
+        elif unusable:  # an image that says nothing is no reason to look for the target
+            self._servo.reject_estimate(unusable)
         elif status is PoseStatus.LOST:
             self._add(RelativePose(np.eye(4), confidence=0.0, status=status), stamp)
         else:
@@ -274,8 +276,11 @@ def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float]:
-    """Status (None: no reference) and confidence of a pose_status. Raises PoseError when it is malformed."""
+def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, str]:
+    """Status (None: no reference) and confidence of a pose_status, and why its image could not be used.
+
+    Raises PoseError when it is malformed.
+    """
     if len(message.status) != 1:
         raise PoseError(f'pose_status should hold one status but holds {len(message.status)}')
     status = message.status[0]
@@ -284,7 +289,7 @@ def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float]:
         confidence = float(values['confidence'])
     except (KeyError, ValueError) as error:
         raise PoseError(f'pose_status should hold a number as confidence but holds {values}') from error
-    return messages.pose_status_of(status.message), confidence
+    return messages.pose_status_of(status.message), confidence, values.get('reason', '')
 
 
 def make_node() -> PbvsControllerNode:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -70,11 +70,12 @@ class Controller:
     def reason(self) -> str:
         return self.reasons[-1].data if self.reasons else ''
 
-    def say(self, word: str, stamp, confidence: str = '0.9') -> None:
+    def say(self, word: str, stamp, confidence: str = '0.9', **values: str) -> None:
         message = DiagnosticArray()
         message.header.stamp = stamp
-        values = [KeyValue(key='confidence', value=confidence)]
-        message.status = [DiagnosticStatus(message=word, values=values)]
+        message.status = [
+            DiagnosticStatus(message=word, values=messages.key_values({'confidence': confidence, **values}))
+        ]
         self.said.publish(message)
 
     def show(self, pose: np.ndarray, stamp) -> None:
@@ -178,6 +179,12 @@ def test_stops_smoothly_when_estimates_stop_coming(controller):
 def test_stops_when_lost(controller):
     controller.move()
     controller.expect_stop('lost', lambda: controller.say('lost', controller.graph.now(), '0'))
+
+
+def test_stops_without_looking_for_the_target_when_the_image_could_not_be_used(controller):
+    controller.move()
+    controller.expect_stop('stale', lambda: controller.say('lost', controller.graph.now(), '0', reason='too dark'))
+    assert controller.reason == 'too dark'
 
 
 def test_stops_without_a_reference(controller):
