@@ -22,9 +22,11 @@ PERSISTENCE = 0.15
 LEAST_MOTION = 0.02
 """Radians, or as much in units of `length`, that must have been commanded: less is not told from noise."""
 
-_SPACING = 0.1
-_LONGEST = 3.0
+_SPACING, _LONGEST = 0.1, 3.0
 """Seconds between the poses kept, and for which they are."""
+
+_GAP = 1.0
+"""Seconds without an estimate after which it begins anew."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Following:
         """
         if self.settings.ratio == 0:
             return ''
+        if self._newest is not None and stamp - self._newest[0] > _GAP:
+            self.reset()
         sent = commanded if self._newest is None else self._newest[2] @ commanded
         self._newest = stamp, pose, sent
         seen = self._seen(stamp, pose, sent)

@@ -280,7 +280,6 @@ class Servo:
     def _towards(self, word: Word, now: float, dt: float) -> Move | None:
         if word.known is Known.FOUND:
             return self._to_goal(word, now)
-        self._following.reset()
         if word.known is Known.BROKEN:
             self._end(ServoStatus.ERROR, f'{word.reason}, three times in a row; {_ANEW}')
         elif word.known is Known.DOUBTED:

@@ -164,10 +164,9 @@ class Experiment:
 
     def _start(self) -> bool:
         """Whether the controller starts, which it does on a fresh estimate of an arm that is driven."""
-        recorder, deadline = self._recorder, self.graph.now() + round(1e9 * _ANSWER_TIMEOUT)
+        deadline = self.graph.now() + round(1e9 * _ANSWER_TIMEOUT)
         while self.graph.now() < deadline:
-            heard = recorder.said_stamp
-            self.graph.wait(lambda heard=heard: recorder.said_stamp != heard, _ANSWER_TIMEOUT)  # type: ignore[misc]
+            self._wait_for_estimate()
             try:
                 self.graph.call('pbvs_controller/start')
             except ExperimentError as error:
@@ -176,6 +175,10 @@ class Experiment:
                 self.refusal = ''
                 return True
         return False
+
+    def _wait_for_estimate(self) -> None:
+        heard = self._recorder.said_stamp
+        self.graph.wait(lambda: self._recorder.said_stamp != heard, _ANSWER_TIMEOUT)
 
     def _endure(self, beginning: int) -> None:
         """Let the perturbations act for their time, then end them."""

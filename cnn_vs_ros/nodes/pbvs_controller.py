@@ -238,7 +238,7 @@ class PbvsControllerNode(ManagedNode):
     def _publish_diagnostics(self) -> None:
         status = self._servo.status
         message = DiagnosticStatus(
-            level=_LEVELS.get(status, DiagnosticStatus.OK),
+            level=max(_LEVELS.get(status, DiagnosticStatus.OK), self._arm_level()),
             name=f'{self.get_fully_qualified_name().lstrip("/")}: servo',
             message=f'{status.value}: {self._servo.reason}',
             values=messages.key_values(
@@ -246,6 +246,9 @@ class PbvsControllerNode(ManagedNode):
             ),
         )
         self._diagnostics_publisher.publish(messages.diagnostics(message, self.get_clock().now().to_msg()))
+
+    def _arm_level(self) -> bytes:
+        return DiagnosticStatus.WARN if self._servo.arm.holding or self._servo.arm.slowed else DiagnosticStatus.OK
 
     def _now(self) -> float:
         return 1e-9 * self.get_clock().now().nanoseconds

@@ -236,7 +236,7 @@ FAULTS: dict[str, Fault] = {
     ),
     'stop with a starved timer': Fault(_starved, rests=True, by_itself=False, ends=True),
     'arm does not follow': Fault(_arm_stands, rests=True, by_itself=False, ends=True),
-    'frozen picture': Fault(partial(_images, 'frozen'), rests=True),
+    'frozen picture': Fault(partial(_images, 'frozen'), rests=True, by_itself=False),
     'frozen picture with noise': Fault(partial(_images, 'frozen, noisy'), rests=True, by_itself=False, ends=True),
     'picture turned by half': Fault(partial(_images, 'turned'), rests=True, by_itself=False),
     'no such transitions': Fault(_no_such_transitions),

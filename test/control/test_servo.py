@@ -783,3 +783,10 @@ def test_convergence_with_five_estimates_a_second():
         if servo.status is ServoStatus.CONVERGED:
             return
     raise AssertionError(f'{servo.status}, {servo.reason}')
+
+
+def test_an_arm_that_stands_is_seen_with_five_estimates_a_second_as_well():
+    servo = make(following=WATCHED, latency_compensation=True)
+    follow(servo, START, 3.0, part=0.0, rate=4.5)
+    assert servo.status is ServoStatus.ERROR
+    assert 'the arm should follow' in servo.reason

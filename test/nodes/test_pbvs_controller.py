@@ -241,6 +241,8 @@ def test_beyond_the_workspace_only_a_start_leads_on(controller):
 
 
 def test_diagnostics_say_the_status_the_reason_and_the_usage(controller):
+    controller.move()
+    controller.expect_stop('stale')
     controller.diagnostics.clear()
     controller.graph.spin_until(
         lambda: any(said.status[0].message == 'stale: ' + controller.reason for said in controller.diagnostics),
@@ -364,12 +366,17 @@ def test_retreats_when_told_to_and_is_not_active_before_it_is_activated(tmp_path
             request = ChangeState.Request(transition=Transition(id=transition))
             assert graph.call(ChangeState, 'pbvs_controller/change_state', request).success
         graph.spin_until(controller.said.get_subscription_count, 'the subscription to estimates')
-        controller.start(controller.lose)
-        retreats = lambda: controller.status == 'lost' and controller.twist.any()  # noqa: E731
-        graph.spin_until(retreats, 'the retreat', controller.lose)
+
+        def lose() -> None:
+            """It takes an estimator 0.4 s to find nothing: the stamp is older than pose_timeout."""
+            controller.say('lost', stamp_of(messages.seconds(graph.now()) - 0.4), '0')
+
+        controller.start(lose)
+        graph.spin_until(lambda: controller.status == 'lost' and controller.twist.any(), 'the retreat', lose)
         assert controller.twist[2] < 0
         assert not np.delete(controller.twist, 2).any()
-        controller.expect_stop('lost', controller.lose)
+        controller.expect_stop('lost', lose)
+        assert 'stale' not in [item.data for item in controller.statuses[2:]]
         assert controller.process.end() == 0
     finally:
         graph.close()
