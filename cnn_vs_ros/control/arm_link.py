@@ -10,7 +10,10 @@ HOLDING = ('stale', 'error', 'stopped')
 SLOWED = 'limited'
 """The word at which the arm is slowed down or halted, by a singularity, a joint limit or a collision."""
 
-_DRIVEN = ('idle', 'servoing', 'converged')
+_WAITING = 'idle'
+"""The word of an arm that is not ready: twists, zeros at least, come all the while."""
+
+_DRIVEN = ('servoing', 'converged')
 
 
 class ArmLink:
@@ -20,10 +23,11 @@ class ArmLink:
         self._word, self._reason = '', ''
         self._listener = True
         self._held_since = self._slowed_since = math.inf
+        self._held_before = 0.0
 
     def hear(self, word: str, reason: str, now: float) -> None:
         """Take a word of arm_status (one that is not known says nothing) and its reason."""
-        if word in (*HOLDING, SLOWED, *_DRIVEN):
+        if word in (*HOLDING, SLOWED, _WAITING, *_DRIVEN):
             self._word, self._reason = word, reason
             self._note(now)
 
@@ -35,6 +39,7 @@ class ArmLink:
     def start(self, now: float) -> None:
         """Count from here for how long it has been so."""
         self._held_since = self._slowed_since = math.inf
+        self._held_before = 0.0
         self._note(now)
 
     @property
@@ -43,6 +48,11 @@ class ArmLink:
         if not self._listener:
             return 'nobody takes the twists: is differential_ik running?'
         return f'the arm is {self._word}: {self._reason}' if self._word in HOLDING else ''
+
+    @property
+    def unready(self) -> str:
+        """Why no task should begin; empty if one may."""
+        return self.holding or (f'the arm is {self._word}: {self._reason}' if self._word == _WAITING else '')
 
     @property
     def slowed(self) -> str:
@@ -55,13 +65,16 @@ class ArmLink:
         return self.holding or self.slowed or self._word or 'nothing said'
 
     def held_for(self, now: float) -> float:
-        """Seconds for which the arm has not been driven."""
-        return max(0.0, now - self._held_since)
+        """Seconds for which the arm has not been driven since the start, in all."""
+        return self._held_before + max(0.0, now - self._held_since)
 
     def slowed_for(self, now: float) -> float:
         """Seconds for which the arm has been slowed down."""
         return max(0.0, now - self._slowed_since)
 
     def _note(self, now: float) -> None:
-        self._held_since = min(self._held_since, now) if self.holding else math.inf
+        if self.holding:
+            self._held_since = min(self._held_since, now)
+        else:
+            self._held_before, self._held_since = self.held_for(now), math.inf
         self._slowed_since = min(self._slowed_since, now) if self.slowed else math.inf

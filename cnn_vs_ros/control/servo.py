@@ -147,8 +147,8 @@ class Servo:
         return self._exit(None, dt)
 
     def _refusal(self, now: float) -> str:
-        if self.arm.holding:
-            return f'the arm should be driven to start but is not: {self.arm.holding}'
+        if self.arm.unready:
+            return f'the arm should be driven to start but is not: {self.arm.unready}'
         word = self._gate.word(now)
         looks = self.settings.lost.behaviour is not LostBehaviour.STOP
         if word.known is Known.FOUND or (word.known is Known.LOST and looks):

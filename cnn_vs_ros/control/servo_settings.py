@@ -60,7 +60,7 @@ class ServoSettings:
     """Settings of a servo task; times in seconds.
 
     The task ends after `time_limit`; `patience` after it last was on its way, to the goal or in a search, for want
-    of estimates, of the target, or of full speed; and `arm_patience` after the arm was last driven. With
+    of estimates, of the target, or of full speed; and when the arm was not driven for `arm_patience` in all. With
     `latency_compensation` the motion sent since an image was taken is added to its pose. A converged task keeps
     still until the next start, unless `keep_servoing`. Under the confidence `full_speed_confidence` the speed
     falls in proportion, to a tenth at least; 0 leaves it alone.

@@ -38,7 +38,7 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     ),
     'gain.length': (0.25, (0.001, 100.0), 'Metres that weigh as one radian in the error: the depth of the scene.'),
     'limits.linear_velocity': (0.05, (1e-4, 0.5), 'Greatest speed of the camera, m/s.'),
-    'limits.angular_velocity': (0.25, (1e-4, 3.0), 'Greatest angular speed of the camera, rad/s.'),
+    'limits.angular_velocity': (0.25, (1e-4, 2.0), 'Greatest angular speed of the camera, rad/s.'),
     'limits.linear_acceleration': (0.25, (1e-3, 100.0), 'Greatest acceleration of the camera, m/s^2.'),
     'limits.angular_acceleration': (1.0, (1e-3, 100.0), 'Greatest angular acceleration of the camera, rad/s^2.'),
     'stop.linear_deceleration': (1.0, (1.0, 100.0), 'Deceleration of a stop, m/s^2; more where it must be.'),
@@ -58,7 +58,7 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'turn_limit': (6.3, (0.0, 1000.0), 'Angle turned from one start at which a task ends, rad; 0: none.'),
     'time_limit': (60.0, (0.0, 86400.0), 'A task ends after this long, s; 0: never.'),
     'patience': (5.0, (0.1, 3600.0), 'A task that has not been on its way for this long ends, s.'),
-    'arm_patience': (0.5, (0.05, 60.0), 'A task whose arm has not been driven for this long ends, s.'),
+    'arm_patience': (0.5, (0.05, 60.0), 'A task whose arm has not been driven for this long in all ends, s.'),
     'least_followed': (
         0.2,
         (0.0, 0.9),

@@ -19,7 +19,7 @@ from cnn_vs_ros.report.folder import new_folder
 from cnn_vs_ros.soak.faults import FAULTS, HOLD, Scene
 from cnn_vs_ros.soak.graph import NODES, SoakGraph
 from cnn_vs_ros.soak.report import NO_FAULT, FaultResult, SoakReport
-from cnn_vs_ros.soak.watch import Watch, wait_for
+from cnn_vs_ros.soak.watch import MOVING, Watch, wait_for
 
 _PATIENCE = 100.0
 """Seconds that a busy computer is given for what takes a few."""
@@ -30,6 +30,7 @@ _FULL_RUN_EVERY = 5
 _BRISK = 0.1
 """Joint speed, rad/s, at which the arm is on its way."""
 _ON_THE_WAY = ('servoing', 'converged')
+_OVER = ('idle', 'stopped', 'limited')
 _UNASKED = 1.5
 """Seconds in which a task that has ended must not go on by itself."""
 _RESTARTS = 2 / 3
@@ -49,6 +50,8 @@ def run_soak(seconds: float, seed: int, names: list[str], output: Path) -> int:
     folder = new_folder(output).resolve()
     variables = environment(folder)
     os.environ.update(variables)  # before the first DDS participant of this process
+    # Under nohup SIGHUP is ignored, and so it would be by the nodes: a handler is not inherited.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     report = SoakReport(seed)
     graph = SoakGraph(folder, variables, seed)
     watch = Watch()
@@ -117,8 +120,8 @@ class _Campaign:
         graph.sample_memory()
         ended = time.monotonic()
         self._mend(fault.new_reference)
-        if fault.ends and wait_for(lambda: watch.status in _ON_THE_WAY, _UNASKED):
-            problem = problem or f'goes on without a start: {watch.status}, {watch.reason}'
+        if fault.ends and wait_for(lambda: watch.speed > MOVING, _UNASKED):
+            problem = problem or f'moves without a start: {watch.status}, {watch.reason}'
         if not self._servoes_again() and fault.by_itself:
             problem = problem or f'does not servo again by itself: {watch.status}, {watch.reason}'
         self._note(
@@ -155,7 +158,8 @@ class _Campaign:
     def _servoes_again(self) -> bool:
         """Whether it does so by itself; if not, have it start. Raises NotServoingError when even that fails."""
         again = lambda: self._watch.status in _ON_THE_WAY  # noqa: E731
-        if wait_for(again, _BY_ITSELF):
+        over = lambda: self._watch.status in _OVER or '~/start' in self._watch.reason  # noqa: E731
+        if wait_for(lambda: again() or over(), _BY_ITSELF) and again():
             return True
         self._start()
         if not wait_for(again, _PATIENCE):

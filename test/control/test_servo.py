@@ -636,6 +636,29 @@ def test_an_arm_that_is_not_driven_is_not_moved_and_soon_ends_the_task(word):
     assert 'call ~/start' in servo.reason
 
 
+def test_with_an_arm_that_is_not_ready_it_does_not_start():
+    servo = make()
+    servo.arm.hear('idle', 'waiting for joint_states', 0.0)
+    servo.add_estimate(RelativePose(START), 0.0, 0.0)
+    assert 'waiting for joint_states' in servo.start(0.0)
+    servo.arm.hear('servoing', '', 0.1)
+    assert servo.start(0.1) == ''
+
+
+def test_an_arm_that_is_not_driven_now_and_then_ends_the_task_in_the_end():
+    servo = make(arm_patience=0.5)
+    now = moving(servo)
+    for _ in range(3):
+        for word in ('error', 'servoing'):
+            servo.arm.hear(word, 'it does not do what it should', now)
+            for later in clock(0.2, now):
+                servo.add_estimate(RelativePose(START), later, later)
+                servo.update(later)
+            now = later
+    assert servo.status is ServoStatus.ERROR
+    assert not servo.running
+
+
 def test_with_nobody_to_take_the_twists_it_does_not_start():
     servo = make()
     servo.arm.see_listener(False, 0.0)
