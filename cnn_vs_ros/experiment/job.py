@@ -150,7 +150,7 @@ class Experiment:
         else:
             reason = 'refused'
         duration = 1e-9 * (self.graph.now() - beginning)
-        if reason == 'converged':
+        if reason in ('converged', 'refused'):
             self.graph.wait(lambda: False, self.plan.settle_time)
         recording = self._recorder.end(self._world_T_desired, wall_clock=self.graph.wall_clock)
         self.graph.call('pbvs_controller/stop')

@@ -192,7 +192,7 @@ class PbvsControllerNode(ManagedNode):
 
     def _watch_clock(self) -> None:
         """Stop by the wall's time while the clock stands still and the images go on."""
-        if self._clock_watch.stands_still:
+        if self._clock_watch.stands_still and self._servo.twist.any():
             self._warn('the clock should go on while images come but stands still: zeros')
             self._send(self._servo.brake(_WATCH_PERIOD))
 
