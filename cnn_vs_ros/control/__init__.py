@@ -17,8 +17,9 @@ from cnn_vs_ros.control.pbvs import PbvsLaw
 from cnn_vs_ros.control.probing import ProbingLimits, ProbingMotion
 from cnn_vs_ros.control.retreat import Retreat
 from cnn_vs_ros.control.search import Search
-from cnn_vs_ros.control.servo import Servo, ServoStatus
+from cnn_vs_ros.control.servo import Servo
 from cnn_vs_ros.control.servo_settings import LostBehaviour, LostSettings, ServoSettings
+from cnn_vs_ros.control.servo_status import ServoStatus
 from cnn_vs_ros.control.twist_exit import ExitSettings, Move, TwistExit
 from cnn_vs_ros.control.workspace import Workspace
 

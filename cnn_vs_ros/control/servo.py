@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import math
 
 import numpy as np
@@ -14,6 +13,7 @@ from cnn_vs_ros.control.estimate_gate import EstimateGate, Known, Word
 from cnn_vs_ros.control.following import Following
 from cnn_vs_ros.control.oscillation import Oscillation
 from cnn_vs_ros.control.servo_settings import LostBehaviour, ServoSettings
+from cnn_vs_ros.control.servo_status import ServoStatus
 from cnn_vs_ros.control.twist_exit import STANDSTILL, Move, TwistExit
 from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import RelativePose, se3
@@ -26,27 +26,6 @@ SLOWEST_PACE = 0.125
 _SERVOING = 'moving to the reference view'
 _WAITING = 'waiting for the first estimate since the start'
 _ANEW = 'call ~/start to go on'
-
-
-class ServoStatus(enum.Enum):
-    """What the servo task is doing."""
-
-    IDLE = 'idle'
-    """Not started yet."""
-    SERVOING = 'servoing'
-    """Moving towards the reference view."""
-    CONVERGED = 'converged'
-    """At the reference view for the hold time."""
-    LOST = 'lost'
-    """The estimator finds no pose."""
-    STALE = 'stale'
-    """No valid estimate has come for too long."""
-    LIMITED = 'limited'
-    """At a bound of place, way or time, or slowed down by the arm's: stopped until the next start."""
-    STOPPED = 'stopped'
-    """Stopped by request, or out of patience, until the next start."""
-    ERROR = 'error'
-    """The estimates contradict the motion, the arm is not driven, or no twist can be made."""
 
 
 _ON_THE_WAY = ServoStatus.SERVOING, ServoStatus.CONVERGED

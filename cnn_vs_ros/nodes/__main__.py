@@ -13,14 +13,18 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-    if _number != signal.SIGHUP or signal.getsignal(_number) is not signal.SIG_IGN:  # as it is under nohup
-        signal.signal(_number, lambda *_: os._exit(0))  # nothing has been started that would have to be ended
+from cnn_vs_ros.nodes.signals import STOP_SIGNALS, is_heeded
+
+for _number in filter(is_heeded, STOP_SIGNALS):
+    signal.signal(_number, lambda *_: os._exit(0))  # nothing has been started that would have to be ended
 
 
 def run(name: str) -> int:
     """Run a node by name until its end, with the arguments of this process, and return the exit status."""
-    return int(import_module(f'cnn_vs_ros.nodes.{name}').main())
+    status = int(import_module(f'cnn_vs_ros.nodes.{name}').main())
+    for number in STOP_SIGNALS:  # said again while the interpreter ends, they would change the status
+        signal.signal(number, signal.SIG_IGN)
+    return status
 
 
 def __getattr__(name: str) -> Callable[[], int]:

@@ -17,6 +17,7 @@ from cnn_vs_ros.control import Servo, ServoStatus
 from cnn_vs_ros.errors import PoseError, VisualServoingError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.arm_watch import ArmWatch
 from cnn_vs_ros.nodes.clock_watch import ClockWatch
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
@@ -31,9 +32,6 @@ _LONGEST_RAMP = 0.5
 """Wall-clock seconds that a stop may take before the node ends; then come zeros."""
 _WATCH_PERIOD = 0.05
 """Wall-clock seconds between two looks at the clock, and steps of a stop while it stands still."""
-_LISTENER_PERIOD = 0.5
-_OBSERVERS = ('pose_estimator', 'experiment', 'record', 'visualization', 'view', 'soak')
-"""Nodes that listen to twist and drive no arm by it."""
 _LEVELS = {
     ServoStatus.LOST: DiagnosticStatus.WARN,
     ServoStatus.STALE: DiagnosticStatus.WARN,
@@ -62,7 +60,6 @@ class PbvsControllerNode(ManagedNode):
         """Make the servo task of the parameters."""
         self._servo = Servo(servo_settings(self))
         self._announced: tuple[ServoStatus, str, bool] | None = None
-        self._arm_word = self._arm_reason = ''
         self._usage = ProcessUsage()
         self._matcher: StampMatcher[_Said, PoseWithCovariance] = StampMatcher()
         self._twist_publisher = self.create_lifecycle_publisher(TwistStamped, 'twist', 1)
@@ -81,10 +78,7 @@ class PbvsControllerNode(ManagedNode):
         self._said_subscription = self.create_subscription(
             DiagnosticArray, 'pose_status', self._on_pose_status, 10
         )
-        self._arm_subscription = self.create_subscription(String, 'arm_status', self._on_arm_status, _LATCHED)
-        self._arm_reason_subscription = self.create_subscription(
-            String, 'arm_status_reason', self._on_arm_reason, _LATCHED
-        )
+        self._arm_watch = ArmWatch(self, self._servo.arm, self._twist_publisher.topic_name, self._now)
         self._period = 1.0 / self.get_parameter('rate').value
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         # In simulated time the twists keep step with it; else they go on when the computer's clock is set back.
@@ -93,7 +87,6 @@ class PbvsControllerNode(ManagedNode):
             self._period, self._on_timer, clock=self.get_clock() if simulated else steady
         )
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
-        self._listener_timer = self.create_timer(_LISTENER_PERIOD, self._look_for_listener, clock=steady)
         self._clock_watch = ClockWatch(self)
         self._watch_timer = (
             self.create_timer(_WATCH_PERIOD, self._watch_clock, clock=steady) if simulated else None
@@ -103,13 +96,12 @@ class PbvsControllerNode(ManagedNode):
 
     def deactivate(self) -> None:
         """Come to a smooth stop, then send zeros and see them delivered."""
-        for timer in (self._twist_timer, self._diagnostics_timer, self._listener_timer, self._watch_timer):
+        for timer in (self._twist_timer, self._diagnostics_timer, self._watch_timer):
             if timer is not None:
                 self.destroy_timer(timer)
         self.destroy_subscription(self._pose_subscription)
         self.destroy_subscription(self._said_subscription)
-        self.destroy_subscription(self._arm_subscription)
-        self.destroy_subscription(self._arm_reason_subscription)
+        self._arm_watch.close()
         self._matcher.clear()
         self._servo.stop()
         self._ramp_down()
@@ -175,28 +167,13 @@ class PbvsControllerNode(ManagedNode):
         self._servo.reject_estimate(f'estimate refused: {error}')
         self._warn(f'estimate refused: {error}')
 
-    # The arm
-
-    def _on_arm_status(self, message: String) -> None:
-        self._arm_word = message.data
-        self._servo.arm.hear(self._arm_word, self._arm_reason, self._now())
-
-    def _on_arm_reason(self, message: String) -> None:
-        self._arm_reason = message.data
-        self._servo.arm.hear(self._arm_word, self._arm_reason, self._now())
-
-    def _look_for_listener(self) -> None:
-        topic = self._twist_publisher.topic_name
-        names = [info.node_name for info in self.get_subscriptions_info_by_topic(topic)]
-        self._servo.arm.see_listener(any(name not in _OBSERVERS for name in names), self._now())
+    # Twists
 
     def _watch_clock(self) -> None:
         """Stop by the wall's time while the clock stands still and the images go on."""
         if self._clock_watch.stands_still and self._servo.twist.any():
             self._warn('the clock should go on while images come but stands still: zeros')
             self._send(self._servo.brake(_WATCH_PERIOD))
-
-    # Twists
 
     def _on_timer(self) -> None:
         try:
@@ -259,7 +236,7 @@ class PbvsControllerNode(ManagedNode):
         if not self.active:
             response.message = 'pbvs_controller should be active to start but is not'
             return response
-        self._look_for_listener()
+        self._arm_watch.look()
         response.message = self._servo.start(self._now())
         if not response.message:
             self._announce()

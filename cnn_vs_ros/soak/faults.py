@@ -253,8 +253,9 @@ FAULTS: dict[str, Fault] = {
     'another calibration': Fault(partial(_images, 'calibration'), rests=True),
     'camera at another resolution': Fault(partial(_images, 'resolution'), rests=True),
     'poses of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_pose())),
-    'twists of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_twist())),
-    'broken joint_states': Fault(partial(_repeat, Watch.send_broken_joint_state)),
+    # Where these keep the arm from following for long enough the task ends.
+    'twists of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_twist()), by_itself=False),
+    'broken joint_states': Fault(partial(_repeat, Watch.send_broken_joint_state), by_itself=False),
     'broken commands': Fault(partial(_repeat, Watch.send_broken_command)),
     'clock 5 s forward': Fault(partial(_clock, 5.0), by_itself=False),
     'clock 5 s back': Fault(partial(_clock, -5.0)),

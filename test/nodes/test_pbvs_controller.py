@@ -343,6 +343,9 @@ def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path, number):
         controller = Controller(graph)
         controller.move()
         count = len(controller.twists)
+        for _ in range(4):  # said again, it changes nothing
+            controller.process.process.send_signal(number)
+            graph.spin(0.005)
         assert controller.process.end(number) == 0
         graph.spin_until(lambda: not controller.twist.any(), 'zeros')
         twists = [messages.twist_from_message(message.twist) for message in controller.twists[count:]]
