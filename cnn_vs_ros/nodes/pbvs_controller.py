@@ -28,8 +28,6 @@ from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 _Said = tuple[PoseStatus, float]
-_LONGEST_RAMP = 0.5
-"""Wall-clock seconds that a stop may take before the node ends; then come zeros."""
 _WATCH_PERIOD = 0.05
 """Wall-clock seconds between two looks at the clock, and steps of a stop while it stands still."""
 _LEVELS = {
@@ -204,13 +202,12 @@ class PbvsControllerNode(ManagedNode):
         self.get_logger().info(f'{servo.status.value}: {servo.reason}')
 
     def _ramp_down(self) -> None:
-        deadline = time.monotonic() + _LONGEST_RAMP
-        while time.monotonic() < deadline:
-            twist = self._servo.brake(self._period)
-            if not twist.any():
-                return
-            self._send(twist)
+        before = time.monotonic()
+        while self._servo.twist.any():
             time.sleep(self._period)
+            now = time.monotonic()
+            self._send(self._servo.brake(now - before))
+            before = now
 
     def _publish_diagnostics(self) -> None:
         status = self._servo.status

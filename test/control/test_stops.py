@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,11 +88,16 @@ def stop(servo: Servo, now: float, period: float, each: Callable[[float], None])
     return now - begun, way, turn
 
 
+def forbid(servo: Servo) -> None:
+    servo.retune(replace(servo.settings, exit=replace(servo.settings.exit, travel=1e-6)))
+
+
 CAUSES: dict[str, Callable[[Servo, float], Callable[[float], None]]] = {
     'service': lambda servo, _: (servo.stop(), lambda now: None)[1],
     'lost': lambda servo, _: lambda now: servo.add_estimate(LOST, now, now),
     'refused': lambda servo, _: (servo.reject_estimate('malformed'), lambda now: None)[1],
     'error': lambda servo, _: (servo.fail('no twist'), lambda now: None)[1],
+    'limit': lambda servo, _: (forbid(servo), lambda now: servo.add_estimate(FAR, now, now))[1],
     'arm': lambda servo, now: (servo.arm.hear('error', '', now), lambda now: servo.add_estimate(FAR, now, now))[1],
 }
 
@@ -105,8 +111,6 @@ def test_every_stop_is_short_under_every_permitted_parameter(cause):
         servo = make(number, LostBehaviour.RETREAT if generator.random() < 0.5 else LostBehaviour.STOP)
         now = at_full_speed(servo, period)
         each = CAUSES[cause](servo, now)
-        if cause == 'lost':
-            servo.retune(make(number).settings)
         duration, way, _ = stop(servo, now, period, each)
         assert duration <= LONGEST + 1e-9, number
         assert way <= FARTHEST + 1e-9, number
