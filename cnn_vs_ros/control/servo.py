@@ -196,9 +196,11 @@ class Servo:
         return twist
 
     def _step(self, now: float) -> float:
-        """Seconds since the last update."""
+        """Seconds since the last update; after long ones the camera has stopped meanwhile."""
         dt = 0.0 if self._previous_update is None else now - self._previous_update
         self._previous_update = now
+        if dt > STANDSTILL:
+            self._reckoning.add(now - dt + STANDSTILL, np.zeros(6))
         if dt >= 0:
             return dt
         # The clock was set back: nothing remembered is of this time.

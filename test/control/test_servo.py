@@ -24,6 +24,7 @@ from cnn_vs_ros.control import (
     TwistLimits,
     Workspace,
 )
+from cnn_vs_ros.control.twist_exit import STANDSTILL
 from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
@@ -151,6 +152,16 @@ def test_after_a_pause_of_the_caller_the_camera_stands_still_and_is_not_made_up_
     servo.add_estimate(RelativePose(START), now, now)
     twist = servo.update(now)  # whoever drives the arm has stopped it meanwhile
     assert 0 < np.linalg.norm(twist[:3]) <= EXIT.longest_step * 1.0 * (1 + 1e-9)
+
+
+def test_a_pause_in_which_the_camera_was_stopped_is_neither_a_jump_nor_unfollowed():
+    servo = make(gate=JUMPS, following=WATCHED, latency_compensation=True)
+    now = moving(servo, 0.2)
+    pose = START @ se3.exp(servo.twist * STANDSTILL)
+    for later in clock(0.5, now + 2.0):
+        servo.add_estimate(RelativePose(pose), later, later)
+        pose = pose @ se3.exp(servo.update(later) * PERIOD)
+    assert servo.status is ServoStatus.SERVOING, servo.reason
 
 
 def test_estimates_of_old_images_are_stale_however_often_they_come():
