@@ -208,14 +208,8 @@ def _killed(name: str, number: signal.Signals) -> Fault:
 
 def _frozen(name: str) -> Fault:
     mute = name in ('simulator', 'differential_ik')
-    ends = name == 'differential_ik'
-    return Fault(
-        partial(_freeze, name),
-        rests=name != 'simulator',
-        mute=mute,
-        by_itself=name not in ('simulator', 'differential_ik'),
-        ends=ends,
-    )
+    by_itself = name not in ('simulator', 'differential_ik')
+    return Fault(partial(_freeze, name), rests=name != 'simulator', mute=mute, by_itself=by_itself)
 
 
 FAULTS: dict[str, Fault] = {
