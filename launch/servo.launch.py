@@ -59,7 +59,11 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
             'differential_ik',
             'What turns twists into joint motion: differential_ik, or moveit_servo (collision checked).',
         ),
-        'params_file': (shared('config', 'servo.yaml'), 'Parameters of all nodes; other arguments override it.'),
+        'params_file': (
+            '',
+            'Parameters of all nodes; other arguments override it. Empty: config/servo.yaml, whose limits are '
+            'those of a real arm, and over it config/simulated.yaml unless the arm is external.',
+        ),
         'model': ('', "Model of the estimator: a shipped model's name or the path of a .onnx file."),
         'reference': ('', 'Reference folder: loaded if it exists, written by pose_estimator/capture_reference.'),
         'depth': ('', 'Depth of the scene when a reference is captured, m.'),
@@ -117,6 +121,8 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         'moveit_servo_node': robot != 'external',
     }
 
+    files = [value('params_file')] if value('params_file') else [*parameter_files(robot)]
+
     def is_true(argument: str) -> bool:
         return automatic[argument] if value(argument) == 'auto' else value(argument) == 'true'
 
@@ -130,7 +136,7 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             package=PACKAGE,
             executable=name,
             name=name,
-            parameters=[value('params_file'), {**parameters, **overrides}],
+            parameters=[*files, {**parameters, **overrides}],
             remappings=[
                 ('image_raw', value('image')),
                 ('camera_info', value('camera_info')),
@@ -167,6 +173,12 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if robot == 'external':
         environment += network_advice()
     return [*environment, GroupAction([PushRosNamespace(value('namespace')), *nodes])]
+
+
+def parameter_files(robot: str) -> list[PathJoinSubstitution]:
+    """Return the shipped parameter files for an arm, each over the one before."""
+    names = ['servo.yaml'] if robot == 'external' else ['servo.yaml', 'simulated.yaml']
+    return [shared('config', name) for name in names]
 
 
 def arm_with_controllers(robot: str, value: Callable[[str], str]) -> IncludeLaunchDescription:

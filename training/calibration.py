@@ -1,9 +1,9 @@
 """Calibrates what an estimator's scores mean: the probability that a pose is right, fitted on validation scenes.
 
-Every sample is an alignment that the estimator really made: from a hypothesis of the matcher or of features, or tracked
-from near the true pose, on a scene that no training read, under one of the benchmark's conditions. Half of the
-references are oblique, some scenes are faint, some are no plane or a pattern that repeats; some things move with the
-camera, some scenes changed since the reference was taken, some images do not show the scene at all.
+Every sample is an alignment that the estimator really made: from a hypothesis of the matcher or of features, or
+tracked from near the true pose, on a scene that no training read, under one of the benchmark's conditions. Half of
+the references are oblique, some scenes are faint, some are no plane or a pattern that repeats; some things move
+with the camera, some scenes changed since the reference was taken, some images do not show the scene at all.
 """
 
 from __future__ import annotations
@@ -202,7 +202,8 @@ class _Scene:
             tracked = self._aligner.align(image, start, plane, TRACK_STAGES)
             if tracked is not None:
                 sample = self._judge(tracked, current_T_desired, known=not strange)
-                # A track that starts near the truth stays there, even if the image says nothing: has it come nearer?
+                # A track that starts near the truth stays there, even if the image says nothing: has it come
+                # nearer?
                 before = self._shift(start, plane.slope, current_T_desired)
                 after = self._shift(tracked.current_T_desired, tracked.plane.slope, current_T_desired)
                 yield sample if after < _NEARER * before else replace(sample, fine=False, gross=False)

@@ -63,8 +63,8 @@ class PretrainingOptions:
 class Pretraining:
     """One run: the model, its exponential moving average (which is evaluated and exported), the optimiser.
 
-    With a `base`, an exported matcher, the run goes on from its weights; its normalisations stay the affine maps that
-    export made of them (see `read_matcher`).
+    With a `base`, an exported matcher, the run goes on from its weights; its normalisations stay the affine maps
+    that export made of them (see `read_matcher`).
     """
 
     def __init__(

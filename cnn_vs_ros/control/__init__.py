@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnn_vs_ros.control.convergence import Convergence
+from cnn_vs_ros.control.arm_link import ArmLink
+from cnn_vs_ros.control.convergence import Convergence, ConvergenceSettings
+from cnn_vs_ros.control.estimate_gate import EstimateGate, GateSettings, Known
+from cnn_vs_ros.control.following import Following, FollowingSettings
 from cnn_vs_ros.control.gain import AdaptiveGain
-from cnn_vs_ros.control.jump_guard import JumpGuard
-from cnn_vs_ros.control.limits import TwistLimiter
+from cnn_vs_ros.control.jump_guard import JumpGuard, JumpSettings
+from cnn_vs_ros.control.limits import TwistLimiter, TwistLimits
 from cnn_vs_ros.control.motion_history import MotionHistory
+from cnn_vs_ros.control.oscillation import Oscillation
 from cnn_vs_ros.control.pbvs import PbvsLaw
 from cnn_vs_ros.control.probing import ProbingLimits, ProbingMotion
 from cnn_vs_ros.control.retreat import Retreat
 from cnn_vs_ros.control.search import Search
-from cnn_vs_ros.control.servo import LostBehaviour, Servo, ServoStatus
-from cnn_vs_ros.control.shaping import DemandShaping
+from cnn_vs_ros.control.servo import Servo
+from cnn_vs_ros.control.servo_settings import LostBehaviour, LostSettings, ServoSettings
+from cnn_vs_ros.control.servo_status import ServoStatus
+from cnn_vs_ros.control.twist_exit import ExitSettings, Move, TwistExit
 from cnn_vs_ros.control.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -22,20 +28,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     'AdaptiveGain',
+    'ArmLink',
     'Convergence',
-    'DemandShaping',
+    'ConvergenceSettings',
     'DifferentialIk',
+    'EstimateGate',
+    'ExitSettings',
+    'Following',
+    'FollowingSettings',
+    'GateSettings',
     'JumpGuard',
+    'JumpSettings',
+    'Known',
     'LostBehaviour',
+    'LostSettings',
     'MotionHistory',
+    'Move',
+    'Oscillation',
     'PbvsLaw',
     'ProbingLimits',
     'ProbingMotion',
     'Retreat',
     'Search',
     'Servo',
+    'ServoSettings',
     'ServoStatus',
+    'TwistExit',
     'TwistLimiter',
+    'TwistLimits',
     'Workspace',
 ]
 

@@ -43,8 +43,9 @@ class MotionHistory:
     def motion(self, start: float, end: float) -> Array:
         """Pose (4, 4) of the camera at time `end` in its frame at time `start` (identity if end <= start)."""
         pose = np.eye(4)
-        boundaries = [*self._times[1:], end]
-        for begin, finish, twist in zip(self._times, boundaries, self._twists, strict=False):
+        first = max(0, bisect.bisect_right(self._times, start) - 1)
+        boundaries = [*self._times[first + 1 :], end]
+        for begin, finish, twist in zip(self._times[first:], boundaries, self._twists[first:], strict=False):
             duration = min(finish, end) - max(begin, start)
             if duration > 0:
                 pose = pose @ se3.exp(twist * duration)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,8 @@ class Search:
     off and a faint texture from near; waits `patience` seconds there; leads the optical axis once round a cone of
     `angle` radians about its first direction; comes back and waits again. `speed` (m/s) and
     `angular_speed` (rad/s) fall towards the end of each leg, for a camera that brakes at `deceleration` (m/s^2)
-    and `angular_deceleration` (rad/s^2). Raises ParameterError for values without meaning.
+    and `angular_deceleration` (rad/s^2). `mask` (6,) says which components of a twist may move: the others are no
+    part of the way. Raises ParameterError for values without meaning.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Search:
         rounds: int = 2,
         deceleration: float = math.inf,
         angular_deceleration: float = math.inf,
+        mask: Sequence[bool] = (True,) * 6,
     ) -> None:
         positive = speed > 0 and angular_speed > 0 and deceleration > 0 and angular_deceleration > 0
         if not (positive and distance >= 0 and 0 <= angle < np.pi / 2 and patience >= 0 and rounds >= 1):
@@ -53,6 +56,8 @@ class Search:
         self.speeds = speed, angular_speed
         self.decelerations = deceleration, angular_deceleration
         self.patience = patience
+        self._mask = np.array(mask, dtype=bool)
+        distance = distance if mask[2] else 0.0
         self._legs = [leg for k in range(rounds) for leg in _legs(distance * (k + 1) / rounds, angle)]
         self.reset()
 
@@ -102,7 +107,7 @@ class Search:
         leg = self._legs[self._leg]
         while self._place < len(leg.places) - 1:
             here, following = leg.places[self._place : self._place + 2]
-            spacing = np.linalg.norm(se3.log(se3.inverse(here) @ following))
+            spacing = np.linalg.norm(self._between(here, following))
             if np.linalg.norm(self._way(here)) > _PASSED * spacing:
                 return
             self._place += 1
@@ -112,12 +117,15 @@ class Search:
                 self._leg, self._place, self._waited = self._leg + 1, 0, 0.0
 
     def _way(self, pose: Array) -> Array:
-        return se3.log(se3.inverse(self._moved) @ pose)
+        return self._between(self._moved, pose)
+
+    def _between(self, one: Array, other: Array) -> Array:
+        return self._mask * se3.log(se3.inverse(one) @ other)
 
     def _ways(self) -> list[Array]:
         """Motions (6,) to the next place of this leg, from there to the next, and so on to its end."""
         places = [self._moved, *self._legs[self._leg].places[self._place :]]
-        return [se3.log(se3.inverse(one) @ other) for one, other in itertools.pairwise(places)]
+        return [self._between(one, other) for one, other in itertools.pairwise(places)]
 
     def _has_arrived(self, way: Array) -> bool:
         last = self._place == len(self._legs[self._leg].places) - 1

@@ -19,7 +19,7 @@ NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'e
 TOOLS = ('calibrate_depth', 'camera', 'moveit_servo_adapter', 'record', 'move_arm', 'visualization', 'view')
 """Names of the nodes that are started on request."""
 
-PARAMETERS_FILE = 'servo.yaml'
+PARAMETERS_FILES = 'servo.yaml', 'simulated.yaml'
 PROFILES_FILE = 'fastdds.xml'
 
 Parameters = Mapping[str, Mapping[str, Any]]
@@ -27,8 +27,9 @@ Parameters = Mapping[str, Mapping[str, Any]]
 
 def node_command(name: str, overrides: Path) -> list[str]:
     """Return the command that runs a node with the shipped parameters and, over them, those of a file."""
-    files = ['--params-file', str(config_path(PARAMETERS_FILE)), '--params-file', str(overrides)]
-    return [sys.executable, '-m', 'cnn_vs_ros.nodes', name, '--ros-args', *files]
+    files = [*map(config_path, PARAMETERS_FILES), overrides]
+    arguments = [word for file in files for word in ('--params-file', str(file))]
+    return [sys.executable, '-m', 'cnn_vs_ros.nodes', name, '--ros-args', *arguments]
 
 
 def write_parameters(path: Path, parameters: Parameters) -> Path:

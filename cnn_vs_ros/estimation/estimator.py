@@ -107,7 +107,7 @@ class PoseEstimator:
         self._last = np.eye(4)
 
     def reset(self) -> None:
-        """Forget the track: the next image is acquired from the image alone. What is known of the plane is kept."""
+        """Forget the track: the next image is acquired anew. What is known of the plane is kept."""
         if self._scene is not None:
             self._scene.track.forget()
 

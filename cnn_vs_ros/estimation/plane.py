@@ -1,8 +1,8 @@
 """What is known of the scene's plane: the depth that the user tells, and what images teach of its slope.
 
 Inverse depth over the reference is affine: ``rho(x, y) = (1 + a x + b y) / Z`` in normalised coordinates, with the
-depth Z along the optical axis. The slope (a, b) is the reference's, not an image's: it is learned from one image to the
-next, from the parallax of every motion but the last millimetre, at the goal, where it does not show.
+depth Z along the optical axis. The slope (a, b) is the reference's, not an image's: it is learned from one image
+to the next, from the parallax of every motion but the last millimetre, at the goal, where it does not show.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ScenePlane:
         """
         vector = np.asarray(normal, dtype=np.float64)
         if vector.shape != (3,) or not np.isfinite(vector).all() or not abs(vector[2]) > 1e-9:
-            raise ReferenceFolderError(f'normal should be three finite numbers, the third not 0, but is {normal!r}')
+            raise ReferenceFolderError(f'normal should be three numbers, the last not 0, but is {normal!r}')
         slope = vector[:2] / vector[2]
         if not np.linalg.norm(slope) <= STEEPEST:
             raise ReferenceFolderError(
@@ -88,7 +88,8 @@ class ScenePlane:
         A homography leaves two planes open. None where the other one is seen edge on, or is much the same.
         """
         candidates = decompose_homography(self.homography(current_T_desired, camera), camera, self.depth)
-        others = [(pose, normal[:2]) for pose, normal in candidates if (camera.rays(_inner(camera)) @ normal > 0).all()]
+        rays = camera.rays(_inner(camera))
+        others = [(pose, normal[:2]) for pose, normal in candidates if (rays @ normal > 0).all()]
         if not others:
             return None
         pose, slope = max(others, key=lambda other: float(np.abs(other[1] - self.slope).max()))

@@ -64,8 +64,8 @@ def full_camera(camera: PinholeCamera) -> PinholeCamera:
 class ValidPixels:
     """Which pixels of a camera's undistorted images can show the scene: the same in every image.
 
-    Not what lies beyond the lens's view, nor what a `mask` (H, W), of the camera's distorted images, leaves out (0): a
-    gripper that is always in view.
+    Not what lies beyond the lens's view, nor what a `mask` (H, W), of the camera's distorted images, leaves out
+    (0): a gripper that is always in view.
     """
 
     def __init__(self, camera: PinholeCamera, mask: np.ndarray | None = None) -> None:

@@ -23,8 +23,8 @@ ESTIMATORS: dict[str, Callable[[ModelFile], Estimator]] = {
 def load_estimator(model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> Estimator:
     """Return the estimator of a shipped model by name, or of a model file by path.
 
-    `threads` is the number of cores that inference may use. Raises ModelError, in one sentence, for what is no model or
-    of a kind that no estimator serves.
+    `threads` is the number of cores that inference may use. Raises ModelError, in one sentence, for what is no
+    model or of a kind that no estimator serves.
     """
     loaded = load_model(model, threads)
     if loaded.kind not in ESTIMATORS:

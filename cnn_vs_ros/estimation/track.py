@@ -1,4 +1,4 @@
-"""Following the reference from image to image: the pose, whether it is still right, and what it teaches of the plane.
+"""Following the reference from image to image: its pose, whether that is right, what it teaches of the plane.
 
 Evidence is gathered over images, so that neither one bad image ends a track nor one coincidence begins one.
 """

@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 _ANSWER_TIMEOUT = 5.0
 _AT_REST = ('', 'idle', 'stopped')
+_NOT_ON_THE_WAY = ('lost', 'stale', 'error')
 
 
 class ExperimentError(VisualServoingError):
@@ -115,7 +116,7 @@ class Experiment:
         self._on_progress = on_progress
         self._recorder = graph.recorder
         self._world_T_desired: Array | None = None
-        self.depth_sentence = ''
+        self.depth_sentence = self.refusal = ''
 
     def prepare(self) -> None:
         """Put the arm at the reference pose and capture it; without a simulator, take what is loaded."""
@@ -140,13 +141,16 @@ class Experiment:
         self.graph.call('pose_estimator/load_reference')  # it forgets the track that the move has broken
         self._await(lambda: self._recorder.servo_status in _AT_REST, 'the controller to stop')
 
+        started = self._start()
         beginning = self.graph.now()
         self._recorder.begin(beginning)
-        self.graph.call('pbvs_controller/start')
-        self._endure(beginning)
-        reason = self._servo(beginning)
+        if started:
+            self._endure(beginning)
+            reason = self._servo(beginning)
+        else:
+            reason = 'refused'
         duration = 1e-9 * (self.graph.now() - beginning)
-        if reason == 'converged':
+        if reason in ('converged', 'refused'):
             self.graph.wait(lambda: False, self.plan.settle_time)
         recording = self._recorder.end(self._world_T_desired, wall_clock=self.graph.wall_clock)
         self.graph.call('pbvs_controller/stop')
@@ -157,6 +161,24 @@ class Experiment:
         self.graph.call('pbvs_controller/stop')
         if self.plan.simulated:
             self.graph.set_perturbations(False)
+
+    def _start(self) -> bool:
+        """Whether the controller starts, which it does on a fresh estimate of an arm that is driven."""
+        deadline = self.graph.now() + round(1e9 * _ANSWER_TIMEOUT)
+        while self.graph.now() < deadline:
+            self._wait_for_estimate()
+            try:
+                self.graph.call('pbvs_controller/start')
+            except ExperimentError as error:
+                self.refusal = str(error)
+            else:
+                self.refusal = ''
+                return True
+        return False
+
+    def _wait_for_estimate(self) -> None:
+        heard = self._recorder.said_stamp
+        self.graph.wait(lambda: self._recorder.said_stamp != heard, _ANSWER_TIMEOUT)
 
     def _endure(self, beginning: int) -> None:
         """Let the perturbations act for their time, then end them."""
@@ -175,16 +197,18 @@ class Experiment:
         """Wait until the run that began then ends; return why."""
         recorder = self._recorder
         good = self.graph.now()
-        reason = ''
+        reason = before = ''
 
         def ended() -> bool:
-            nonlocal good, reason
+            nonlocal good, reason, before
             now, word = self.graph.now(), recorder.servo_status
             self._on_progress(1e-9 * (now - beginning))
-            if word not in ('lost', 'stale'):
-                good = now
-            if word in ('converged', 'stopped') or 1e-9 * (now - good) > self.plan.lost_timeout:
+            if word == 'stopped':  # out of patience, and what for is more telling
+                reason = before or word
+            elif word in ('converged', 'limited') or 1e-9 * (now - good) > self.plan.lost_timeout:
                 reason = word
+            before = word if word in _NOT_ON_THE_WAY else ''
+            good = good if before else now
             return bool(reason)
 
         spent = 1e-9 * (self.graph.now() - beginning)

@@ -24,6 +24,9 @@ REASONS = {
     'lost': 'the estimator lost the view',
     'stale': 'no estimates came',
     'stopped': 'the controller was stopped',
+    'limited': 'the controller has come to a limit',
+    'error': 'the controller has found a fault',
+    'refused': 'the controller refuses to start',
     'timeout': 'time ran out',
 }
 """Why a run ended, and how people read it."""

@@ -106,9 +106,9 @@ def pose_from_homography(
 ) -> Array:
     """``current_T_desired`` (4, 4) nearest to a homography of the plane ``normal . X = depth`` (metres).
 
-    `homography` (3, 3) takes desired to current pixels, at any scale and sign. ``K^-1 H K ~ R + t n^T / depth`` turns
-    directions in the plane by R alone: two of them fix the scale and, orthonormalised, the rotation.
-    Raises PoseError for a degenerate homography.
+    `homography` (3, 3) takes desired to current pixels, at any scale and sign. ``K^-1 H K ~ R + t n^T / depth``
+    turns directions in the plane by R alone: two of them fix the scale and, orthonormalised, the rotation. Raises
+    PoseError for a degenerate homography.
     """
     euclidean = camera.inverse_matrix @ np.asarray(homography, dtype=np.float64) @ camera.matrix
     # The plane stays in front of both cameras, so the determinant, depth_c / depth, is positive.
@@ -133,9 +133,10 @@ def pose_from_homography(
 def decompose_homography(homography: Array, camera: PinholeCamera, depth: float) -> list[tuple[Array, Array]]:
     """Poses ``current_T_desired`` (4, 4) and normals (3,) that a homography leaves open, one or two of them.
 
-    The normals are scaled to a third entry of 1, so that the plane is ``normal . X = depth`` with `depth` metres along
-    the optical axis. Left out is what the desired camera would not see from the front. (E. Malis and M. Vargas,
-    Deeper understanding of the homography decomposition for vision-based control, INRIA 2007; OpenCV's own code.)
+    The normals are scaled to a third entry of 1, so that the plane is ``normal . X = depth`` with `depth` metres
+    along the optical axis. Left out is what the desired camera would not see from the front. (E. Malis and M.
+    Vargas, Deeper understanding of the homography decomposition for vision-based control, INRIA 2007; OpenCV's own
+    code.)
     """
     homography = np.asarray(homography, dtype=np.float64)
     if np.linalg.det(camera.inverse_matrix @ homography @ camera.matrix) < 0:

@@ -1,6 +1,6 @@
 """The executables of the nodes: ``python -m cnn_vs_ros.nodes pose_estimator --ros-args ...``.
 
-Importing a node takes its time. A SIGINT or SIGTERM meanwhile ends the process as one that comes later does,
+Importing a node takes its time. A signal to stop meanwhile ends the process as one that comes later does,
 instead of with a traceback: so this comes before any import of the node.
 """
 
@@ -13,13 +13,18 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-for _number in (signal.SIGINT, signal.SIGTERM):
+from cnn_vs_ros.nodes.signals import STOP_SIGNALS, is_heeded
+
+for _number in filter(is_heeded, STOP_SIGNALS):
     signal.signal(_number, lambda *_: os._exit(0))  # nothing has been started that would have to be ended
 
 
 def run(name: str) -> int:
     """Run a node by name until its end, with the arguments of this process, and return the exit status."""
-    return int(import_module(f'cnn_vs_ros.nodes.{name}').main())
+    status = int(import_module(f'cnn_vs_ros.nodes.{name}').main())
+    for number in STOP_SIGNALS:  # said again while the interpreter ends, they would change the status
+        signal.signal(number, signal.SIG_IGN)
+    return status
 
 
 def __getattr__(name: str) -> Callable[[], int]:

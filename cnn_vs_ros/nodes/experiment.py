@@ -125,6 +125,8 @@ class Job:
         folder = self._folder if single else RunFolder(self._folder.path / f'seed_{seed:03d}')
         outcome, recording = experiment.run(seed)
         self._progress.clear()
+        if experiment.refusal:
+            print(experiment.refusal, flush=True)
         outcomes.append(outcome)
         reference = self._graph.recorder.reference
         write_run(folder, outcome, recording, reference, video=self._node.video)

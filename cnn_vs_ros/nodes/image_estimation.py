@@ -13,6 +13,7 @@ from cnn_vs_ros.errors import CalibrationError, ImageError, PoseError, VisualSer
 from cnn_vs_ros.estimation import Estimator, Reference
 from cnn_vs_ros.geometry import PinholeCamera, RelativePose
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.frozen_picture import FrozenPicture
 
 _TWIST_TIMEOUT = 0.1
 """Seconds after which a twist says nothing about the camera's motion any more."""
@@ -51,6 +52,7 @@ class ImageEstimation:
         self._info: CameraInfo | None = None
         self._problem = 'no camera_info has come yet'
         self._twists = MotionHistory()
+        self._frozen = FrozenPicture()
         self._twist_time = self._image_time = -np.inf
 
     @property
@@ -99,12 +101,15 @@ class ImageEstimation:
         """Estimate the pose of an image; never raises for what a camera may send."""
         reference = self.reference
         motion = self._motion_to(messages.seconds(message.header.stamp))
+        frozen = self._frozen.problem(message, motion)
         if reference is None:
             return Outcome(reason='' if self.camera is not None else self._problem)
         try:
             if self.camera is None:
                 raise CalibrationError(self._problem)
             _check_same_camera(self.camera, reference.camera)
+            if frozen:
+                raise ImageError(frozen)
             pose = self.estimator.estimate(messages.image_from_message(message), motion)
         except VisualServoingError as error:
             self.estimator.reset()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 
+from lifecycle_msgs.srv import ChangeState
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from cnn_vs_ros.errors import ParameterError, VisualServoingError
@@ -29,6 +31,8 @@ class ManagedNode(LifecycleNode):
         super().__init__(name)
         self.configured = False
         self.active = False
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._on_change_state
         self._autostart = declare(
             self, 'autostart', True, 'Configure and activate without a lifecycle manager.', read_only=True
         )
@@ -97,6 +101,17 @@ class ManagedNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Transition callback: back to unconfigured."""
         return self.on_shutdown(state)
+
+    def _on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        # rclpy lets a transition that there is not from this state end the node.
+        try:
+            return self._change_state(request, response)
+        except rclpy_implementation.RCLError as error:
+            self.get_logger().error(f'cannot change state by transition {request.transition.id}: {error}')
+            response.success = False
+            return response
 
     def _attempt(self, verb: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         # rclpy swallows the exceptions of transitions without a word.

@@ -13,21 +13,23 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from cnn_vs_ros.control import ServoStatus
+from cnn_vs_ros.control import Servo, ServoStatus
 from cnn_vs_ros.errors import PoseError, VisualServoingError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.arm_watch import ArmWatch
+from cnn_vs_ros.nodes.clock_watch import ClockWatch
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
-from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, make_servo
+from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_in_force, servo_settings
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 _Said = tuple[PoseStatus, float]
-_LONGEST_RAMP = 0.5
-"""Wall-clock seconds that a smooth stop may take before the node ends; then come zeros."""
+_WATCH_PERIOD = 0.05
+"""Wall-clock seconds between two looks at the clock, and steps of a stop while it stands still."""
 _LEVELS = {
     ServoStatus.LOST: DiagnosticStatus.WARN,
     ServoStatus.STALE: DiagnosticStatus.WARN,
@@ -46,8 +48,7 @@ class PbvsControllerNode(ManagedNode):
             self, 'twist_frame', 'camera_optical_frame', 'Frame of the twist: the optical frame of the camera.'
         )
         declare_servo_parameters(self)
-        self._servo = make_servo(self)
-
+        self._servo = Servo(servo_settings(self))
         self._warn = ThrottledWarnings(self.get_logger())
         self.add_post_set_parameters_callback(self._retune)
 
@@ -55,8 +56,8 @@ class PbvsControllerNode(ManagedNode):
 
     def configure(self) -> None:
         """Make the servo task of the parameters."""
-        self._servo = make_servo(self)
-        self._announced: tuple[ServoStatus, str] | None = None
+        self._servo = Servo(servo_settings(self))
+        self._announced: tuple[ServoStatus, str, bool] | None = None
         self._usage = ProcessUsage()
         self._matcher: StampMatcher[_Said, PoseWithCovariance] = StampMatcher()
         self._twist_publisher = self.create_lifecycle_publisher(TwistStamped, 'twist', 1)
@@ -75,6 +76,7 @@ class PbvsControllerNode(ManagedNode):
         self._said_subscription = self.create_subscription(
             DiagnosticArray, 'pose_status', self._on_pose_status, 10
         )
+        self._arm_watch = ArmWatch(self, self._servo.arm, self._twist_publisher.topic_name, self._now)
         self._period = 1.0 / self.get_parameter('rate').value
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         # In simulated time the twists keep step with it; else they go on when the computer's clock is set back.
@@ -83,14 +85,21 @@ class PbvsControllerNode(ManagedNode):
             self._period, self._on_timer, clock=self.get_clock() if simulated else steady
         )
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self._clock_watch = ClockWatch(self)
+        self._watch_timer = (
+            self.create_timer(_WATCH_PERIOD, self._watch_clock, clock=steady) if simulated else None
+        )
         self._announce()
+        self.get_logger().info(limits_in_force(self._servo.settings))
 
     def deactivate(self) -> None:
         """Come to a smooth stop, then send zeros and see them delivered."""
-        self.destroy_timer(self._twist_timer)
-        self.destroy_timer(self._diagnostics_timer)
+        for timer in (self._twist_timer, self._diagnostics_timer, self._watch_timer):
+            if timer is not None:
+                self.destroy_timer(timer)
         self.destroy_subscription(self._pose_subscription)
         self.destroy_subscription(self._said_subscription)
+        self._arm_watch.close()
         self._matcher.clear()
         self._servo.stop()
         self._ramp_down()
@@ -109,7 +118,7 @@ class PbvsControllerNode(ManagedNode):
         self.destroy_service(self._stop_service)
 
     def _retune(self, _: object) -> None:
-        self._servo.retune(make_servo(self))
+        self._servo.retune(servo_settings(self))
 
     # Estimates
 
@@ -120,13 +129,16 @@ class PbvsControllerNode(ManagedNode):
 
     def _on_pose_status(self, message: DiagnosticArray) -> None:
         stamp = messages.seconds(message.header.stamp)
+        self._clock_watch.hear()
         try:
-            status, confidence = _said(message)
+            status, confidence, unusable = _said(message)
         except PoseError as error:
             self._reject(error)
             return
         if status is None:  # there is nothing to servo to, nor to look for
             self._servo.reject_estimate('the estimator has no reference')
+        elif unusable:  # an image that says nothing is no reason to look for the target
+            self._servo.reject_estimate(unusable)
         elif status is PoseStatus.LOST:
             self._add(RelativePose(np.eye(4), confidence=0.0, status=status), stamp)
         else:
@@ -155,13 +167,19 @@ class PbvsControllerNode(ManagedNode):
 
     # Twists
 
+    def _watch_clock(self) -> None:
+        """Stop by the wall's time while the clock stands still and the images go on."""
+        if self._clock_watch.stands_still and self._servo.twist.any():
+            self._warn('the clock should go on while images come but stands still: zeros')
+            self._send(self._servo.brake(_WATCH_PERIOD))
+
     def _on_timer(self) -> None:
         try:
             twist = self._servo.update(self._now())
         except VisualServoingError as error:
             self._warn(f'no twist, zeros instead: {error}')
             self._servo.fail(f'no twist: {error}')
-            twist = self._servo.ramp_down(self._period)
+            twist = self._servo.brake(self._period)
         self._send(twist)
         self._announce()
 
@@ -172,34 +190,39 @@ class PbvsControllerNode(ManagedNode):
         self._twist_publisher.publish(message)
 
     def _announce(self) -> None:
-        status, reason = self._servo.status, self._servo.reason
-        before = self._announced
-        if before == (status, reason):
+        servo, before = self._servo, self._announced
+        self._announced = servo.status, servo.reason, servo.running
+        if before == self._announced:
             return
-        self._announced = status, reason
-        self._reason_publisher.publish(String(data=reason))
-        if before is None or before[0] is not status:
-            self._status_publisher.publish(String(data=status.value))
-            self.get_logger().info(f'{status.value}: {reason}')
+        self._reason_publisher.publish(String(data=servo.reason))
+        if before is None or before[0] is not servo.status:
+            self._status_publisher.publish(String(data=servo.status.value))
+        elif before[2] == servo.running:
+            return  # reasons may change with every image
+        self.get_logger().info(f'{servo.status.value}: {servo.reason}')
 
     def _ramp_down(self) -> None:
-        deadline = time.monotonic() + _LONGEST_RAMP
-        while time.monotonic() < deadline:
-            twist = self._servo.ramp_down(self._period)
-            if not twist.any():
-                return
-            self._send(twist)
+        before = time.monotonic()
+        while self._servo.twist.any():
             time.sleep(self._period)
+            now = time.monotonic()
+            self._send(self._servo.brake(now - before))
+            before = now
 
     def _publish_diagnostics(self) -> None:
         status = self._servo.status
         message = DiagnosticStatus(
-            level=_LEVELS.get(status, DiagnosticStatus.OK),
+            level=max(_LEVELS.get(status, DiagnosticStatus.OK), self._arm_level()),
             name=f'{self.get_fully_qualified_name().lstrip("/")}: servo',
             message=f'{status.value}: {self._servo.reason}',
-            values=messages.key_values({'status': status.value, **self._usage.report()}),
+            values=messages.key_values(
+                {'status': status.value, 'arm': self._servo.arm.summary, **self._usage.report()}
+            ),
         )
         self._diagnostics_publisher.publish(messages.diagnostics(message, self.get_clock().now().to_msg()))
+
+    def _arm_level(self) -> bytes:
+        return DiagnosticStatus.WARN if self._servo.arm.holding or self._servo.arm.slowed else DiagnosticStatus.OK
 
     def _now(self) -> float:
         return 1e-9 * self.get_clock().now().nanoseconds
@@ -210,9 +233,12 @@ class PbvsControllerNode(ManagedNode):
         if not self.active:
             response.message = 'pbvs_controller should be active to start but is not'
             return response
-        self._servo.start(self._now())
-        self._announce()
-        response.success, response.message = True, 'servoing to the reference'
+        self._arm_watch.look()
+        response.message = self._servo.start(self._now())
+        if not response.message:
+            self._announce()
+            self.get_logger().info(limits_in_force(self._servo.settings))
+            response.success, response.message = True, 'servoing to the reference'
         return response
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -227,8 +253,11 @@ def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float]:
-    """Status (None: no reference) and confidence of a pose_status. Raises PoseError when it is malformed."""
+def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, str]:
+    """Status (None: no reference) and confidence of a pose_status, and why its image could not be used.
+
+    Raises PoseError when it is malformed.
+    """
     if len(message.status) != 1:
         raise PoseError(f'pose_status should hold one status but holds {len(message.status)}')
     status = message.status[0]
@@ -237,7 +266,7 @@ def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float]:
         confidence = float(values['confidence'])
     except (KeyError, ValueError) as error:
         raise PoseError(f'pose_status should hold a number as confidence but holds {values}') from error
-    return messages.pose_status_of(status.message), confidence
+    return messages.pose_status_of(status.message), confidence, values.get('reason', '')
 
 
 def make_node() -> PbvsControllerNode:

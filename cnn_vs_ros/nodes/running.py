@@ -1,4 +1,4 @@
-"""Running a node as a process that ends properly: on SIGINT, on SIGTERM, and when it cannot start."""
+"""Running a node as a process that ends properly: on a signal to stop, and when it cannot start."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from rclpy.task import Future
 
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.nodes.overrides import check_overrides
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from cnn_vs_ros.nodes.signals import STOP_SIGNALS, is_heeded
 
 
 @runtime_checkable
@@ -41,14 +40,16 @@ def stop_requested() -> bool:
 
 @contextmanager
 def stop_signals(on_stop: Callable[[], None]) -> Iterator[None]:
-    """Call `on_stop` once, from another thread, at the first SIGINT or SIGTERM. Main thread only.
+    """Call `on_stop` once, from another thread, at the first of STOP_SIGNALS. Main thread only.
+
+    A SIGHUP that this process was started to ignore, by nohup, stays ignored.
 
     rclpy's own handlers shut the context down at once, and then nothing can be published any more; a plain
     Python handler has to wait until the executor's wait in C returns. The wakeup descriptor does neither.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    previous = {number: signal.signal(number, lambda *_: None) for number in STOP_SIGNALS}
+    previous = {number: signal.signal(number, lambda *_: None) for number in STOP_SIGNALS if is_heeded(number)}
     previous_descriptor = signal.set_wakeup_fd(writer)
 
     def watch() -> None:
@@ -56,7 +57,7 @@ def stop_signals(on_stop: Callable[[], None]) -> Iterator[None]:
             received = os.read(reader, 1)
             if not received or received[0] == 0:
                 return
-            if received[0] in STOP_SIGNALS:
+            if received[0] in previous:
                 on_stop()
                 return
 
@@ -75,7 +76,7 @@ def stop_signals(on_stop: Callable[[], None]) -> Iterator[None]:
 
 
 def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
-    """Run the node that `make_node` returns until SIGINT, SIGTERM or its own end, and return the exit status.
+    """Run the node that `make_node` returns until a signal to stop or its own end, and return the exit status.
 
     A node ends by itself by having a Future `done`, whose result is the exit status. Its `shut_down`, if it has
     one, is called at the end in every case, while it can still publish. A VisualServoingError at the start or

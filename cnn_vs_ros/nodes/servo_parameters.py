@@ -1,4 +1,4 @@
-"""The parameters of pbvs_controller, and the servo task they make."""
+"""The parameters of pbvs_controller, and the settings of the servo task that they make."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from rclpy.node import Node
 
 from cnn_vs_ros.control import (
     AdaptiveGain,
-    Convergence,
-    DemandShaping,
-    JumpGuard,
+    ConvergenceSettings,
+    ExitSettings,
+    FollowingSettings,
+    GateSettings,
+    JumpSettings,
     LostBehaviour,
-    MotionHistory,
+    LostSettings,
     PbvsLaw,
-    Retreat,
-    Search,
-    Servo,
-    TwistLimiter,
+    ServoSettings,
+    TwistLimits,
     Workspace,
 )
+from cnn_vs_ros.control.twist_exit import check_mask
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.nodes.parameters import declare
 
-# name: default, bounds, description
+# name: default, bounds, description. The defaults are for a real arm; config/simulated.yaml is brisker.
 _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
-    'rate': (50.0, (1.0, 1000.0), 'Rate of the twist, Hz.'),
+    'rate': (50.0, (20.0, 1000.0), 'Rate of the twist, Hz.'),
     'gain.at_zero': (2.0, (0.01, 20.0), 'Gain at the goal, 1/s; the delay of the loop bounds it.'),
     'gain.at_infinity': (1.0, (0.01, 20.0), 'Gain far from the goal, 1/s.'),
     'gain.slope_at_zero': (
@@ -36,27 +37,39 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
         'How fast the gain falls away from the goal, 1/s per unit of error.',
     ),
     'gain.length': (0.25, (0.001, 100.0), 'Metres that weigh as one radian in the error: the depth of the scene.'),
-    'limits.linear_velocity': (0.25, (1e-4, 10.0), 'Greatest speed of the camera, m/s.'),
-    'limits.angular_velocity': (1.0, (1e-4, 10.0), 'Greatest angular speed of the camera, rad/s.'),
-    'limits.linear_acceleration': (1.0, (1e-3, 100.0), 'Greatest acceleration of the camera, m/s^2.'),
-    'limits.angular_acceleration': (4.0, (1e-3, 100.0), 'Greatest angular acceleration of the camera, rad/s^2.'),
-    'pose_timeout': (0.2, (0.01, 10.0), 'An estimate is stale this long after its image or its arrival, s.'),
+    'limits.linear_velocity': (0.05, (1e-4, 0.5), 'Greatest speed of the camera, m/s.'),
+    'limits.angular_velocity': (0.25, (1e-4, 2.0), 'Greatest angular speed of the camera, rad/s.'),
+    'limits.linear_acceleration': (0.25, (1e-3, 100.0), 'Greatest acceleration of the camera, m/s^2.'),
+    'limits.angular_acceleration': (1.0, (1e-3, 100.0), 'Greatest angular acceleration of the camera, rad/s^2.'),
+    'stop.linear_deceleration': (1.0, (1.0, 100.0), 'Deceleration of a stop, m/s^2; more where it must be.'),
+    'stop.angular_deceleration': (4.0, (4.0, 1000.0), 'Angular deceleration of a stop, rad/s^2; likewise.'),
+    'pose_timeout': (0.2, (0.01, 2.0), 'An estimate is stale this long after its image or its arrival, s.'),
+    'lost_timeout': (1.0, (0.05, 10.0), 'The target counts as lost for this long after it was said, s.'),
     'minimum_confidence': (0.0, (0.0, 1.0), 'An estimate with less confidence counts as lost.'),
     'low_confidence_time': (0.0, (0.0, 10.0), 'For so long less confidence is put up with, s.'),
     'full_speed_confidence': (0.0, (0.0, 1.0), 'Under this confidence the speed falls in proportion; 0: never.'),
     'deadband.translation': (0.0, (0.0, 1.0), 'Within this distance and angle of the goal nothing moves, m.'),
     'deadband.rotation': (0.0, (0.0, 1.0), 'Within this distance and angle of the goal nothing moves, rad.'),
-    'workspace.x': (1.0, (1e-3, 100.0), "Greatest offset from the reference along its camera's x axis, m."),
-    'workspace.y': (1.0, (1e-3, 100.0), "Greatest offset from the reference along its camera's y axis, m."),
-    'workspace.z': (1.0, (1e-3, 100.0), 'Greatest offset from the reference along its optical axis, m.'),
-    'workspace.distance': (1.0, (1e-3, 100.0), 'Greatest distance from the reference, m.'),
+    'workspace.x': (0.3, (1e-3, 100.0), "Greatest offset from the reference along its camera's x axis, m."),
+    'workspace.y': (0.3, (1e-3, 100.0), "Greatest offset from the reference along its camera's y axis, m."),
+    'workspace.z': (0.3, (1e-3, 100.0), 'Greatest offset from the reference along its optical axis, m.'),
+    'workspace.distance': (0.4, (1e-3, 100.0), 'Greatest distance from the reference, m.'),
+    'travel_limit': (0.8, (0.0, 1000.0), 'Length of way from one start at which a task ends, m; 0: none.'),
+    'turn_limit': (6.3, (0.0, 1000.0), 'Angle turned from one start at which a task ends, rad; 0: none.'),
+    'time_limit': (60.0, (0.0, 86400.0), 'A task ends after this long, s; 0: never.'),
+    'patience': (5.0, (0.1, 3600.0), 'A task that has not been on its way for this long ends, s.'),
+    'arm_patience': (0.5, (0.05, 60.0), 'A task whose arm has not been driven for this long in all ends, s.'),
+    'least_followed': (
+        0.2,
+        (0.0, 0.9),
+        'A task ends where the estimates show less than this part of the motion commanded; 0: never.',
+    ),
     'jump.translation': (
         0.05,
         (1e-3, 100.0),
         'An estimate this far from what the motion sent says is refused, m.',
     ),
     'jump.rotation': (0.35, (1e-3, 10.0), 'An estimate this far from what the motion sent says is refused, rad.'),
-    'time_limit': (0.0, (0.0, 86400.0), 'A task ends after this long, s; 0: never.'),
     'convergence.linear_velocity': (0.002, (1e-6, 10.0), 'Greatest speed when converged, m/s.'),
     'convergence.angular_velocity': (0.01, (1e-6, 10.0), 'Greatest angular speed when converged, rad/s.'),
     'convergence.translation': (5e-5, (1e-7, 1.0), 'Greatest mean distance to the goal when converged, m.'),
@@ -68,6 +81,9 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'search.angular_speed': (0.3, (1e-3, 3.0), 'Speed of looking round in a search, rad/s.'),
     'search.angle': (0.35, (0.0, 1.5), 'Half the opening of the cone looked round in in a search, rad.'),
 }
+
+BOUNDS = {name: bounds for name, (_, bounds, _) in _NUMBERS.items()}
+"""Least and greatest value of each number."""
 
 
 def declare_servo_parameters(node: Node) -> None:
@@ -91,7 +107,7 @@ def declare_servo_parameters(node: Node) -> None:
         [True] * 6,
         'Which of vx, vy, vz, wx, wy, wz of the camera may move: six booleans, one of them true at least.',
     )
-    DemandShaping(mask)  # raises
+    check_mask(mask)
     node.add_on_set_parameters_callback(_check_mask)
 
 
@@ -99,65 +115,79 @@ def _check_mask(parameters: list[Any]) -> SetParametersResult:
     try:
         for parameter in parameters:
             if parameter.name == 'degrees_of_freedom' and parameter.value is not None:
-                DemandShaping(parameter.value)
+                check_mask(parameter.value)
     except ParameterError as error:
         return SetParametersResult(successful=False, reason=str(error))
     return SetParametersResult(successful=True)
 
 
-def make_servo(node: Node) -> Servo:
-    """Servo task of the present values. Raises ParameterError for values that do not make one."""
+def servo_settings(node: Node) -> ServoSettings:
+    """Settings of the present values. Raises ParameterError for values that do not make any."""
     number = {name: node.get_parameter(name).value for name in _NUMBERS}
-    accelerations = number['limits.linear_acceleration'], number['limits.angular_acceleration']
     gain = AdaptiveGain(number['gain.at_zero'], number['gain.at_infinity'], number['gain.slope_at_zero'])
-    return Servo(
-        PbvsLaw(gain, number['gain.length']),
-        TwistLimiter(
-            number['limits.linear_velocity'],
-            number['limits.angular_velocity'],
-            *accelerations,
+    return ServoSettings(
+        law=PbvsLaw(gain, number['gain.length']),
+        exit=_exit_settings(number, node.get_parameter('degrees_of_freedom').value),
+        gate=GateSettings(
+            number['pose_timeout'],
+            number['lost_timeout'],
+            number['minimum_confidence'],
+            number['low_confidence_time'],
+            JumpSettings(number['jump.translation'], number['jump.rotation']),
         ),
-        Convergence(
+        convergence=ConvergenceSettings(
             number['convergence.translation'],
             number['convergence.rotation'],
             number['convergence.hold_time'],
             number['convergence.confidence'],
+            number['convergence.linear_velocity'],
+            number['convergence.angular_velocity'],
         ),
-        pose_timeout=number['pose_timeout'],
-        minimum_confidence=number['minimum_confidence'],
-        history=MotionHistory(2 * number['pose_timeout'])
-        if node.get_parameter('latency_compensation').value
-        else None,
-        when_lost=_when_lost(LostBehaviour(node.get_parameter('lost_behaviour').value), number, accelerations),
+        following=FollowingSettings(number['least_followed'], number['gain.length']),
+        lost=LostSettings(
+            LostBehaviour(node.get_parameter('lost_behaviour').value),
+            number['retreat.speed'],
+            number['retreat.distance'],
+            number['search.angular_speed'],
+            number['search.angle'],
+        ),
+        latency_compensation=node.get_parameter('latency_compensation').value,
         keep_servoing=node.get_parameter('keep_servoing').value,
-        longest_step=2.0 / number['rate'],
-        shaping=DemandShaping(
-            node.get_parameter('degrees_of_freedom').value,
-            number['deadband.translation'],
-            number['deadband.rotation'],
-            number['full_speed_confidence'],
-        ),
-        workspace=Workspace([number[f'workspace.{axis}'] for axis in 'xyz'], number['workspace.distance']),
-        jump_guard=JumpGuard(number['jump.translation'], number['jump.rotation']),
+        full_speed_confidence=number['full_speed_confidence'],
         time_limit=number['time_limit'] or math.inf,
-        low_confidence_time=number['low_confidence_time'],
-        rest_speeds=(number['convergence.linear_velocity'], number['convergence.angular_velocity']),
+        patience=number['patience'],
+        arm_patience=number['arm_patience'],
     )
 
 
-def _when_lost(
-    behaviour: LostBehaviour, number: dict[str, float], accelerations: tuple[float, float]
-) -> Retreat | Search | None:
-    speed, distance = number['retreat.speed'], number['retreat.distance']
-    if behaviour is LostBehaviour.RETREAT:
-        return Retreat(speed, distance, accelerations[0])
-    if behaviour is LostBehaviour.SEARCH:
-        return Search(
-            speed,
-            number['search.angular_speed'],
-            distance,
-            number['search.angle'],
-            deceleration=accelerations[0],
-            angular_deceleration=accelerations[1],
-        )
-    return None
+def _exit_settings(number: dict[str, float], mask: list[bool]) -> ExitSettings:
+    return ExitSettings(
+        limits=TwistLimits(
+            number['limits.linear_velocity'],
+            number['limits.angular_velocity'],
+            number['limits.linear_acceleration'],
+            number['limits.angular_acceleration'],
+            number['stop.linear_deceleration'],
+            number['stop.angular_deceleration'],
+        ),
+        mask=tuple(mask),
+        deadband_translation=number['deadband.translation'],
+        deadband_rotation=number['deadband.rotation'],
+        workspace=Workspace([number[f'workspace.{axis}'] for axis in 'xyz'], number['workspace.distance']),
+        travel=number['travel_limit'] or math.inf,
+        turn=number['turn_limit'] or math.inf,
+        longest_step=2.0 / number['rate'],
+    )
+
+
+def limits_in_force(settings: ServoSettings) -> str:
+    """One sentence of the bounds of a task."""
+    limits, bounds = settings.exit.limits, settings.exit
+    x, y, z = bounds.workspace.half_extents
+    return (
+        f'limits in force: {limits.linear:g} m/s, {limits.angular:g} rad/s; '
+        f'{limits.linear_acceleration:g} m/s^2, {limits.angular_acceleration:g} rad/s^2; '
+        f'workspace {x:g}, {y:g}, {z:g} m, distance {bounds.workspace.distance:g} m; '
+        f'way {bounds.travel:g} m, {bounds.turn:g} rad; time {settings.time_limit:g} s; '
+        f'when lost: {settings.lost.behaviour.value}'
+    )

@@ -19,7 +19,7 @@ from cnn_vs_ros.report.folder import new_folder
 from cnn_vs_ros.soak.faults import FAULTS, HOLD, Scene
 from cnn_vs_ros.soak.graph import NODES, SoakGraph
 from cnn_vs_ros.soak.report import NO_FAULT, FaultResult, SoakReport
-from cnn_vs_ros.soak.watch import Watch, wait_for
+from cnn_vs_ros.soak.watch import MOVING, Watch, wait_for
 
 _PATIENCE = 100.0
 """Seconds that a busy computer is given for what takes a few."""
@@ -29,6 +29,10 @@ _BATCH = 3
 _FULL_RUN_EVERY = 5
 _BRISK = 0.1
 """Joint speed, rad/s, at which the arm is on its way."""
+_ON_THE_WAY = ('servoing', 'converged')
+_OVER = ('idle', 'stopped', 'limited')
+_UNASKED = 1.5
+"""Seconds in which a task that has ended must not go on by itself."""
 _RESTARTS = 2 / 3
 """Part of the time in which processes are killed; in the rest they grow old, and their memory is looked at."""
 
@@ -46,6 +50,8 @@ def run_soak(seconds: float, seed: int, names: list[str], output: Path) -> int:
     folder = new_folder(output).resolve()
     variables = environment(folder)
     os.environ.update(variables)  # before the first DDS participant of this process
+    # Under nohup SIGHUP is ignored, and so it would be by the nodes: a handler is not inherited.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     report = SoakReport(seed)
     graph = SoakGraph(folder, variables, seed)
     watch = Watch()
@@ -110,13 +116,17 @@ class _Campaign:
             problem = problem or 'the arm does not come to rest'
         if fault.rests and not fault.mute and not wait_for(lambda: not watch.command.any(), HOLD):
             problem = problem or 'the last command is not zeros'
-        rest = watch.time_to_rest
+        rest, way = watch.time_to_rest, watch.way
         graph.sample_memory()
         ended = time.monotonic()
         self._mend(fault.new_reference)
+        if fault.ends and wait_for(lambda: watch.speed > MOVING, _UNASKED):
+            problem = problem or f'moves without a start: {watch.status}, {watch.reason}'
         if not self._servoes_again() and fault.by_itself:
             problem = problem or f'does not servo again by itself: {watch.status}, {watch.reason}'
-        self._note(name, FaultResult(1, fault.rests, rest, time_to_servo=time.monotonic() - ended), problem)
+        self._note(
+            name, FaultResult(1, fault.rests, rest, time_to_servo=time.monotonic() - ended, way=way), problem
+        )
 
     def _note(self, name: str, result: FaultResult, problem: str) -> None:
         """Add what was seen since the last note to the report."""
@@ -147,8 +157,9 @@ class _Campaign:
 
     def _servoes_again(self) -> bool:
         """Whether it does so by itself; if not, have it start. Raises NotServoingError when even that fails."""
-        again = lambda: self._watch.status in ('servoing', 'converged')  # noqa: E731
-        if wait_for(again, _BY_ITSELF):
+        again = lambda: self._watch.status in _ON_THE_WAY  # noqa: E731
+        over = lambda: self._watch.status in _OVER or '~/start' in self._watch.reason  # noqa: E731
+        if wait_for(lambda: again() or over(), _BY_ITSELF) and again():
             return True
         self._start()
         if not wait_for(again, _PATIENCE):
@@ -171,10 +182,15 @@ class _Campaign:
         batch = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=_BATCH)
         parameters = [Parameter(name='start.seed', value=seed), Parameter(name='start.batch', value=batch)]
         self._watch.call(SetParameters, 'simulator/set_parameters', SetParameters.Request(parameters=parameters))
-        for name in ('pbvs_controller/stop', 'simulator/move_to_start', 'pbvs_controller/start'):
+        for name in ('pbvs_controller/stop', 'simulator/move_to_start'):
             problem = self._watch.trigger(name, _PATIENCE)
             if problem:
                 raise NotServoingError(problem)
+        deadline = time.monotonic() + _PATIENCE
+        while problem := self._watch.trigger('pbvs_controller/start', _PATIENCE):
+            if time.monotonic() > deadline:
+                raise NotServoingError(problem)
+            time.sleep(0.1)  # a start takes a fresh estimate
 
     def _move(self) -> None:
         """Have the arm on its way, for a random while."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.resources import resource_path
@@ -41,7 +43,8 @@ class Fault:
 
     `rests`: the arm must come to rest while the fault lasts, and stay so; `mute`: differential_ik cannot send
     zeros meanwhile, so that it is for its neighbour to stop the arm. `restarts`: a process ends. `by_itself`:
-    servoing goes on afterwards without a call of ~/start. `new_reference`: another has to be captured first.
+    servoing goes on afterwards without a call of ~/start; `ends`: it must not. `new_reference`: another has to be
+    captured first.
     """
 
     act: Callable[[Scene], str]
@@ -50,6 +53,7 @@ class Fault:
     restarts: bool = False
     by_itself: bool = True
     new_reference: bool = False
+    ends: bool = False
 
 
 def _kill(name: str, number: signal.Signals, scene: Scene) -> str:
@@ -101,6 +105,49 @@ def _interrupted_together(scene: Scene) -> str:
     """SIGINT to controller and kinematics at once, as `ros2 launch` does on Ctrl-C."""
     scene.graph.signal('pbvs_controller', signal.SIGINT)
     return _kill('differential_ik', signal.SIGINT, scene)
+
+
+def _slow_to_stop(numbers: dict[str, float], scene: Scene) -> str:
+    """Set parameters that shape motion as they may be, stop, and set them back."""
+    before = {name: scene.watch.number('pbvs_controller', name) for name in numbers}
+    problem = scene.watch.set_numbers('pbvs_controller', numbers)
+    scene.watch.mark()
+    problem = problem or scene.watch.trigger('pbvs_controller/stop') or ''
+    time.sleep(HOLD)
+    return problem or scene.watch.set_numbers('pbvs_controller', before)
+
+
+def _starved(scene: Scene) -> str:
+    """Let pbvs_controller run for 20 ms of every 0.2 s, and have it stop."""
+    threading.Timer(0.5, lambda: scene.watch.trigger('pbvs_controller/stop')).start()
+    end = time.monotonic() + HOLD
+    while time.monotonic() < end:
+        scene.graph.signal('pbvs_controller', signal.SIGSTOP)
+        time.sleep(0.18)
+        scene.graph.signal('pbvs_controller', signal.SIGCONT)
+        time.sleep(0.02)
+    return ''
+
+
+def _no_such_transitions(scene: Scene) -> str:
+    for name in ('pbvs_controller', 'pose_estimator'):
+        for number in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP, 250):
+            request = ChangeState.Request(transition=Transition(id=number))
+            answer = scene.watch.call(ChangeState, f'{name}/change_state', request)
+            if answer is None or answer.success:
+                return (
+                    f'{name} took transition {number}' if answer else f'{name} did not answer transition {number}'
+                )
+    return ''
+
+
+def _arm_stands(scene: Scene) -> str:
+    """Overwrite every command with zeros, as an arm whose controller is inactive."""
+    end = time.monotonic() + HOLD
+    while time.monotonic() < end:
+        scene.watch.send_zero_command()
+        time.sleep(0.001)
+    return ''
 
 
 def _reference_deleted(scene: Scene) -> str:
@@ -168,13 +215,16 @@ def _killed(name: str, number: signal.Signals) -> Fault:
         rests=name != 'simulator',
         mute=name in ('simulator', 'differential_ik') and number == signal.SIGKILL,
         restarts=True,
-        by_itself=name not in ('simulator', 'pbvs_controller'),
+        by_itself=False,
+        # With nobody to drive the arm the task ends; a camera or an estimator may be back in time.
+        ends=name in ('differential_ik', 'pbvs_controller'),
     )
 
 
 def _frozen(name: str) -> Fault:
     mute = name in ('simulator', 'differential_ik')
-    return Fault(partial(_freeze, name), rests=name != 'simulator', mute=mute, by_itself=name != 'simulator')
+    by_itself = name not in ('simulator', 'differential_ik')
+    return Fault(partial(_freeze, name), rests=name != 'simulator', mute=mute, by_itself=by_itself)
 
 
 FAULTS: dict[str, Fault] = {
@@ -182,6 +232,23 @@ FAULTS: dict[str, Fault] = {
     **{f'freeze {name}': _frozen(name) for name in NODES},
     'SIGINT pbvs_controller': _killed('pbvs_controller', signal.SIGINT),
     'SIGTERM differential_ik': _killed('differential_ik', signal.SIGTERM),
+    'SIGHUP pbvs_controller': _killed('pbvs_controller', signal.SIGHUP),
+    'SIGQUIT differential_ik': _killed('differential_ik', signal.SIGQUIT),
+    'stop at 0.001 m/s^2': Fault(
+        partial(_slow_to_stop, {'limits.linear_acceleration': 0.001, 'limits.angular_acceleration': 0.001}),
+        rests=True,
+        by_itself=False,
+        ends=True,
+    ),
+    'stop at another rate': Fault(
+        partial(_slow_to_stop, {'rate': 1000.0}), rests=True, by_itself=False, ends=True
+    ),
+    'stop with a starved timer': Fault(_starved, rests=True, by_itself=False, ends=True),
+    'arm does not follow': Fault(_arm_stands, rests=True, by_itself=False, ends=True),
+    'frozen picture': Fault(partial(_images, 'frozen'), rests=True, by_itself=False),
+    'frozen picture with noise': Fault(partial(_images, 'frozen, noisy'), rests=True, by_itself=False, ends=True),
+    'picture turned by half': Fault(partial(_images, 'turned'), rests=True, by_itself=False),
+    'no such transitions': Fault(_no_such_transitions),
     'images stop': Fault(partial(_images, 'silent'), rests=True),
     'images 0.5 s late': Fault(partial(_images, 'late'), rests=True),
     'half of the images lost': Fault(partial(_images, 'drop')),
@@ -195,8 +262,9 @@ FAULTS: dict[str, Fault] = {
     'another calibration': Fault(partial(_images, 'calibration'), rests=True),
     'camera at another resolution': Fault(partial(_images, 'resolution'), rests=True),
     'poses of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_pose())),
+    # Where these keep the arm from following for long enough the task ends.
     'twists of NaN': Fault(partial(_repeat, lambda watch, _: watch.send_nan_twist()), rests=True, by_itself=False),
-    'broken joint_states': Fault(partial(_repeat, Watch.send_broken_joint_state)),
+    'broken joint_states': Fault(partial(_repeat, Watch.send_broken_joint_state), by_itself=False),
     'twists of a second sender': Fault(
         partial(_repeat, lambda watch, _: watch.send_rival_twist(0.1)), rests=True, by_itself=False
     ),
@@ -212,7 +280,7 @@ FAULTS: dict[str, Fault] = {
         _interrupted_together, rests=True, restarts=True, by_itself=False
     ),
     'broken commands': Fault(partial(_repeat, Watch.send_broken_command)),
-    'clock 5 s forward': Fault(partial(_clock, 5.0)),
+    'clock 5 s forward': Fault(partial(_clock, 5.0), by_itself=False),
     'clock 5 s back': Fault(partial(_clock, -5.0)),
     'clock stands still': Fault(partial(_images, 'no_clock'), rests=True),
     'reference deleted': Fault(_reference_deleted, by_itself=False, new_reference=True),

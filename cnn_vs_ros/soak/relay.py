@@ -41,6 +41,7 @@ class FaultRelay(Node):
         self._random = np.random.default_rng(seed)
         self._kind, self._offset = '', 0.0
         self._held: list[tuple[float, Image]] = []
+        self._frozen: Image | None = None
         self._advertise()
         self._clock = self.create_publisher(ClockMessage, '/clock', 10)
         self.create_subscription(Image, 'camera/image_raw', self._on_image, _NEWEST)
@@ -61,7 +62,7 @@ class FaultRelay(Node):
         if number == self._number:  # said again, for want of an answer
             return
         self._number = number
-        self._kind = str(fault.get('kind', ''))
+        self._kind, self._frozen = str(fault.get('kind', '')), None
         self._offset += float(fault.get('clock_jump', 0.0))
         if self._kind == 'resolution':  # as a camera driver that was ended and started again
             self.destroy_publisher(self._images)
@@ -113,12 +114,26 @@ class FaultRelay(Node):
             image.height -= 1
         elif self._kind == 'step':
             image.step = 7
+        elif self._kind.startswith('frozen'):
+            return self._repeated(image)
+        elif self._kind == 'turned':
+            turned = messages.image_from_message(image)[::-1, ::-1]
+            return messages.image_to_message(turned, image.header.stamp, image.header.frame_id)
         elif self._kind == 'empty':
             image.data = []
         elif self._kind == 'resolution':
             small = cv2.resize(messages.image_from_message(image), (320, 240))
             return messages.image_to_message(small, image.header.stamp, image.header.frame_id)
         return image
+
+    def _repeated(self, image: Image) -> Image:
+        """The first picture of the fault with the stamp of this one; noisy: with random last bits."""
+        if self._frozen is None:
+            self._frozen = image
+        picture = messages.image_from_message(self._frozen)
+        if self._kind == 'frozen, noisy':
+            picture = picture ^ self._random.integers(0, 2, picture.shape, dtype=np.uint8)
+        return messages.image_to_message(picture, image.header.stamp, image.header.frame_id)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ MEMORY_LIMIT = 15.0
 
 @dataclass
 class FaultResult:
-    """The worst of all tries of one fault: seconds, rad/s, m/s and rad/s."""
+    """The worst of all tries of one fault: seconds, rad/s, m/s and rad/s; `way` in metres, from fault to rest."""
 
     tries: int = 0
     rests: bool = False
@@ -33,6 +33,7 @@ class FaultResult:
     time_to_servo: float = 0.0
     not_finite: int = 0
     problems: list[str] = field(default_factory=list)
+    way: float = 0.0
 
     def worst(self, other: FaultResult) -> FaultResult:
         """Both together: the greater value of each, all tries and all problems."""
@@ -108,12 +109,12 @@ class SoakReport:
     def markdown(self) -> str:
         """Tables for the documentation."""
         lines = [
-            '| fault | tries | worst time to rest, s | joint, rad/s | command, rad/s | twist, m/s | twist, rad/s '
-            '| servoes again after, s |',
-            '|---|---|---|---|---|---|---|---|',
+            '| fault | tries | worst time to rest, s | longest way, mm | joint, rad/s | command, rad/s '
+            '| twist, m/s | twist, rad/s | servoes again after, s |',
+            '|---|---|---|---|---|---|---|---|---|',
         ]
         for name, r in self.faults.items():
-            rest = f'{r.time_to_rest:.2f}' if r.rests else '-'
+            rest = f'{r.time_to_rest:.2f} | {1e3 * r.way:.1f}' if r.rests else '- | -'
             lines.append(
                 f'| {name} | {r.tries} | {rest} | {r.joint_velocity:.2f} | {r.commanded_velocity:.2f} '
                 f'| {r.linear_velocity:.3f} | {r.angular_velocity:.3f} | {r.time_to_servo:.1f} |'

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TwistStamped
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
@@ -35,7 +37,8 @@ class Watch:
     """An observer node, spun in a thread of its own.
 
     `arm_time` and `time_to_rest`, the time from `mark` to the last motion, are seconds of the arm, counted by its
-    joint states: on a busy computer the simulated arm falls behind the wall's time.
+    joint states: on a busy computer the simulated arm falls behind the wall's time. `way` is that of the camera
+    since `mark`, in metres.
     """
 
     def __init__(self) -> None:
@@ -43,7 +46,8 @@ class Watch:
         rclpy.init(context=self.context)
         self.node = rclpy.create_node('soak', context=self.context)
         self.status, self.reason = '', ''
-        self.arm_time = self.speed = 0.0
+        self.arm_time = self.speed = self.way = 0.0
+        self._place: np.ndarray | None = None
         self.mark()
         self.twist, self.command = np.zeros(6), np.zeros(6)
         self.reset_extremes()
@@ -53,6 +57,7 @@ class Watch:
         create(TwistStamped, 'twist', self._on_twist, 100)
         create(Float64MultiArray, 'forward_velocity_controller/commands', self._on_command, 100)
         create(JointState, 'joint_states', self._on_state, 100)
+        create(PoseStamped, 'ground_truth', self._on_truth, 100)
         create(String, 'servo_status', self._on_status, _LATCHED)
         create(String, 'servo_status_reason', self._on_reason, _LATCHED)
         create(DiagnosticArray, 'pose_status', self._on_pose_status, 10)
@@ -84,7 +89,7 @@ class Watch:
     def mark(self) -> None:
         """Begin anew to measure the time to rest."""
         self._marked, self._newest = time.time(), 0.0
-        self._since_mark = self.time_to_rest = 0.0
+        self._since_mark = self.time_to_rest = self.way = 0.0
 
     def rests(self, patience: float = 10.0) -> bool:
         """Whether the arm is at rest now, as told by joint states of this moment or later."""
@@ -155,6 +160,28 @@ class Watch:
         self._sends_not_finite = True
         self._commands.publish(Float64MultiArray(data=([0.0, 1.0], [float('inf')] * 6)[kind % 2]))
 
+    def send_zero_command(self) -> None:
+        """Send joint velocities of zero."""
+        self._commands.publish(Float64MultiArray(data=[0.0] * 6))
+
+    def number(self, node: str, name: str) -> float:
+        """Value of a parameter; nan when the node does not tell."""
+        response = self.call(GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name]))
+        return float(response.values[0].double_value) if response and response.values else float('nan')
+
+    def set_numbers(self, node: str, numbers: dict[str, float]) -> str:
+        """Set parameters, and return why not where that fails."""
+        kind = ParameterType.PARAMETER_DOUBLE
+        parameters = [
+            Parameter(name=name, value=ParameterValue(type=kind, double_value=value))
+            for name, value in numbers.items()
+        ]
+        request = SetParameters.Request(parameters=parameters)
+        response = self.call(SetParameters, f'{node}/set_parameters', request)
+        if response is None:
+            return f'{node}/set_parameters did not answer'
+        return '; '.join(result.reason for result in response.results if not result.successful)
+
     def call(self, service_type: Any, name: str, request: Any = None, timeout: float = 15.0) -> Any:
         """Response of a service, or None when it does not come within `timeout` seconds.
 
@@ -219,6 +246,13 @@ class Watch:
             self._since_mark += STATE_PERIOD
             if self.speed > MOVING:
                 self.time_to_rest = self._since_mark
+
+    def _on_truth(self, message: PoseStamped) -> None:
+        position = message.pose.position
+        place, before = np.array([position.x, position.y, position.z]), self._place
+        self._place = place
+        if before is not None and seconds(message.header.stamp) > self._marked:
+            self.way += float(np.linalg.norm(place - before))
 
     def _on_status(self, message: String) -> None:
         self.status = message.data

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnn_vs_ros.control import Convergence
+from cnn_vs_ros.control import Convergence, ConvergenceSettings
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
@@ -15,7 +15,7 @@ def pose(translation=(0.0, 0.0, 0.0), theta_u=(0.0, 0.0, 0.0)) -> RelativePose:
 
 
 def make() -> Convergence:
-    return Convergence(translation=5e-5, rotation=3.5e-4, hold_time=0.5)
+    return Convergence(ConvergenceSettings(translation=5e-5, rotation=3.5e-4, hold_time=0.5))
 
 
 def first_convergence(poses) -> float | None:
@@ -62,18 +62,24 @@ def test_a_clock_set_back_starts_the_hold_time_anew():
     assert convergence.update(pose(), 1.5)
 
 
-def test_two_estimates_are_not_enough_to_tell():
+@pytest.mark.parametrize('hold_time', [0.0, 0.05, 0.3])
+def test_three_estimates_tell_however_short_the_hold_time_and_slow_the_camera_are(hold_time):
+    convergence = Convergence(ConvergenceSettings(hold_time=hold_time))
+    assert [convergence.update(pose(), time) for time in (0.0, 0.2, 0.4)] == [False, False, True]
+
+
+def test_of_a_long_gap_nothing_is_known():
     convergence = make()
-    assert [convergence.update(pose(), time) for time in (0.0, 10.0)] == [False, False]
+    assert not any(convergence.update(pose(), time) for time in (0.0, 0.2, 1.3, 1.5))
 
 
 def test_refuses_values_without_meaning():
     with pytest.raises(ParameterError, match='thresholds'):
-        Convergence(0.0, 1e-3, 0.5)
+        ConvergenceSettings(0.0, 1e-3, 0.5)
 
 
 def test_poses_that_the_estimator_does_not_vouch_for_are_no_arrival():
-    convergence = Convergence(5e-5, 3.5e-4, 0.5, confidence=0.05)
+    convergence = Convergence(ConvergenceSettings(5e-5, 3.5e-4, 0.5, confidence=0.05))
     doubtful, sure = (RelativePose(np.eye(4), confidence=value) for value in (0.04, 0.06))
     times = np.arange(0, 3, PERIOD)
     assert not any(convergence.update(doubtful, float(time)) for time in times)

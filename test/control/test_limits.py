@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnn_vs_ros.control import TwistLimiter
+from cnn_vs_ros.control import TwistLimiter, TwistLimits
+from cnn_vs_ros.control.limits import STOP_DISTANCE, STOP_TIME
 from cnn_vs_ros.errors import ParameterError, PoseError
 
 LIMITS = (0.2, 1.0, 0.5, 4.0)
@@ -96,3 +97,47 @@ def test_a_twist_that_is_not_finite_is_refused_and_forgotten():
 def test_limits_must_be_positive(limits):
     with pytest.raises(ParameterError, match='positive'):
         TwistLimiter(*limits)
+
+
+def stopped(limits: TwistLimits, twist: list[float], dt: float) -> tuple[float, float]:
+    """Seconds and metres of a stop, asked for at once, in steps of `dt`."""
+    limiter = TwistLimiter.of(limits)
+    limiter.resume(twist)
+    seconds, way = 0.0, 0.0
+    while limiter.twist.any():
+        current = limiter.brake(dt)
+        np.testing.assert_allclose(np.cross(current[:3], twist[:3]), 0.0, atol=1e-12)
+        seconds, way = seconds + dt, way + dt * np.linalg.norm(current[:3])
+    return seconds, way
+
+
+def test_a_stop_takes_its_deceleration_and_more_where_time_or_way_would_be_too_long():
+    gentle = TwistLimits(0.5, 3.0, 0.001, 0.001, 1.0, 4.0)
+    seconds, way = stopped(gentle, [0.0, 0.05, 0.0, 0.0, 0.0, 0.0], 1e-4)
+    assert seconds == pytest.approx(0.05, abs=2e-4)
+    assert way == pytest.approx(0.05**2 / 2, rel=0.01)
+    seconds, way = stopped(gentle, [0.5, 0.0, 0.0, 0.0, 0.0, 3.0], 1e-4)
+    assert way == pytest.approx(STOP_DISTANCE, rel=0.01)
+    seconds, _ = stopped(gentle, [0.01, 0.0, 0.0, 0.0, 3.0, 0.0], 1e-4)
+    assert seconds == pytest.approx(STOP_TIME, abs=2e-4)
+
+
+def test_a_stop_takes_the_same_time_in_steps_of_any_length():
+    limits = TwistLimits(0.5, 3.0, 1.0, 4.0, 1.0, 4.0)
+    for dt in (0.003, 0.02, 0.07, 0.2):
+        seconds, _ = stopped(limits, [0.2, 0.0, 0.0, 0.0, 0.0, 0.1], dt)
+        assert 0.2 - 1e-9 <= seconds < 0.2 + dt + 1e-9
+
+
+def test_speeding_up_reckons_with_no_more_than_the_longest_step_and_slowing_down_with_the_true_one():
+    limiter = TwistLimiter.of(TwistLimits(1.0, 1.0, 1.0, 1.0, 2.0, 2.0), longest_step=0.04)
+    assert limiter.limit([0.5, 0, 0, 0, 0, 0], 0.2)[0] == pytest.approx(0.04)
+    limiter.resume([0.5, 0, 0, 0, 0, 0])
+    assert limiter.limit([0.1, 0, 0, 0, 0, 0], 0.1)[0] == pytest.approx(0.3)
+
+
+def test_turning_back_slows_down_by_the_deceleration_and_then_speeds_up_by_the_acceleration():
+    limiter = TwistLimiter.of(TwistLimits(1.0, 1.0, 0.1, 0.1, 2.0, 2.0))
+    limiter.resume([0.2, 0, 0, 0, 0, 0])
+    speeds = [limiter.limit([-0.2, 0, 0, 0, 0, 0], 0.05)[0] for _ in range(6)]
+    np.testing.assert_allclose(speeds, [0.1, 0.0, -0.005, -0.01, -0.015, -0.02], atol=1e-12)

@@ -99,3 +99,15 @@ def test_one_call_a_step_goes_from_place_to_place():
 def test_refuses_values_without_meaning(wrong):
     with pytest.raises(ParameterError, match='search'):
         make(**wrong)
+
+
+def test_masked_components_are_no_part_of_the_way():
+    mask = np.array([True, True, False, True, True, False])
+    search, pose, twists = make(mask=mask), np.eye(4), []
+    for _ in range(round(60.0 / DT)):
+        twists.append(mask * search.twist(DT))
+        pose = pose @ se3.exp(twists[-1] * DT)
+        search.record(twists[-1], DT)
+    assert search.done
+    assert np.array(twists)[:, 3:5].any()
+    assert np.abs(pose[:3, 3]).max() < 1e-9

@@ -153,6 +153,63 @@ def test_impossible_plans_are_refused(wrong):
         Plan(**wrong)
 
 
+def refusing(graph, times):
+    """Have the controller refuse to start that often."""
+    call, refusals = graph.call, [None] * times
+
+    def refuse(service):
+        if service == 'pbvs_controller/start' and refusals:
+            refusals.pop()
+            raise ExperimentError('pbvs_controller/start failed: a fresh estimate should have come')
+        return call(service)
+
+    graph.call = refuse
+
+
+def test_a_start_is_asked_for_again_until_there_is_a_fresh_estimate():
+    graph = FakeGraph()
+    refusing(graph, 3)
+    outcome, _ = do(graph)
+    assert outcome.converged
+
+
+def test_a_controller_that_refuses_to_start_is_no_convergence_and_its_sentence_is_kept():
+    graph = FakeGraph()
+    refusing(graph, 10_000)
+    experiment = Experiment(graph, Plan(), 'fake')
+    experiment.prepare()
+    outcome, _ = experiment.run(0)
+    assert outcome.reason == 'refused'
+    assert not outcome.converged
+    assert 'refuses to start' in outcome.sentence
+    assert 'a fresh estimate should have come' in experiment.refusal
+
+
+def test_a_controller_out_of_patience_ends_the_run_with_what_it_waited_for():
+    graph = FakeGraph(estimates=lambda t: t < 0.3)
+    step = graph._step
+
+    def give_up():
+        step()
+        if graph._started is not None and graph._time - graph._started > 1_000_000_000:
+            graph.recorder.add_servo_status('stopped')
+
+    graph._step = give_up
+    outcome, _ = do(graph, lost_timeout=5.0)
+    assert outcome.reason == 'lost'
+    assert outcome.duration < 2.0
+
+
+@pytest.mark.parametrize('word', ['limited', 'error'])
+def test_a_task_that_ended_at_a_limit_or_a_fault_ends_the_run(word):
+    graph = FakeGraph()
+    add = graph.recorder.add_servo_status
+    graph.recorder.add_servo_status = lambda said: add(said if said == 'stopped' else word)
+    outcome, _ = do(graph, lost_timeout=1.0, max_duration=5.0)
+    assert outcome.reason == word
+    assert outcome.duration < 2.0
+
+
 def test_the_recorder_takes_only_what_comes_after_the_beginning():
     graph = FakeGraph()
     graph.wait(lambda: False, 1.0)

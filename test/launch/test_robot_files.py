@@ -174,7 +174,7 @@ def test_moveit_servo_is_set_up_as_its_adapter_wants():
     assert servo['command_in_type'] == 'speed_units'
     assert servo['apply_twist_commands_about_ee_frame'] is True
     # It clips linear and angular speeds apart from one another: never below what pbvs_controller may ask for.
-    limits = section('servo.yaml', '/**/pbvs_controller')['limits']
+    limits = section('simulated.yaml', '/**/pbvs_controller')['limits']
     lever = np.linalg.norm(rigid_transform(URDF, 'tool0', 'camera_optical_frame')[:3, 3])
     assert servo['scale']['linear'] >= limits['linear_velocity'] + lever * limits['angular_velocity']
     assert servo['scale']['rotational'] >= limits['angular_velocity']

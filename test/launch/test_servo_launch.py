@@ -68,7 +68,7 @@ class TestUnderLaunch:
         for argument in declared:
             assert isinstance(argument, DeclareLaunchArgument)
             config = FILE.parents[1] / 'config'
-            shipped = {'params_file': config / 'servo.yaml', 'moveit_config': config / 'moveit'}
+            shipped = {'moveit_config': config / 'moveit'}
             if argument.name in shipped:
                 context.launch_configurations.setdefault(argument.name, str(shipped[argument.name]))
             argument.visit(context)
@@ -97,3 +97,12 @@ class TestUnderLaunch:
 
         for name, node in self.launched().items():
             assert isinstance(node._ExecuteLocal__on_exit, Shutdown), name
+
+
+def test_only_an_external_arm_keeps_the_limits_of_a_real_one():
+    function = next(node for node in TREE.body if getattr(node, 'name', '') == 'parameter_files')
+    scope = {'shared': lambda *path: '/'.join(path), 'PathJoinSubstitution': str}
+    exec(compile(ast.Module([function], []), str(FILE), 'exec'), scope)
+    assert scope['parameter_files']('external') == ['config/servo.yaml']
+    for robot in ('simulated', 'gazebo', 'mock'):
+        assert scope['parameter_files'](robot) == ['config/servo.yaml', 'config/simulated.yaml']

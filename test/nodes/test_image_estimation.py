@@ -84,3 +84,30 @@ def test_a_clock_that_goes_backwards_is_no_motion(estimation):
     send(estimation, 10.0)
     show(estimation, 10.01)
     assert show(estimation, 9.98) is None
+
+
+def outcomes(estimation, images, speed):
+    """Outcomes of images 1/30 s apart while twists of that speed are sent."""
+    result = []
+    for index, image in enumerate(images):
+        now = 10.0 + index / 30
+        send(estimation, now - 0.02, speed)
+        result.append(estimation.estimate(messages.image_to_message(image, stamp(now), 'camera')))
+    return result
+
+
+def test_a_picture_that_repeats_itself_while_the_camera_moves_is_not_used(estimation):
+    said = outcomes(estimation, [IMAGE] * 20, SPEED)
+    assert said[3].found  # an arm takes a moment to begin
+    assert not said[-1].found
+    assert 'the picture should change while the camera moves' in said[-1].reason
+    assert outcomes(estimation, [IMAGE + 1], SPEED)[0].found
+
+
+def test_a_picture_without_noise_may_repeat_itself_at_rest(estimation):
+    assert all(outcome.found for outcome in outcomes(estimation, [IMAGE] * 20, 0.0))
+
+
+def test_pictures_with_noise_do_not_repeat_themselves(estimation):
+    images = np.random.default_rng(0).integers(0, 9, (20, *IMAGE.shape), dtype=np.uint8)
+    assert all(outcome.found for outcome in outcomes(estimation, images, SPEED))

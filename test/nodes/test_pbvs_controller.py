@@ -5,18 +5,21 @@ import signal
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+import yaml
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.geometry import RelativePose, se3
 from cnn_vs_ros.nodes import messages
-from test.ros_graph import LATCHED, Graph
+from test.ros_graph import LATCHED, ROOT, Graph
 
 DOMAIN = 81
 POSE = se3.from_pose_vector([0.1, -0.05, 0.02, 0.1, 0.2, -0.3])
@@ -24,10 +27,25 @@ BROKEN = POSE.copy()
 BROKEN[2, 3] = np.nan
 
 
-class Controller:
-    """The node as a process, with what it says and a way to speak to it."""
+BRISK = {
+    f'{group}.{name}': value
+    for group, values in yaml.safe_load((ROOT / 'config' / 'simulated.yaml').read_text())['/**/pbvs_controller'][
+        'ros__parameters'
+    ].items()
+    if isinstance(values, dict)
+    for name, value in values.items()
+}
 
-    def __init__(self, graph: Graph, **parameters) -> None:
+
+def stamp_of(seconds: float) -> Time:
+    whole = int(seconds)
+    return Time(sec=whole, nanosec=round(1e9 * (seconds - whole)))
+
+
+class Controller:
+    """The node as a process, with what it says, a way to speak to it, and a camera that goes where it is sent."""
+
+    def __init__(self, graph: Graph, each=None, **parameters) -> None:
         self.graph = graph
         self.twists = graph.listen(TwistStamped, 'twist')
         self.statuses = graph.listen(String, 'servo_status', LATCHED)
@@ -35,9 +53,10 @@ class Controller:
         self.diagnostics = graph.listen(DiagnosticArray, '/diagnostics')
         self.poses = graph.node.create_publisher(PoseWithCovarianceStamped, 'relative_pose', 10)
         self.said = graph.node.create_publisher(DiagnosticArray, 'pose_status', 10)
-        self.process = graph.start('pbvs_controller', **parameters)
+        self.pose, self._time, self._made = POSE, 0.0, 0
+        self.process = graph.start('pbvs_controller', **BRISK, **parameters)
         if parameters.get('autostart', True):
-            graph.spin_until(lambda: self.twists and self.said.get_subscription_count(), 'the first twist')
+            graph.spin_until(lambda: self.twists and self.said.get_subscription_count(), 'twists', each)
 
     @property
     def status(self) -> str:
@@ -51,11 +70,12 @@ class Controller:
     def reason(self) -> str:
         return self.reasons[-1].data if self.reasons else ''
 
-    def say(self, word: str, stamp, confidence: str = '0.9') -> None:
+    def say(self, word: str, stamp, confidence: str = '0.9', **values: str) -> None:
         message = DiagnosticArray()
         message.header.stamp = stamp
-        values = [KeyValue(key='confidence', value=confidence)]
-        message.status = [DiagnosticStatus(message=word, values=values)]
+        message.status = [
+            DiagnosticStatus(message=word, values=messages.key_values({'confidence': confidence, **values}))
+        ]
         self.said.publish(message)
 
     def show(self, pose: np.ndarray, stamp) -> None:
@@ -65,17 +85,45 @@ class Controller:
             message.pose = messages.relative_pose_to_message(RelativePose(pose))
         self.poses.publish(message)
 
-    def estimate(self, pose: np.ndarray = POSE) -> None:
+    def estimate(self, pose: np.ndarray | None = None) -> None:
         stamp = self.graph.now()
+        self._follow(messages.seconds(stamp))
         self.say('tracked', stamp)
-        self.show(pose, stamp)
+        self.show(self.pose if pose is None else pose, stamp)
+
+    def _follow(self, now: float) -> None:
+        for index in range(self._made, len(self.twists) + 1):
+            end = now if index == len(self.twists) else messages.seconds(self.twists[index].header.stamp)
+            twist = messages.twist_from_message(self.twists[index - 1].twist) if index else np.zeros(6)
+            self.pose = self.pose @ se3.exp(twist * max(0.0, min(end - self._time, 0.1)))
+            self._time = max(self._time, end)
+        self._made = len(self.twists)
+
+    def lose(self) -> None:
+        self.say('lost', self.graph.now(), '0')
+
+    def place(self, pose: np.ndarray) -> None:
+        self._follow(messages.seconds(self.graph.now()))
+        self.pose = pose
+
+    def start(self, each=None) -> None:
+        """Start it, on a fresh estimate."""
+        answers = []
+
+        def started() -> bool:
+            answers.append(self.call('start', each or self.estimate))
+            return answers[-1].success
+
+        self.graph.spin_until(started, 'a start', each or self.estimate)
 
     def call(self, name: str, each=None):
         return self.graph.call(Trigger, f'pbvs_controller/{name}', each=each)
 
     def move(self) -> None:
         """Have it servo at speed."""
-        assert self.call('start').success
+        self.call('stop')
+        self.place(POSE)
+        self.start()
         moving = lambda: self.status == 'servoing' and np.linalg.norm(self.twist[:3]) > 0.05  # noqa: E731
         self.graph.spin_until(moving, 'motion', self.estimate)
 
@@ -124,13 +172,19 @@ def test_stops_smoothly_when_estimates_stop_coming(controller):
     controller.expect_stop('stale')
     twists = np.array([messages.twist_from_message(message.twist) for message in controller.twists[count:]])
     speeds = np.linalg.norm(twists[:, :3], axis=1)
-    # From 0.1 m/s at 1 m/s^2 and 50 Hz there are twists between the full one and zeros.
+    # From 0.1 m/s, 0.1 s at 50 Hz, there are twists between the full one and zeros.
     assert ((speeds > 0) & (speeds < 0.9 * speeds.max())).any()
 
 
 def test_stops_when_lost(controller):
     controller.move()
     controller.expect_stop('lost', lambda: controller.say('lost', controller.graph.now(), '0'))
+
+
+def test_stops_without_looking_for_the_target_when_the_image_could_not_be_used(controller):
+    controller.move()
+    controller.expect_stop('stale', lambda: controller.say('lost', controller.graph.now(), '0', reason='too dark'))
+    assert controller.reason == 'too dark'
 
 
 def test_stops_without_a_reference(controller):
@@ -177,15 +231,18 @@ def test_stops_with_an_error_while_estimates_jump(controller):
 
 def test_beyond_the_workspace_only_a_start_leads_on(controller):
     controller.move()
-    controller.call('start', controller.estimate)  # no jump, but another place
     far = se3.from_pose_vector([1.1, 0, 0, 0, 0, 0])
+    controller.start(lambda: controller.estimate(far))  # no jump, but another place
     controller.expect_stop('limited', lambda: controller.estimate(far))
     assert 'beyond workspace.x' in controller.reason
     controller.expect_stop('limited', controller.estimate)
+    assert 'call ~/start' in controller.reason
     controller.move()
 
 
 def test_diagnostics_say_the_status_the_reason_and_the_usage(controller):
+    controller.move()
+    controller.expect_stop('stale')
     controller.diagnostics.clear()
     controller.graph.spin_until(
         lambda: any(said.status[0].message == 'stale: ' + controller.reason for said in controller.diagnostics),
@@ -214,7 +271,7 @@ def test_stops_on_request_and_stays_stopped(controller):
 
 
 def test_a_pose_counts_only_with_the_status_of_the_same_stamp(controller):
-    assert controller.call('start').success
+    controller.start()
 
     def mismatched() -> None:
         controller.show(POSE, controller.graph.now())
@@ -224,7 +281,9 @@ def test_a_pose_counts_only_with_the_status_of_the_same_stamp(controller):
 
 
 def test_the_pose_may_come_before_its_status(controller):
-    assert controller.call('start').success
+    controller.call('stop')
+    controller.place(POSE)
+    controller.start()
 
     def pose_first() -> None:
         stamp = controller.graph.now()
@@ -277,19 +336,22 @@ def test_deactivation_sends_zeros(controller):
     assert controller.twists[-1].header.frame_id == 'eye'
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path, number):
     graph = Graph(DOMAIN + 1, tmp_path)
     try:
         controller = Controller(graph)
         controller.move()
         count = len(controller.twists)
+        for _ in range(4):  # said again, it changes nothing
+            controller.process.process.send_signal(number)
+            graph.spin(0.005)
         assert controller.process.end(number) == 0
         graph.spin_until(lambda: not controller.twist.any(), 'zeros')
         twists = [messages.twist_from_message(message.twist) for message in controller.twists[count:]]
         speeds = np.linalg.norm(np.array(twists)[:, :3], axis=1)
-        # The limits reckon with two periods, 0.04 s, at most: a stop from over 0.05 m/s takes steps.
-        assert np.abs(np.diff(speeds)).max() <= 0.04 * 1.0 * (1 + 1e-6)
+        # From over 0.05 m/s at 1 m/s^2 it takes steps.
+        assert ((speeds > 0) & (speeds < 0.9 * speeds.max())).any()
         assert 'Traceback' not in controller.process.output
     finally:
         graph.close()
@@ -306,13 +368,136 @@ def test_retreats_when_told_to_and_is_not_active_before_it_is_activated(tmp_path
             assert not controller.twists
             request = ChangeState.Request(transition=Transition(id=transition))
             assert graph.call(ChangeState, 'pbvs_controller/change_state', request).success
-        controller.call('start')
-        lose = lambda: controller.say('lost', graph.now(), '0')  # noqa: E731
+        graph.spin_until(controller.said.get_subscription_count, 'the subscription to estimates')
+
+        def lose() -> None:
+            """It takes an estimator 0.4 s to find nothing: the stamp is older than pose_timeout."""
+            controller.say('lost', stamp_of(messages.seconds(graph.now()) - 0.4), '0')
+
+        controller.start(lose)
         graph.spin_until(lambda: controller.status == 'lost' and controller.twist.any(), 'the retreat', lose)
         assert controller.twist[2] < 0
         assert not np.delete(controller.twist, 2).any()
         controller.expect_stop('lost', lose)
+        assert 'stale' not in [item.data for item in controller.statuses[2:]]
         assert controller.process.end() == 0
+    finally:
+        graph.close()
+
+
+def test_a_start_without_a_fresh_estimate_is_refused_with_a_sentence(controller):
+    controller.call('stop')
+    controller.graph.spin(0.3)
+    answer = controller.call('start')
+    assert not answer.success
+    assert 'a fresh estimate should have come' in answer.message
+    controller.lose()
+    controller.graph.spin(0.1)
+    answer = controller.call('start', controller.lose)
+    assert not answer.success
+    assert 'the reference should be in view to start' in answer.message
+    controller.expect_stop('stopped', controller.estimate)
+
+
+def test_an_arm_that_does_not_follow_ends_the_task(controller):
+    controller.move()
+    frozen = controller.pose
+    controller.expect_stop('error', lambda: controller.estimate(frozen))
+    assert 'the arm should follow' in controller.reason
+    controller.expect_stop('error', controller.estimate)
+    controller.move()
+
+
+def test_what_the_arm_says_is_passed_on_and_ends_the_task(controller):
+    graph = controller.graph
+    word = graph.node.create_publisher(String, 'arm_status', LATCHED)
+    reason = graph.node.create_publisher(String, 'arm_status_reason', LATCHED)
+
+    def say(said: str, why: str) -> None:
+        reason.publish(String(data=why))
+        word.publish(String(data=said))
+
+    say('servoing', 'ready')
+    controller.move()
+    say('limited', 'halted at a singularity')
+    graph.spin_until(lambda: 'singularity' in controller.reason, 'the reason', controller.estimate)
+    assert controller.status == 'servoing'
+    controller.diagnostics.clear()
+    told = lambda: any('singularity' in item.status[0].message for item in controller.diagnostics)  # noqa: E731
+    graph.spin_until(told, 'diagnostics', controller.estimate)
+    say('error', 'the arm is not driven')
+    controller.expect_stop('error', controller.estimate)
+    ended = lambda: 'call ~/start' in controller.reason  # noqa: E731
+    graph.spin_until(ended, 'the end of the task', controller.estimate)
+    answer = controller.call('start', controller.estimate)
+    assert not answer.success
+    assert 'the arm is not driven' in answer.message
+    say('servoing', 'ready')
+    controller.expect_stop('error', controller.estimate)
+    controller.move()
+
+
+def test_a_transition_that_there_is_not_is_refused_and_ends_nothing(controller):
+    for number in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP, 250):
+        request = ChangeState.Request(transition=Transition(id=number))
+        answer = controller.graph.call(ChangeState, 'pbvs_controller/change_state', request, controller.estimate)
+        assert not answer.success
+    assert 'cannot change state by transition 250' in controller.process.output
+    controller.move()
+
+
+def test_the_limits_in_force_are_logged(controller):
+    assert 'limits in force: 0.25 m/s, 1 rad/s' in controller.process.output
+
+
+def test_out_of_patience_only_a_start_leads_on_and_without_a_reader_of_twists_none_does(tmp_path):
+    graph = Graph(DOMAIN + 3, tmp_path)
+    try:
+        controller = Controller(graph, patience=0.5)
+        controller.move()
+        controller.expect_stop('stale')
+        controller.expect_stop('stopped')
+        assert 'stale for 0.5 s' in controller.reason
+        controller.expect_stop('stopped', controller.estimate)
+        controller.move()
+        graph.node.destroy_subscription(
+            next(s for s in graph.node.subscriptions if s.topic_name.endswith('/twist'))
+        )
+        refused = lambda: 'nobody takes the twists' in controller.reason  # noqa: E731
+        graph.spin_until(refused, 'the end of the task', controller.estimate)
+        answer = controller.call('start', controller.estimate)
+        assert not answer.success
+        assert 'is differential_ik running?' in answer.message
+    finally:
+        graph.close()
+
+
+def test_while_the_clock_stands_still_and_images_come_it_stops_by_the_wall(tmp_path):
+    graph = Graph(DOMAIN + 4, tmp_path)
+    try:
+        clock = graph.node.create_publisher(Clock, '/clock', 10)
+        count = itertools.count(100)
+
+        def tick() -> None:
+            clock.publish(Clock(clock=stamp_of(next(count) / 25)))
+
+        controller = Controller(graph, tick, use_sim_time=True, least_followed=0.0)
+
+        def estimate(stamp: Time) -> None:
+            controller.say('tracked', stamp)
+            controller.show(POSE, stamp)
+
+        def go_on() -> None:
+            tick()
+            graph.spin(0.01)
+            estimate(stamp_of((next(count) - 1) / 25))
+
+        controller.start(go_on)
+        graph.spin_until(lambda: np.linalg.norm(controller.twist[:3]) > 0.05, 'motion', go_on)
+        stamp = stamp_of(next(count) / 25)
+        graph.spin_until(lambda: not controller.twist.any(), 'zeros', lambda: estimate(stamp))
+        assert 'the clock should go on' in controller.process.output
+        graph.spin_until(lambda: controller.twist.any(), 'motion', go_on)
     finally:
         graph.close()
 

@@ -16,7 +16,7 @@ from cnn_vs_ros.soak.report import (
 
 def good_report() -> SoakReport:
     report = SoakReport(seed=7, seconds=60.0, arm_seconds=54.0, runs=3, runs_converged=3, last_converged=True)
-    report.add('images stop', FaultResult(1, True, 0.4, joint_velocity=0.5, linear_velocity=0.1))
+    report.add('images stop', FaultResult(1, True, 0.4, joint_velocity=0.5, linear_velocity=0.1, way=0.012))
     report.add('none', FaultResult(1))
     return report
 
@@ -80,7 +80,7 @@ def test_the_files_hold_the_table_and_the_figures(tmp_path):
     report = good_report()
     report.write(tmp_path)
     table = (tmp_path / 'soak.md').read_text()
-    assert '| images stop | 1 | 0.40 | 0.50 |' in table
+    assert '| images stop | 1 | 0.40 | 12.0 | 0.50 |' in table
     assert report.summary() in table
     content = json.loads((tmp_path / 'soak.json').read_text())
     assert content['faults']['images stop']['time_to_rest'] == 0.4

@@ -13,7 +13,7 @@ from cnn_vs_ros.command_line import main
 from cnn_vs_ros.soak.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
-CHOSEN = ('kill -9 differential_ik', 'wrong step', 'full disk on capture')
+CHOSEN = ('kill -9 differential_ik', 'stop at 0.001 m/s^2', 'frozen picture with noise')
 
 
 def test_after_each_fault_the_arm_rests_and_servoes_again(tmp_path):

@@ -1,9 +1,9 @@
 """Finding the reference in an image from that image alone: hypotheses of the network and of features, verified.
 
-The network looks at a small image first, which mostly suffices. Where it does not, local features have a try, which
-know no limit of scale, and the network at a larger image: a faint texture shows in its details. Photometric alignment
-judges and refines what they propose, and what they propose is judged against each other: a pose is believed that stands
-out from its rivals, among them those that the reference's own symmetries make.
+The network looks at a small image first, which mostly suffices. Where it does not, local features have a try,
+which know no limit of scale, and the network at a larger image: a faint texture shows in its details. Photometric
+alignment judges and refines what they propose, and what they propose is judged against each other: a pose is
+believed that stands out from its rivals, among them those that the reference's own symmetries make.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _CERTAIN = 0.9
 _QUICK, _THOROUGH, _FEATURES = 160, 256, 320
 _HYPOTHESES = 2
 # Of 292 right hypotheses of the network, on all that `calibrate` draws, one had less support than 10; of the wrong
-# ones three in four. Of 333 right ones none had evidence of less than 0.05 after the first look; of wrong ones, two in
-# three.
+# ones three in four. Of 333 right ones none had evidence of less than 0.05 after the first look; of wrong ones,
+# two in three.
 _LEAST_SUPPORT = 7.0
 _FINER_STAGES = ACQUIRE_STAGES[1:]
 _FIRST_LOOKS = ((Stage(0, 8),), 0.03), ((Stage(1, 4),), 0.05)
@@ -170,8 +170,8 @@ def _share_of_first(rivals: list[Match]) -> float:
 def _lead(first: Match, other: Match) -> float:
     """By how much the evidence speaks for the `first` of two matches.
 
-    On a pattern that goes on, the one that shows more of the reference is not better for it: what lies in the part that
-    both show has to tell them apart.
+    On a pattern that goes on, the one that shows more of the reference is not better for it: what lies in the part
+    that both show has to tell them apart.
     """
     lead = _weight_of(first) - _weight_of(other)
     if other.alignment.visible < _COMPARABLE * first.alignment.visible:

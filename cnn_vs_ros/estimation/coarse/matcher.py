@@ -146,7 +146,9 @@ class ReferenceMatcher:
         descriptors, matchability = (output[0] for output in self._network.describe(self._resize(image)[None]))
         centres = self._centres
         if self._valid is not None:
-            descriptors, matchability, centres = (each[self._valid] for each in (descriptors, matchability, centres))
+            descriptors, matchability, centres = (
+                each[self._valid] for each in (descriptors, matchability, centres)
+            )
         cells = _Cells(descriptors, matchability, centres)
         views = self._views(range(len(COPIES)) if among is None else among)
         if not views:
@@ -168,8 +170,8 @@ class ReferenceMatcher:
     ) -> Iterator[PlanePose]:
         """Poses that some `matches` support by more than `least_support`, each computed when it is asked for.
 
-        The copies are seen squarely, so the first matches of an oblique view are few; those with the reference as the
-        pose shows it are what counts. Copies that look much less like the image than the first are left out.
+        The copies are seen squarely, so the first matches of an oblique view are few; those with the reference as
+        the pose shows it are what counts. Copies that look much less like the image than the first are left out.
         """
         for each in matches:
             if each.score < _LEAST_SCORE * matches[0].score:

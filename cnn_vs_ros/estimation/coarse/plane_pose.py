@@ -19,8 +19,8 @@ _HEAVIEST, _DRAWS = 150, 1000  # correspondences of the robust homography, and d
 _ITERATIONS = 12
 _ANNEALED = 6  # iterations over which the robust scale shrinks to its final value
 _MOST_SLOPE_STEP = 0.3
-# Half of the inlier distance is one standard deviation of a correspondence. Few matches say little of the slope, many
-# do: the prior must not hold them back.
+# Half of the inlier distance is one standard deviation of a correspondence. Few matches say little of the slope,
+# many do: the prior must not hold them back.
 _DEVIATION = 0.5
 _CORRELATED = 0.5
 _NEAREST = 0.02  # depths of the scene; the plane must stay that far in front of the current camera
@@ -48,8 +48,8 @@ def solve_plane_pose(
     """Pose from pixels `desired` (N, 2) and `current` (N, 2) of points of the plane, with `weights` (N,).
 
     From `start` or, without one, from a robust homography of the heavier correspondences; then robust Gauss-Newton
-    on the reprojection error, over the pose and the slope, which is drawn to the belief in `plane`. None when no pose
-    is supported.
+    on the reprojection error, over the pose and the slope, which is drawn to the belief in `plane`. None when no
+    pose is supported.
     """
     if len(desired) < _MIN_POINTS:
         return None
@@ -75,8 +75,8 @@ def plane_pose_of(
     """Pose and slope of a homography (3, 3) from desired to current pixels; None where it is no view of a plane.
 
     A homography of matches is uncertain, and that of small motions says nothing of the slope: where a pose over
-    the believed plane explains it to a few `inlier_pixels`, that is taken. Else it is decomposed, and of the two planes
-    that it leaves open the one nearer to the belief is.
+    the believed plane explains it to a few `inlier_pixels`, that is taken. Else it is decomposed, and of the two
+    planes that it leaves open the one nearer to the belief is.
     """
     try:
         pose = pose_from_homography(homography, camera, plane.depth, plane.normal)
@@ -147,7 +147,7 @@ def _gauss_newton(
 def _reprojection(
     rays: Array, current: Array, camera: PinholeCamera, pose: Array, slope: Array, depth: float
 ) -> tuple[Array, Array]:
-    """Residuals (N, 2) in pixels and their Jacobians (N, 2, 8) for a left perturbation of the pose, and the slope."""
+    """Residuals (N, 2) in pixels and Jacobians (N, 2, 8) for a left perturbation of the pose, and the slope."""
     rotation, translation = pose[:3, :3], pose[:3, 3]
     rho = np.maximum((rays @ np.array([*slope, 1.0])) / depth, 1e-3 / depth)
     moved = rays @ rotation.T + rho[:, None] * translation

@@ -1,7 +1,8 @@
 """Where a reference looks like itself: a pattern that repeats fits again one period on, or a quarter turn round.
 
 A match of such a reference has rivals at known places, which differ from it by what little tells the repetitions
-apart. They are looked for in the plane's own frame, seen squarely: an oblique pattern is not symmetric in the image.
+apart. They are looked for in the plane's own frame, seen squarely: an oblique pattern is not symmetric in the
+image.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SAME_SLOPE = 0.1  # a slope that differs by less shows the same symmetries
 
 
 class Rivals:
-    """The motions of the plane onto itself under which one reference looks alike, for what is known of the plane."""
+    """The motions of the plane onto itself under which one reference looks alike."""
 
     def __init__(self, level: PyramidLevel) -> None:
         self._level = level

@@ -1,9 +1,9 @@
 """Photometric alignment of a plane: direct visual servoing (paper, eq. 3) used as an estimator.
 
-Finds the camera pose, and the slope of the plane, at which the current image, sampled where the plane's points project,
-looks like the reference; robust to what covers the plane (see `robust_weights`) and to light (see `pyramid`,
-`local_light`). Sampling is sparse: the strongest gradient of each block of the reference, so the cost does not depend
-on the image size.
+Finds the camera pose, and the slope of the plane, at which the current image, sampled where the plane's points
+project, looks like the reference; robust to what covers the plane (see `robust_weights`) and to light (see
+`pyramid`, `local_light`). Sampling is sparse: the strongest gradient of each block of the reference, so the cost
+does not depend on the image size.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _scaled(stages: Sequence[Stage], enlarged: int) -> Sequence[Stage]:
 
 @dataclass
 class _System:
-    """The weighted least-squares problem at one pose: six of the motion, two of the slope, whose prior is in it."""
+    """The weighted least-squares problem at a pose: six of the motion, two of the slope, its prior among it."""
 
     information: Array
     gradient: Array

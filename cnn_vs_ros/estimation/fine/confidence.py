@@ -1,8 +1,9 @@
 """How far to trust an alignment: probabilities, not scores.
 
-Both are logistic regressions on the features below with weights that are not negative, so that no better alignment is
-ever believed less. Nothing among them is about where the camera is: not its distance, nor its obliquity. They are fitted
-by ``python -m training calibrate`` on scenes that no training read; `resource/weights/confidence.json` holds them.
+Both are logistic regressions on the features below with weights that are not negative, so that no better alignment
+is ever believed less. Nothing among them is about where the camera is: not its distance, nor its obliquity. They
+are fitted by ``python -m training calibrate`` on scenes that no training read; `resource/weights/confidence.json`
+holds them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _SURE, _RESERVED_UNTIL = 0.9, 0.987
 def features(alignment: Alignment) -> Array:
     """Return what the probabilities are computed from (5,), see FEATURES; the greater the better, each of them.
 
-    The precision is that of the position, in distances of the camera from the scene: neither far nor near is worse.
+    The precision is that of the position, in distances of the camera from the scene: neither far nor near is
+    worse.
     """
     depth = alignment.plane.depth
     pose = alignment.current_T_desired
@@ -90,8 +92,8 @@ class Match:
     """An alignment, judged.
 
     `probability` is that it shows the reference at all, so that tracking will refine it; `confidence` that the
-    pose is right to 0.2 degrees and 1 mm per 25 cm of distance. The confidence is not above the probability, and it
-    is conservative above 0.9, for that is where users begin to rely on it: see `reserved`.
+    pose is right to 0.2 degrees and 1 mm per 25 cm of distance. The confidence is not above the probability, and
+    it is conservative above 0.9, for that is where users begin to rely on it: see `reserved`.
     """
 
     alignment: Alignment

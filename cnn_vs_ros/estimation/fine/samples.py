@@ -62,8 +62,9 @@ def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, 
 class ProjectedSamples:
     """The M samples that an image shows: which (`index`), where in pixels and in normalised coordinates.
 
-    A ray X* of the reference meets the plane ``normal . X = depth`` at the inverse depth `rho` = normal . X* / depth,
-    and is seen along ``A X*`` with the `homography` A = R + t normal^T / depth, whose third entry is `stretch`.
+    A ray X* of the reference meets the plane ``normal . X = depth`` at the inverse depth `rho` = normal . X* /
+    depth, and is seen along ``A X*`` with the `homography` A = R + t normal^T / depth, whose third entry is
+    `stretch`.
     """
 
     index: np.ndarray | slice

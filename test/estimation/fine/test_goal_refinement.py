@@ -64,7 +64,8 @@ def test_cells_that_are_covered_do_not_count(texture, refinement):
 def test_its_covariance_tells_the_noise(texture, refinement):
     poses, predicted = [], []
     for seed in range(16):
-        refined = refinement.refine(ImagePyramid(view(texture, np.eye(4), seed=100 + seed), CAMERA).full, ALL_SEEN, PLANE)
+        image = ImagePyramid(view(texture, np.eye(4), seed=100 + seed), CAMERA)
+        refined = refinement.refine(image.full, ALL_SEEN, PLANE)
         poses.append(se3.log(refined.current_T_desired))
         predicted.append(np.sqrt(np.diag(np.linalg.inv(refined.information))) * refined.residual_scale)
     ratio = np.std(poses, axis=0) / np.mean(predicted, axis=0)

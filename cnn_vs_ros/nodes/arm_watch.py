@@ -1,0 +1,51 @@
+"""What a controller hears of the arm: arm_status, and whether anybody takes its twists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+
+from cnn_vs_ros.control import ArmLink
+
+OBSERVERS = ('pose_estimator', 'experiment', 'record', 'visualization', 'view', 'soak')
+"""Nodes that listen to twist and drive no arm by it."""
+
+_LOOK_PERIOD = 0.5
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class ArmWatch:
+    """Tells an ArmLink, from creation to `close`. `twist_topic` is the resolved name, `now` the node's time."""
+
+    def __init__(self, node: Node, link: ArmLink, twist_topic: str, now: Callable[[], float]) -> None:
+        self._node, self._link, self._topic, self._now = node, link, twist_topic, now
+        self._word = self._reason = ''
+        self._subscriptions = [
+            node.create_subscription(String, 'arm_status', self._on_status, _LATCHED),
+            node.create_subscription(String, 'arm_status_reason', self._on_reason, _LATCHED),
+        ]
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(_LOOK_PERIOD, self.look, clock=steady)
+
+    def close(self) -> None:
+        """Cease to listen."""
+        self._node.destroy_timer(self._timer)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def look(self) -> None:
+        """See whether anybody takes the twists."""
+        readers = self._node.get_subscriptions_info_by_topic(self._topic)
+        self._link.see_listener(any(reader.node_name not in OBSERVERS for reader in readers), self._now())
+
+    def _on_status(self, message: String) -> None:
+        self._word = message.data
+        self._link.hear(self._word, self._reason, self._now())
+
+    def _on_reason(self, message: String) -> None:
+        self._reason = message.data
+        self._link.hear(self._word, self._reason, self._now())
