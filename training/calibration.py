@@ -36,6 +36,9 @@ from training.corpus import Corpus
 
 Array = NDArray[np.float64]
 
+RELATIVE = 0.04
+"""Share of the way to the goal that a pose may be off and still be right: the camera comes there all the same."""
+
 _SAME_BASIN = 0.012  # widths of the image, in the mean over what is in view: tracking will finish
 _TEXTURE_SIZE = 1500
 _FAINT_SHARE, _FAINT = 0.3, (0.05, 0.4)  # of the scenes, and what of their contrast is left
@@ -151,8 +154,8 @@ class _Scene:
     def __init__(self, network: MatcherNetwork, corpus: Corpus | None, rng: np.random.Generator) -> None:
         self._rng = rng
         self._other = _texture(corpus, rng)
-        self._repeats = rng.random() < _REPEATING_SHARE
-        texture = _repeating(rng) if self._repeats else _texture(corpus, rng)
+        repeats = rng.random() < _REPEATING_SHARE
+        texture = _repeating(rng) if repeats else _texture(corpus, rng)
         if rng.random() < _FAINT_SHARE:
             mean = float(texture.mean())
             faint = mean + rng.uniform(*_FAINT) * (texture.astype(np.float32) - mean)
@@ -167,7 +170,9 @@ class _Scene:
         self._world: World = oblique
         self._changed: World = replace(oblique, base=changed)
         self._normal = oblique.base_T_desired[2, :3] / oblique.base_T_desired[2, 2]
+        self._has_rivals = repeats
         if rng.random() < _ATTACHED_SHARE:
+            self._has_rivals = True
             gripper = GripperWorld.drawn(oblique, rng.uniform(*_ATTACHED), _seed(rng))
             self._world, self._changed = gripper, replace(gripper, base=self._changed)
         self._sensor = Sensor(hash_of(_seed(rng)))
@@ -209,8 +214,11 @@ class _Scene:
                 yield sample if after < _NEARER * before else replace(sample, fine=False, gross=False)
 
     def _found(self, image: ImagePyramid) -> Iterator[Alignment]:
-        """Alignments of all hypotheses; of a pattern that repeats, that which stands out from its rivals."""
-        if self._repeats:
+        """Alignments of all hypotheses; where others must fit as well, that which stands out from its rivals.
+
+        So it is with a pattern that repeats, and with a gripper, which fits where it lay.
+        """
+        if self._has_rivals:
             match = self._acquisition.find(image, self._plane, 0.0)
             if match is not None:
                 yield match.alignment
@@ -246,11 +254,12 @@ class _Scene:
 
     def _judge(self, alignment: Alignment, truth: Array, *, known: bool) -> Sample:
         miss = se3.pose_error(truth @ se3.inverse(alignment.current_T_desired))
-        farther = max(1.0, float((truth[:3, :3] @ (0, 0, DEPTH) + truth[:3, 3])[2]) / DEPTH)
+        way = se3.pose_error(truth)
+        allowed = SUCCESS[0] + RELATIVE * way[0], SUCCESS[1] + RELATIVE * (way[1] + way[0] / DEPTH)
         shift = self._shift(alignment.current_T_desired, alignment.plane.slope, truth)
         return Sample(
             confidence.features(alignment),
-            fine=known and miss[0] < farther * SUCCESS[0] and miss[1] < SUCCESS[1],
+            fine=known and miss[0] < allowed[0] and miss[1] < allowed[1],
             gross=known and shift < _SAME_BASIN,
         )
 

@@ -13,12 +13,12 @@ from cnn_vs_ros.errors import ReferenceFolderError
 from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from cnn_vs_ros.estimation.fine.alignment import PhotometricAlignment
-from cnn_vs_ros.estimation.fine.confidence import Match
+from cnn_vs_ros.estimation.fine.confidence import DOUBTFUL, Match
 from cnn_vs_ros.estimation.model_file import ModelFile, load_model
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid, ValidPixels
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.estimation.track import DOUBTFUL, Track
+from cnn_vs_ros.estimation.track import Track
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]

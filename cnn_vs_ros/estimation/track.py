@@ -12,18 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, PhotometricAlignment
-from cnn_vs_ros.estimation.fine.confidence import Match, judge
+from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, judge
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
-
-BELIEVED = 0.6
-"""Probability from which a match, or a track, is believed."""
-
-DOUBTFUL = 0.15
-"""Probability under which a match is not worth following, and a track is forgotten."""
 
 # A track that was believed is reported while its belief is over this, and an image while it alone has the other.
 _MIN_TRACK = 0.4

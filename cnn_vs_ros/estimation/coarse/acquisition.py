@@ -18,7 +18,7 @@ from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatche
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
 from cnn_vs_ros.estimation.coarse.rivals import Rivals
 from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, Alignment, PhotometricAlignment, Stage
-from cnn_vs_ros.estimation.fine.confidence import Match, judge
+from cnn_vs_ros.estimation.fine.confidence import DOUBTFUL, Match, judge
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
@@ -36,7 +36,8 @@ _HYPOTHESES = 2
 # two in three.
 _LEAST_SUPPORT = 7.0
 _FINER_STAGES = ACQUIRE_STAGES[1:]
-_FIRST_LOOKS = ((Stage(0, 8),), 0.03), ((Stage(1, 4),), 0.05)
+_FIRST_LOOKS = ((Stage(0, 8),), 0.015), ((Stage(1, 4),), 0.05)
+_MOST_REPEATS, _BETTER = 3, 1.15  # an alignment is repeated while its evidence grows by so much
 # Hypotheses nearer to each other than this, in widths of the image, come to the same.
 _SAME_PLACE = 0.04
 # Rivals of a match on a pattern that repeats: a look at each, and a whole alignment of those that look best.
@@ -105,7 +106,7 @@ class Acquisition:
             look = self._aligner.align(image, pose, plane, first_look, slope=slope)
             if look is None or look.evidence < least_evidence:
                 continue
-            match = self._aligned(image, plane, look.current_T_desired, look.plane.slope)
+            match = self._settled(image, plane, self._aligned(image, plane, look.current_T_desired, look.plane.slope))
             if match is not None and (best is None or _weight_of(match) > _weight_of(best)):
                 best = match
             if best is not None and best.probability > _CERTAIN:
@@ -138,12 +139,24 @@ class Acquisition:
                 rivals = self._distinct([*rivals, rival])
         share = _share_of_first(rivals)
         if share < _LEAST_SHARE:  # an alignment that has not settled yet may be the better one
-            rivals = self._distinct([self._settled(image, rival) for rival in rivals[:_CLOSEST_RIVALS]])
+            rivals = self._distinct([self._realigned(image, rival) for rival in rivals[:_CLOSEST_RIVALS]])
             share = _share_of_first(rivals)
         told = share > _LEAST_SHARE and (not looks or rivals[0].alignment.unoccluded > _MOSTLY)
         return rivals[0].among_rivals(share if told else 0.0)
 
-    def _settled(self, image: ImagePyramid, match: Match) -> Match:
+    def _settled(self, image: ImagePyramid, plane: ScenePlane, match: Match | None) -> Match | None:
+        """Align on, as long as that makes an uncertain match clearly better."""
+        for _ in range(_MOST_REPEATS):
+            if match is None or not DOUBTFUL < match.probability < _CERTAIN:
+                break
+            found = match.alignment
+            again = self._aligned(image, plane, found.current_T_desired, found.plane.slope)
+            if again is None or again.alignment.evidence < _BETTER * found.evidence:
+                break
+            match = again
+        return match
+
+    def _realigned(self, image: ImagePyramid, match: Match) -> Match:
         found = match.alignment
         again = self._aligned(image, found.plane, found.current_T_desired, found.plane.slope)
         return match if again is None or _weight_of(again) < _weight_of(match) else again

@@ -27,6 +27,7 @@ COPIES = tuple((scale, 2 * np.pi * k / 8) for scale in (1.0, 0.6) for k in range
 _SHORTLIST = 4  # copies of the reference that get the exact matching score
 _LEAST_SCORE = 0.6  # of the best score; copies with less are not tried
 _LEAST_SHARE = 0.15  # of a score that has to support its pose
+_GROWN = 2.0  # a pose whose support has grown so much is matched once more: it was far off
 _MIN_PROBABILITY = 0.02
 _MIN_VIEW_CELLS = 15
 _INLIER_CELLS = 3 / 8
@@ -178,7 +179,9 @@ class ReferenceMatcher:
                 return
             pose = self._solve(self._views([each.index])[each.index], each.cells, each.probability, plane)
             if pose is not None and pose.support > _LEAST_SHARE * each.score:
-                pose = self._rematch(each.cells, pose, plane)
+                before, pose = pose, self._rematch(each.cells, pose, plane)
+                if pose.support > max(least_support, _GROWN * before.support):
+                    pose = self._rematch(each.cells, pose, plane)
                 if pose.support > least_support:
                     yield pose
 

@@ -25,6 +25,12 @@ FEATURES = ('evidence', 'unoccluded', 'correlation_unweighted', 'correlation', '
 GROSS_FEATURES = 3  # whether the reference is seen at all: by the first of them
 WEIGHTS = 'weights/confidence.json'
 
+BELIEVED = 0.6
+"""Probability from which a match, or a track, is believed."""
+
+DOUBTFUL = 0.15
+"""Probability under which a match is not worth following, and a track is forgotten."""
+
 _LOGIT_LIMIT = 0.9995
 _LEAST_EVIDENCE = 2e-3
 _SURE, _RESERVED_UNTIL = 0.9, 0.987
@@ -92,7 +98,7 @@ class Match:
     """An alignment, judged.
 
     `probability` is that it shows the reference at all, so that tracking will refine it; `confidence` that the
-    pose is right to 0.2 degrees and 1 mm per 25 cm of distance. The confidence is not above the probability, and
+    pose is right: to 0.2 degrees, 1 mm per 25 cm of depth and a twenty-fifth of the way to the goal. It is not above the probability, and
     it is conservative above 0.9, for that is where users begin to rely on it: see `reserved`.
     """
 
