@@ -70,7 +70,6 @@ class Ik:
         self.graph.spin_until(
             lambda: len(self.command) and not self.command.any(), 'rest', lambda: self.send(np.zeros(6))
         )
-        self.graph.spin(0.3)
         self.arm.speaks = False
         self.graph.spin(0.25)
         self.arm.positions, self.arm.names, self.arm.speaks = POSTURE.copy(), list(IK.joint_names), True
