@@ -1,4 +1,7 @@
-"""From relative pose to twist, and from twist to joint velocities. Imports nothing of ours but `geometry`."""
+"""From relative pose to twist, and from twist to joint velocities.
+
+Imports nothing of ours but `geometry` and `foreign`.
+"""
 
 from __future__ import annotations
 

@@ -73,6 +73,7 @@ class PinholeCamera:
     ) -> PinholeCamera:
         """Camera from the fields of sensor_msgs/CameraInfo: `k` row-major (9,) or (3, 3), `d` any length.
 
+        Zeros after the coefficients that the model has are dropped: some drivers send eight for plumb_bob.
         Raises CalibrationError when the calibration is missing (k[0] is 0) or malformed.
         """
         matrix = np.asarray(k, dtype=np.float64)
@@ -90,6 +91,9 @@ class PinholeCamera:
         coefficients = tuple(float(value) for value in np.asarray(d, dtype=np.float64).ravel())
         if not any(coefficients) and np.isfinite(coefficients).all():
             coefficients, model = (), 'plumb_bob'
+        longest = max(_COEFFICIENTS.get(model or 'plumb_bob', (MAX_COEFFICIENTS,)))
+        while len(coefficients) > longest and coefficients[-1] == 0.0:
+            coefficients = coefficients[:-1]
         return cls(
             width=int(width),
             height=int(height),
@@ -174,6 +178,27 @@ class PinholeCamera:
             return None
         mask = cv2.remap(np.ones(self.size[::-1], np.uint8), *self._undistortion_maps, cv2.INTER_NEAREST) > 0
         return None if mask.all() else mask
+
+    def pixel_difference(self, other: PinholeCamera) -> float:
+        """Greatest distance, in pixels, of where this camera and another one of the same size see a point.
+
+        The points are those of a grid over the undistorted image of this one.
+        """
+        if self.size != other.size:
+            return np.inf
+        grid = np.stack(np.meshgrid(*(np.linspace(0, size - 1, 9) for size in self.size)), axis=-1).reshape(-1, 2)
+        rays = self.rays(grid)
+        difference = np.linalg.norm(self._distorted(rays) - other._distorted(rays), axis=-1)
+        return float(difference.max()) if np.isfinite(difference).all() else np.inf
+
+    def _distorted(self, points: Array) -> Array:
+        """Pixels (n, 2) of points (n, 3) with the distortion."""
+        zero, coefficients = np.zeros(3), np.asarray(self.distortion)
+        if self.distortion_model == 'equidistant' and self.distortion:
+            pixels, _ = cv2.fisheye.projectPoints(points[:, None], zero, zero, self.matrix, coefficients)
+        else:
+            pixels, _ = cv2.projectPoints(points[:, None], zero, zero, self.matrix, coefficients)
+        return np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
 
     def check_image(self, image: np.ndarray) -> None:
         """Raise ImageError unless `image` is this camera's size."""

@@ -28,10 +28,10 @@ class PoseStatus(enum.Enum):
 class RelativePose:
     """Pose of the current camera in the desired camera frame (``c*Tc`` in the paper).
 
-    `transform` is ``desired_T_current`` (4, 4), metres. `covariance` (6, 6) is that of a small motion
-    ``[t; theta u]`` of the current camera expressed in its own frame (m^2, rad^2). `confidence` in [0, 1] is the
-    estimated probability that the pose is right: to 1 mm per 25 cm of depth, 0.2 degrees and a twenty-fifth of the way
-    to the goal.
+    `transform` is ``desired_T_current`` (4, 4), metres. `covariance` (6, 6) is that of a small motion ``[t; theta
+    u]`` of the current camera expressed in its own frame (m^2, rad^2). `confidence` in [0, 1] is the estimated
+    probability that the pose is right: to 1 mm per 25 cm of depth, 0.2 degrees and a twenty-fifth of the way to
+    the goal.
     """
 
     transform: Array

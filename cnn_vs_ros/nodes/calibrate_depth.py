@@ -206,7 +206,7 @@ class CalibrateDepthNode(Node):
         request = self._estimator_parameters.get_parameters(['reference_folder'])
         response = await self._result(request, 'pose_estimator', CALL_TIMEOUT)
         value = parameter_value_to_python(response.values[0])
-        return Path(value).expanduser() if value else default_reference_folder()
+        return Path(value).expanduser() if value else default_reference_folder(self.get_namespace())
 
     async def _controller_is_active(self) -> bool:
         """Whether pbvs_controller sends twists too; a robot may be without one."""

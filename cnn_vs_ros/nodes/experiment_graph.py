@@ -135,7 +135,7 @@ class RosGraph:
     def reference_image(self) -> np.ndarray:
         """The image that the estimator servoes to, BGR or grey."""
         value = self.estimator_parameters('reference_folder')[0]
-        folder = Path(value).expanduser() if value else default_reference_folder()
+        folder = Path(value).expanduser() if value else default_reference_folder(self._node.get_namespace())
         try:
             return Reference.load(folder).image
         except VisualServoingError as error:

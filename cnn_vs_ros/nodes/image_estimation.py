@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
@@ -14,6 +15,9 @@ from cnn_vs_ros.estimation import Estimator, Reference
 from cnn_vs_ros.geometry import PinholeCamera, RelativePose
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.frozen_picture import FrozenPicture
+
+_SAME_CAMERA = 0.05
+"""Pixels by which two calibrations may differ: that of rounding, or of a zero more among the coefficients."""
 
 _TWIST_TIMEOUT = 0.1
 """Seconds after which a twist says nothing about the camera's motion any more."""
@@ -43,6 +47,11 @@ class Outcome:
         return self.pose.confidence if self.pose is not None else 0.0
 
 
+def looks_rectified(topic: str) -> bool:
+    """Whether a topic of images is one that image_proc undistorts, by its name: image_rect, image_rect_color."""
+    return 'rect' in topic.removesuffix('/compressed').rpartition('/')[2]
+
+
 class ImageEstimation:
     """An estimator, the calibration of the camera that it listens to, and the checks of both."""
 
@@ -50,6 +59,7 @@ class ImageEstimation:
         self.estimator = estimator
         self.camera: PinholeCamera | None = None
         self._info: CameraInfo | None = None
+        self._rectified = False
         self._problem = 'no camera_info has come yet'
         self._twists = MotionHistory()
         self._frozen = FrozenPicture()
@@ -65,15 +75,20 @@ class ImageEstimation:
         """Whether a calibration has come, valid or not."""
         return self._info is not None
 
+    def set_rectified(self, rectified: bool) -> None:
+        """Say whether the images are undistorted already, so that P of camera_info is theirs."""
+        if rectified != self._rectified:
+            self._rectified, self._info, self.camera = rectified, None, None
+
     def take_camera_info(self, info: CameraInfo) -> None:
         """Take the calibration, if it is another than the one known."""
-        names = ('width', 'height', 'distortion_model', 'd', 'k')
+        names = ('width', 'height', 'distortion_model', 'd', 'k', 'p')
         known = self._info
         if known is not None and all(np.array_equal(getattr(known, name), getattr(info, name)) for name in names):
             return
         self._info, self.camera = info, None
         try:
-            self.camera = messages.camera_from_message(info)
+            self.camera = messages.camera_from_message(info, self._rectified)
         except CalibrationError as error:
             self._problem = str(error)
 
@@ -126,8 +141,14 @@ def _check_same_camera(camera: PinholeCamera, expected: PinholeCamera) -> None:
             f'camera_info should be of the {expected.width}x{expected.height} camera of the reference '
             f'but is of a {camera.width}x{camera.height} one'
         )
-    if camera != expected:
+    difference = 0.0 if camera == expected else _pixel_difference(camera, expected)
+    if difference > _SAME_CAMERA:
         raise CalibrationError(
-            'camera_info should be the calibration that the reference was captured with but differs from it: '
-            'capture the reference again'
+            'camera_info should be the calibration that the reference was captured with but differs from it by up '
+            f'to {difference:.2g} pixels: capture the reference again'
         )
+
+
+@lru_cache(maxsize=4)
+def _pixel_difference(camera: PinholeCamera, expected: PinholeCamera) -> float:
+    return camera.pixel_difference(expected)

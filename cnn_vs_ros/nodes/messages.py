@@ -102,8 +102,14 @@ def image_to_message(image: np.ndarray, stamp: Time, frame_id: str) -> Image:
     return message
 
 
-def camera_from_message(message: CameraInfo) -> PinholeCamera:
-    """Camera of a sensor_msgs/CameraInfo (its K and D). Raises CalibrationError, also when uncalibrated."""
+def camera_from_message(message: CameraInfo, rectified: bool = False) -> PinholeCamera:
+    """Camera of a sensor_msgs/CameraInfo: K and D, or of its `rectified` images P and no distortion.
+
+    Where K is zero and P is not, the images are rectified ones. Raises CalibrationError, also when uncalibrated.
+    """
+    projection = np.asarray(message.p, dtype=np.float64).reshape(3, 4)
+    if (rectified or message.k[0] == 0.0) and projection[0, 0] != 0.0:
+        return PinholeCamera.from_calibration(message.width, message.height, projection[:, :3])
     return PinholeCamera.from_calibration(
         message.width, message.height, message.k, message.d, message.distortion_model
     )

@@ -24,7 +24,7 @@ from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.estimation import Reference, load_estimator
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
-from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome, looks_rectified
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage, keep_heap_small
@@ -39,9 +39,10 @@ _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _POLL_PERIOD = 0.002
 
 
-def default_reference_folder() -> Path:
-    """Folder used when the parameter reference_folder is empty."""
-    return Path(os.environ.get('ROS_HOME', '~/.ros')).expanduser() / 'cnn_vs_ros' / 'reference'
+def default_reference_folder(namespace: str = '/') -> Path:
+    """Folder used when the parameter reference_folder is empty: each namespace, and so each robot, has one."""
+    home = Path(os.environ.get('ROS_HOME', '~/.ros')).expanduser()
+    return home.joinpath('cnn_vs_ros', *namespace.split('/'), 'reference')
 
 
 def comparison(current: np.ndarray, desired: np.ndarray) -> np.ndarray:
@@ -66,6 +67,14 @@ class PoseEstimatorNode(ManagedNode):
             'raw',
             'raw: the topic image_raw; compressed: JPEG or PNG on image_raw/compressed. Read on activation.',
             choices=('raw', 'compressed'),
+        )
+        declare(
+            self,
+            'rectified',
+            'auto',
+            'Whether the images are undistorted already, so that P of camera_info is theirs; auto: by the name of '
+            'their topic. Read on activation.',
+            choices=('auto', 'true', 'false'),
         )
         declare(self, 'threads', 1, 'Threads of the network inference.', bounds=(1, 64))
         declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
@@ -102,6 +111,7 @@ class PoseEstimatorNode(ManagedNode):
         kind: type = Image
         if self.get_parameter('image_transport').value == 'compressed':
             kind, topic = CompressedImage, f'{topic}/compressed'
+        self._choose_calibration(topic)
         self._image_subscription = self.create_subscription(kind, topic, self._on_image, _NEWEST, **options)
         self._info_subscription = self.create_subscription(
             CameraInfo, 'camera_info', self._estimation.take_camera_info, _NEWEST, **options
@@ -112,6 +122,13 @@ class PoseEstimatorNode(ManagedNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._statistics.reset(time.monotonic())
+
+    def _choose_calibration(self, topic: str) -> None:
+        said = self.get_parameter('rectified').value
+        rectified = looks_rectified(topic) if said == 'auto' else said == 'true'
+        self._estimation.set_rectified(rectified)
+        if rectified:
+            self.get_logger().info(f'images of {topic} are taken to be rectified: P of camera_info, no distortion')
 
     def deactivate(self) -> None:
         """Cease to listen; what was tracked is out of date by the next activation."""
@@ -234,7 +251,7 @@ class PoseEstimatorNode(ManagedNode):
 
     def _reference_folder(self) -> Path:
         value = self.get_parameter('reference_folder').value
-        return Path(value).expanduser() if value else default_reference_folder()
+        return Path(value).expanduser() if value else default_reference_folder(self.get_namespace())
 
     def _image_taken_from_now(self) -> Image | CompressedImage:
         """Wait for an image taken after this moment: the newest one may still show the arm in motion.

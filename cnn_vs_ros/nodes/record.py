@@ -44,7 +44,7 @@ class RecordNode(Node):
     def __init__(self) -> None:
         super().__init__('record')
         output, topics, folder = self._declare_parameters()
-        self._reference = Path(folder).expanduser() if folder else default_reference_folder()
+        self._reference = Path(folder).expanduser() if folder else default_reference_folder(self.get_namespace())
         self._writer = BagWriter(Path(output or time.strftime('bag_%Y-%m-%d_%H-%M-%S')).expanduser())
         self._wanted = {self.resolve_topic_name(topic) for topic in topics}
         self.get_logger().info(f'recording to {self._writer.folder}')

@@ -22,7 +22,7 @@ from cnn_vs_ros.errors import BagError, PoseError
 from cnn_vs_ros.estimation import Estimator, Reference, load_estimator
 from cnn_vs_ros.geometry import PoseStatus, se3
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.image_estimation import ImageEstimation
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation, looks_rectified
 
 Array = NDArray[np.float64]
 
@@ -76,6 +76,7 @@ def replay(
     poses = _poses(bag)
     twists = _topic_if_any(bag, 'twist', TwistStamped)
     estimation = ImageEstimation(estimator)
+    estimation.set_rectified(looks_rectified(images))
     waiting: Image | None = None
     for topic, _, data in bag.messages(images, infos, twists):
         if topic == twists:

@@ -23,7 +23,7 @@ from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.collision import CollisionCheck
 from cnn_vs_ros.errors import CalibrationError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
-from cnn_vs_ros.estimation.model_file import load_model
+from cnn_vs_ros.estimation.model_file import ModelFile, load_model
 from cnn_vs_ros.foreign.images import decode_image
 from cnn_vs_ros.foreign.json_text import parse_json
 from cnn_vs_ros.foreign.yaml_text import parse_yaml
@@ -136,6 +136,12 @@ def shown(data: bytes) -> object:
     return robot_shapes(text), robot_edges(text)
 
 
+def metadata(data: bytes) -> object:
+    model = ModelFile('m', Path('m.onnx'), None, {'key': data.decode(errors='replace')})
+    model.structure('key')
+    return [refusal(lambda: model.number('key')), refusal(lambda: model.whole('key'))]
+
+
 def json_text(data: bytes) -> object:
     try:
         return parse_json(data.decode(errors='replace'))
@@ -172,6 +178,7 @@ PARSERS = {
     'collision': Parser(collision, [SMALL_URDF], 0.03),
     'shown urdf': Parser(shown, [SMALL_URDF, URDF], 0.1),
     'json': Parser(json_text, [b'{"a": [1, 2.5, "x"]}'], 0.1),
+    'metadata': Parser(metadata, [b'128', b'[0.1, 0.2]', b'{"a": 1}'], 0.1),
     'model': Parser(
         in_file('m.onnx', load_model), [resource_path('weights/scene_agnostic.onnx').read_bytes()[:4096]], 0.05
     ),

@@ -90,3 +90,28 @@ def test_bad_calibration_is_told_in_a_sentence(arguments, message):
 def test_image_of_another_size_is_refused():
     with pytest.raises(ImageError, match='640x480'):
         CAMERA.undistort(np.zeros((240, 320), np.uint8))
+
+
+def test_calibrations_are_compared_by_the_pixels_they_make():
+    camera = PinholeCamera(640, 480, 601.5, 602.5, 322.25, 238.75, (-0.21, 0.05, 0.001, -0.002), 'plumb_bob')
+    rounded = PinholeCamera.from_calibration(
+        640, 480, np.float32(camera.matrix), (*np.float32(camera.distortion), 0.0), 'plumb_bob'
+    )
+    assert camera != rounded
+    assert camera.pixel_difference(rounded) < 1e-3
+    moved = PinholeCamera(640, 480, 601.5, 602.5, 322.45, 238.75, camera.distortion)
+    assert camera.pixel_difference(moved) == pytest.approx(0.2)
+    zoomed = PinholeCamera(640, 480, 607.5, 608.5, 322.25, 238.75, camera.distortion)
+    assert camera.pixel_difference(zoomed) > 1.0
+    fisheye = PinholeCamera(640, 480, 601.5, 602.5, 322.25, 238.75, (0.01, 0.0, 0.0, 0.0), 'equidistant')
+    assert fisheye.pixel_difference(fisheye) == 0.0
+    assert fisheye.pixel_difference(camera) > 1.0
+    assert camera.pixel_difference(camera.resized(320, 240)) == np.inf
+
+
+def test_zeros_after_the_last_coefficient_are_dropped():
+    k = [600.0, 0, 320, 0, 600, 240, 0, 0, 1]
+    camera = PinholeCamera.from_calibration(640, 480, k, [0.1, -0.2, 0.0, 0.0, 0.03, 0, 0, 0], 'plumb_bob')
+    assert camera.distortion == (0.1, -0.2, 0.0, 0.0, 0.03)
+    with pytest.raises(CalibrationError, match='takes 4 or 5 coefficients but got 8'):
+        PinholeCamera.from_calibration(640, 480, k, [0.1, -0.2, 0.0, 0.0, 0.03, 0, 0, 0.1], 'plumb_bob')

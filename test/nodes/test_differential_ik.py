@@ -70,7 +70,6 @@ class Ik:
         self.graph.spin_until(
             lambda: len(self.command) and not self.command.any(), 'rest', lambda: self.send(np.zeros(6))
         )
-        self.graph.spin(0.3)
         self.arm.speaks = False
         self.graph.spin(0.25)
         self.arm.positions, self.arm.names, self.arm.speaks = POSTURE.copy(), list(IK.joint_names), True
@@ -108,6 +107,7 @@ def running(graph):
     descriptions.publish(String(data='this is no URDF'))
     graph.spin_until(lambda: 'refused' in ik.process.output, 'the refusal')
     ik.arm.speaks = False
+    graph.spin(0.3)  # what was said before has been read
     descriptions.publish(String(data=URDF))
     ik.expect('idle', 'joint_states should hold', ik.send)
     ik.arm.speaks = True
@@ -423,9 +423,13 @@ def test_the_arm_halts_at_a_face_of_the_box(alone):
     height = float(IK.pose(POSTURE)[2, 3])
     down = np.zeros(6)
     down[:3] = IK.pose(POSTURE)[:3, :3].T @ [0.0, 0.0, -0.1]
-    ik = Ik(alone, robot_description=URDF, **{'box.lower': [-2.0, -2.0, height - 0.03]})
+    bounds = {'box.lower': [-2.0, -2.0, height - 0.03], 'collision.check': True, 'collision.table': 0.0}
+    ik = Ik(alone, robot_description=URDF, **bounds)
     ik.expect('limited', 'halted: before a face of the box', lambda: ik.send(down))
     assert IK.pose(ik.arm.positions)[2, 3] > height - 0.031
+    # Free to leave, and then before itself: the elbow folds.
+    ik.move(-down, 0.05)
+    ik.expect('limited', 'halted: before a', lambda: ik.send(IK.jacobian(ik.arm.positions) @ [0, 0, 0.5, 0, 0, 0]))
     assert ik.process.end() == 0
 
 

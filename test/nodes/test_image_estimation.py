@@ -8,7 +8,8 @@ from geometry_msgs.msg import Twist, TwistStamped
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import RelativePose, se3
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.image_estimation import ImageEstimation
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation, looks_rectified
+from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
 from test.scenes import CAMERA, DEPTH
 
 IMAGE = np.zeros((CAMERA.height, CAMERA.width), np.uint8)
@@ -111,3 +112,52 @@ def test_a_picture_without_noise_may_repeat_itself_at_rest(estimation):
 def test_pictures_with_noise_do_not_repeat_themselves(estimation):
     images = np.random.default_rng(0).integers(0, 9, (20, *IMAGE.shape), dtype=np.uint8)
     assert all(outcome.found for outcome in outcomes(estimation, images, SPEED))
+
+
+def test_a_calibration_that_differs_by_rounding_is_the_same_one(estimation):
+    info = messages.camera_to_message(CAMERA, stamp(1.0), 'camera')
+    info.k = np.float32(info.k).astype(float) * (1 + 1e-7)
+    estimation.take_camera_info(info)
+    assert show(estimation, 1.0) is None  # it was estimated
+    other = messages.camera_to_message(CAMERA, stamp(1.0), 'camera')
+    other.k = other.k * 1.01
+    estimation.take_camera_info(other)
+    outcome = estimation.estimate(messages.image_to_message(IMAGE, stamp(1.1), 'camera'))
+    assert 'differs from it by up to ' in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ('topic', 'rectified'),
+    [
+        ('/camera/image_rect', True),
+        ('/camera/image_rect_color/compressed', True),
+        ('/camera/image_raw', False),
+        ('/rectangle/image', False),
+    ],
+)
+def test_rectified_topics_are_known_by_their_name(topic, rectified):
+    assert looks_rectified(topic) is rectified
+
+
+def test_of_rectified_images_the_projection_is_the_calibration(estimation):
+    info = messages.camera_to_message(CAMERA, stamp(1.0), 'camera')
+    info.d = [0.2, -0.1, 0.0, 0.0, 0.0]
+    info.p[0] = info.p[5] = 333.0
+    estimation.take_camera_info(info)
+    assert estimation.camera.distortion == tuple(info.d)
+    estimation.set_rectified(True)
+    assert estimation.camera is None
+    estimation.take_camera_info(info)
+    assert (estimation.camera.fx, estimation.camera.distortion) == (333.0, ())
+    info.k = np.zeros(9)
+    assert messages.camera_from_message(info).fx == 333.0
+
+
+def test_each_namespace_has_a_reference_folder_of_its_own(monkeypatch):
+    monkeypatch.setenv('ROS_HOME', '/home/ros')
+    folders = [str(default_reference_folder(namespace)) for namespace in ('/', '/left', '/cell/right')]
+    assert folders == [
+        '/home/ros/cnn_vs_ros/reference',
+        '/home/ros/cnn_vs_ros/left/reference',
+        '/home/ros/cnn_vs_ros/cell/right/reference',
+    ]

@@ -106,7 +106,9 @@ class Acquisition:
             look = self._aligner.align(image, pose, plane, first_look, slope=slope)
             if look is None or look.evidence < least_evidence:
                 continue
-            match = self._settled(image, plane, self._aligned(image, plane, look.current_T_desired, look.plane.slope))
+            match = self._settled(
+                image, plane, self._aligned(image, plane, look.current_T_desired, look.plane.slope)
+            )
             if match is not None and (best is None or _weight_of(match) > _weight_of(best)):
                 best = match
             if best is not None and best.probability > _CERTAIN:

@@ -1,8 +1,8 @@
 """What moves with the camera is no scene: a gripper, a hose, the edge of a lamp's cone, learned while the camera moves.
 
-At the reference pose such things lie where they lay in the reference, so they draw every pose near it to it. But they
-lie there at every other pose as well, where the scene has moved on: what in an image correlates better with the
-reference at the same place than with the reference as the pose shows it is attached to the camera.
+At the reference pose such things lie where they lay in the reference, so they draw every pose near it to it. But
+they lie there at every other pose as well, where the scene has moved on: what in an image correlates better with
+the reference at the same place than with the reference as the pose shows it is attached to the camera.
 """
 
 from __future__ import annotations
@@ -64,7 +64,12 @@ def _moments(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _correlation(
-    a: np.ndarray, mean_a: np.ndarray, variance_a: np.ndarray, b: np.ndarray, mean_b: np.ndarray, variance_b: np.ndarray
+    a: np.ndarray,
+    mean_a: np.ndarray,
+    variance_a: np.ndarray,
+    b: np.ndarray,
+    mean_b: np.ndarray,
+    variance_b: np.ndarray,
 ) -> np.ndarray:
     common = cv2.GaussianBlur(a * b, (0, 0), _WINDOW) - mean_a * mean_b
     floor = np.float32(_CONTRAST**2)

@@ -98,8 +98,9 @@ class Match:
     """An alignment, judged.
 
     `probability` is that it shows the reference at all, so that tracking will refine it; `confidence` that the
-    pose is right: to 0.2 degrees, 1 mm per 25 cm of depth and a twenty-fifth of the way to the goal. It is not above the probability, and
-    it is conservative above 0.9, for that is where users begin to rely on it: see `reserved`.
+    pose is right: to 0.2 degrees, 1 mm per 25 cm of depth and a twenty-fifth of the way to the goal. It is not
+    above the probability, and it is conservative above 0.9, for that is where users begin to rely on it: see
+    `reserved`.
     """
 
     alignment: Alignment
