@@ -145,7 +145,7 @@ class PoseEstimator:
         match = scene.acquisition.find(pyramid, scene.track.plane, least)
         if match is None:
             return None
-        match = scene.track.begin(match)
+        match = scene.track.begin(match, pyramid)
         return match if scene.track.is_believed else None
 
 

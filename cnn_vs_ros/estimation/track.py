@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, PhotometricAlignment
+from cnn_vs_ros.estimation.fine.attached import AttachedParts
 from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, judge
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
@@ -39,6 +40,7 @@ class Track:
 
     def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane, camera: PinholeCamera) -> None:
         self._aligner = aligner
+        self._attached = AttachedParts(aligner.reference.levels[0])
         self._camera = camera.undistorted
         self.know(plane)
         self.forget()
@@ -60,7 +62,7 @@ class Track:
         """Probability that the track is right; 0 without one."""
         return 0.0 if self._belief is None else self._belief.probability
 
-    def begin(self, match: Match) -> Match:
+    def begin(self, match: Match, image: ImagePyramid) -> Match:
         """Begin a track at a match, and return it as what is known of the plane shows it.
 
         One that is not believed yet has to grow to it over the next images.
@@ -69,7 +71,7 @@ class Track:
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
         self.is_believed = match.probability > BELIEVED
-        self._learn(match)
+        self._learn(match, image)
         return match
 
     def follow(self, image: ImagePyramid, motion: Array | None) -> Match | None:
@@ -93,7 +95,7 @@ class Track:
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
         self.is_believed = belief > (_MIN_TRACK if self.is_believed else BELIEVED)
-        self._learn(match)
+        self._learn(match, image)
         return match if self.is_believed else None
 
     def _of_one_plane(self, match: Match) -> Match:
@@ -109,10 +111,12 @@ class Track:
             found = replace(found, current_T_desired=twin[0], plane=found.plane.at(twin[1]), refined=None)
         return match.of(found).no_surer_than(max(own, others) / (own + others))
 
-    def _learn(self, match: Match) -> None:
+    def _learn(self, match: Match, image: ImagePyramid) -> None:
         self.seen_plane = match.alignment.plane
         if match.probability > _TEACHES:
             self.plane = match.alignment.learned_plane
+            self._attached.update(image.levels[0], match.alignment)
+            self._aligner.leave_out(self._attached.mask)
 
 
 class TrackBelief:

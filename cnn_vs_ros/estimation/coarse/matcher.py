@@ -31,6 +31,7 @@ _GROWN = 2.0  # a pose whose support has grown so much is matched once more: it 
 _MIN_PROBABILITY = 0.02
 _MIN_VIEW_CELLS = 15
 _INLIER_CELLS = 3 / 8
+_OTHER_CELLS = 1.0  # that a match is off from a pose for which it does not speak
 _VALID_SHARE = 0.75  # of a cell's area that has to be able to show the scene
 _LARGEST_EXPONENT = 80.0
 _TINY = 1e-30
@@ -177,13 +178,25 @@ class ReferenceMatcher:
         for each in matches:
             if each.score < _LEAST_SCORE * matches[0].score:
                 return
-            pose = self._solve(self._views([each.index])[each.index], each.cells, each.probability, plane)
-            if pose is not None and pose.support > _LEAST_SHARE * each.score:
-                before, pose = pose, self._rematch(each.cells, pose, plane)
-                if pose.support > max(least_support, _GROWN * before.support):
-                    pose = self._rematch(each.cells, pose, plane)
-                if pose.support > least_support:
-                    yield pose
+            view = self._views([each.index])[each.index]
+            first = self._solve(view, each.cells, each.probability, plane)
+            if first is None or first.support < _LEAST_SHARE * each.score:
+                continue
+            yield from self._rematched(each.cells, first, plane, least_support)
+            # What moves with the camera agrees on a pose of its own: there may be another one in the rest.
+            second = self._solve(view, each.cells, each.probability, plane, other_than=first)
+            if second is not None and second.support > _LEAST_SHARE * each.score:
+                yield from self._rematched(each.cells, second, plane, least_support)
+
+    def _rematched(
+        self, cells: _Cells, pose: PlanePose, plane: ScenePlane, least_support: float
+    ) -> Iterator[PlanePose]:
+        """Yield the pose as matches with the reference as it shows it correct it, if these are enough."""
+        before, pose = pose, self._rematch(cells, pose, plane)
+        if pose.support > max(least_support, _GROWN * before.support):
+            pose = self._rematch(cells, pose, plane)
+        if pose.support > least_support:
+            yield pose
 
     def _valid_cells(self, reference: ImagePyramid) -> np.ndarray | None:
         valid = reference.valid.at(self._camera.size)
@@ -285,12 +298,17 @@ class ReferenceMatcher:
         probability: np.ndarray,
         plane: ScenePlane,
         start: PlanePose | None = None,
+        other_than: PlanePose | None = None,
     ) -> PlanePose | None:
+        """Pose of the matches, of those that do not agree with `other_than` if it is given."""
         points, weights = _soft_matches(probability, view, self._network.stride)
         homogeneous = np.column_stack([points, np.ones(len(points))]) @ view.reference_from_view.T
         with np.errstate(divide='ignore', invalid='ignore'):
             desired = homogeneous[:, :2] / homogeneous[:, 2:]
         good = (weights > _MIN_PROBABILITY) & np.isfinite(desired).all(axis=1)
+        if other_than is not None:
+            known = plane.at(other_than.slope).homography(other_than.current_T_desired, self._camera)
+            good &= _distances(known, desired, seen.centres) > _OTHER_CELLS * self._network.stride
         return solve_plane_pose(
             desired[good],
             seen.centres[good],
@@ -313,6 +331,13 @@ class ReferenceMatcher:
         probability = self._dual_softmax(similarity, seen.matchability, view)
         better = self._solve(view, seen, probability, plane, start=pose)
         return pose if better is None or better.support < 0.7 * pose.support else better
+
+
+def _distances(homography: Array, desired: Array, current: Array) -> Array:
+    """Pixels (N,) by which a homography misses pixels `current` (N, 2) from `desired` (N, 2)."""
+    with np.errstate(divide='ignore', invalid='ignore'):
+        shown = np.column_stack([desired, np.ones(len(desired))]) @ homography.T
+        return np.asarray(np.nan_to_num(np.linalg.norm(shown[:, :2] / shown[:, 2:] - current, axis=1), nan=np.inf))
 
 
 def _soft_matches(probability: np.ndarray, view: _View, stride: int) -> tuple[Array, Array]:

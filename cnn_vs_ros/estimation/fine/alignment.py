@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,11 +104,16 @@ class PhotometricAlignment:
 
     def __init__(self, reference: ImagePyramid, plane: ScenePlane) -> None:
         coarsest = reference.levels[0].camera
-        self._reference = reference
+        self.reference = reference
         self._grid = coarsest.resized(max(1, coarsest.width // 2), max(1, coarsest.height // 2))
         self._light: dict[int, LightModel] = {}
         self._samples: dict[int, Samples] = {}
         self._goal = GoalRefinement(reference.full, self._grid, plane)
+        self._attached: np.ndarray | None = None
+
+    def leave_out(self, attached: np.ndarray | None) -> None:
+        """Compare nothing where the boolean image (h, w) is true, be it in the reference or in an image."""
+        self._attached = attached
 
     def align(
         self,
@@ -124,20 +130,23 @@ class PhotometricAlignment:
         """
         pose = se3.normalised(start)
         seen_plane = plane if slope is None else plane.at(np.asarray(slope, np.float64))
-        enlarged = _octaves(pose, seen_plane, self._reference.full.camera)
+        enlarged = _octaves(pose, seen_plane, self.reference.full.camera)
         iterations = 0
         system: _System | None = None
         coverage: np.ndarray | None = None
         stages = _scaled(stages, enlarged)
         for stage in stages:
             samples = self._samples_of(stage.samples)
+            scene = _Scene.of(samples, self._attached)
             level = image.level(min(max(samples.level - enlarged, 0), LEVELS))
             light_model = self._light_of(samples.level)
             light = light_model.field(level, pose, seen_plane, coverage).at(samples.cells)
             for iteration in range(stage.iterations):
                 kept = system is not None and (stage.tight or iteration % _JUDGED_EVERY)
                 seen = system.seen if system is not None and kept else None
-                system = _linearise(samples, level, light, pose, seen_plane, plane, tight=stage.tight, seen=seen)
+                system = _linearise(
+                    samples, level, light, pose, seen_plane, plane, scene, tight=stage.tight, seen=seen
+                )
                 if system is None:
                     return None
                 step, slope_step = system.step(plane.depth)
@@ -151,14 +160,14 @@ class PhotometricAlignment:
                 coverage = light_model.coverage(samples.cells.cell[system.index], system.weights)
         if system is not None and pixels > _AS_GOOD_AS_THERE:
             system = _linearise(
-                samples, level, light, pose, seen_plane, plane, tight=stage.tight, seen=system.seen
+                samples, level, light, pose, seen_plane, plane, scene, tight=stage.tight, seen=system.seen
             )
         # Where nothing counts, as in an image that is all saturated, there is no pose.
         if system is None or not np.isfinite(pose).all() or not np.trace(system.information[:6, :6]) > 0.0:
             return None
         refined = None
         if self._goal.is_near(pose, seen_plane):
-            refined = self._goal.refine(image.full, system.seen.probability, seen_plane)
+            refined = self._goal.refine(image.full, scene.of_grid(system.seen.probability), seen_plane)
             pose = pose if refined is None else refined.current_T_desired
         correlation, unweighted = system.correlations()
         return Alignment(
@@ -179,12 +188,12 @@ class PhotometricAlignment:
     def _samples_of(self, index: int) -> Samples:
         if index not in self._samples:
             level, count = _SAMPLES[index]
-            self._samples[index] = Samples(self._reference.level(level), level, self._grid, count)
+            self._samples[index] = Samples(self.reference.level(level), level, self._grid, count)
         return self._samples[index]
 
     def _light_of(self, level: int) -> LightModel:
         if level not in self._light:
-            self._light[level] = LightModel(self._reference.level(level), self._grid)
+            self._light[level] = LightModel(self.reference.level(level), self._grid)
         return self._light[level]
 
 
@@ -213,6 +222,42 @@ def _scaled(stages: Sequence[Stage], enlarged: int) -> Sequence[Stage]:
     # The finest level of the image shows what a coarse one of the reference does.
     finest = LEVELS + enlarged
     return [stage if _SAMPLES[stage.samples][0] <= finest else replace(stage, samples=finest) for stage in stages]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Where the scene is not hidden by what is `attached` (h, w) to the camera: `kept` (N,) of the samples."""
+
+    attached: np.ndarray | None
+    kept: np.ndarray | None
+
+    @classmethod
+    def of(cls, samples: Samples, attached: np.ndarray | None) -> _Scene:
+        if attached is None:
+            return cls(None, None)
+        return cls(attached, ~_at(attached, samples.across, samples.down))
+
+    def seen_by(self, index: np.ndarray | slice, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+        """Whether neither the samples `index` nor their places in the image, in shares of its size, are hidden."""
+        assert self.attached is not None
+        assert self.kept is not None
+        return np.asarray(self.kept[index] & ~_at(self.attached, across, down))
+
+    def of_grid(self, probability: np.ndarray) -> np.ndarray:
+        """Return the probability (h, w) of each cell to show the scene, 0 where something is attached."""
+        if self.attached is None:
+            return probability
+        size = probability.shape[::-1]
+        hidden = cv2.resize(self.attached.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        return np.where(hidden > 0.0, 0.0, probability)
+
+
+def _at(mask: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Values (N,) of a mask (h, w) at shares of its width and height (N,)."""
+    height, width = mask.shape
+    columns = np.clip((across * width).astype(np.intp), 0, width - 1)
+    rows = np.clip((down * height).astype(np.intp), 0, height - 1)
+    return mask.ravel().take(rows * width + columns)
 
 
 @dataclass
@@ -276,6 +321,7 @@ def _linearise(
     pose: Array,
     plane: ScenePlane,
     belief: ScenePlane,
+    scene: _Scene,
     *,
     tight: bool,
     seen: Visibility | None = None,
@@ -307,6 +353,8 @@ def _linearise(
     if seen is None:
         seen = visibility(cells, samples.cells.grid_size, residual, current, desired)
     weights *= seen.probability.take(cells)
+    if scene.attached is not None:
+        weights *= scene.seen_by(index, projected.column / level.camera.width, projected.row / level.camera.height)
     if level.usable is not None:
         weights *= at_nearest(level.usable, projected.column, projected.row)
     weighted = jacobian * weights

@@ -23,7 +23,8 @@ _BEHIND = 1e-2  # a point nearer than this, in depths of the scene, is as good a
 class Samples:
     """About `count` samples of the reference's level `index`: rays (3, N), flat image and gradients (N,).
 
-    Taken where the reference is `valid`. `cells` says where they lie in the coarse `grid`.
+    Taken where the reference is valid. `cells` says where they lie in the coarse `grid`, `across` and `down` (N,) in
+    shares of the width and the height.
     """
 
     def __init__(self, level: PyramidLevel, index: int, grid: PinholeCamera, count: int) -> None:
@@ -42,6 +43,7 @@ class Samples:
         pixels = np.stack([columns, rows], axis=-1)
         self.rays = np.ascontiguousarray(camera.rays(pixels).T, dtype=np.float32)
         self.cells = FineCells.of(rows, columns, camera, grid)
+        self.across, self.down = columns / camera.width, rows / camera.height
 
 
 def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

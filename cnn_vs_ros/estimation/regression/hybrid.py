@@ -157,7 +157,7 @@ class HybridEstimator:
             aligned = scene.aligner.align(pyramid, se3.inverse(pose), scene.track.plane, ACQUIRE_STAGES)
             match = None if aligned is None else judge(aligned)
             if match is not None and self._is_fine(match):
-                return self._answer(scene.track.begin(match), PoseStatus.ACQUIRED)
+                return self._answer(scene.track.begin(match, pyramid), PoseStatus.ACQUIRED)
         scene.track.forget()
         self._last = pose
         self.details = {'confidence': 0.0, 'photometric': 0.0}
