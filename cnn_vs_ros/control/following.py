@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 WINDOW = 0.3
 """Seconds over which commanded and estimated motion are compared at least."""
 
-PERSISTENCE = 0.15
-"""Seconds for which they must disagree."""
+PERSISTENCE, ESTIMATES = 0.15, 5
+"""Seconds, and estimates in a row, for which they must disagree: on a busy computer these are few, and late."""
 
 LEAST_MOTION = 0.02
 """Radians, or as much in units of `length`, that must have been commanded: less is not told from noise."""
@@ -61,6 +61,7 @@ class Following:
         self._samples: deque[tuple[float, Array, Array]] = deque()
         self._newest: tuple[float, Array, Array] | None = None
         self._since: float | None = None
+        self._count = 0
 
     def problem(self, stamp: float, pose: Array, commanded: Array) -> str:
         """Say what is wrong, if anything is, by the estimate (4, 4) of an image taken at `stamp` (seconds).
@@ -81,10 +82,10 @@ class Following:
         if seen is None:
             return ''
         if seen >= self.settings.ratio:
-            self._since = None
+            self._since, self._count = None, 0
             return ''
-        self._since = stamp if self._since is None else self._since
-        if stamp - self._since < PERSISTENCE:
+        self._since, self._count = stamp if self._since is None else self._since, self._count + 1
+        if stamp - self._since < PERSISTENCE or self._count < ESTIMATES:
             return ''
         return (
             f'the arm should follow but {100 * seen:.0f} % of the commanded motion is seen in the images: '

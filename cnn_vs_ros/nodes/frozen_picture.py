@@ -18,22 +18,25 @@ _AT_REST = (1e-4, 5e-4)
 class FrozenPicture:
     """Compares images byte by byte: the noise of a sensor never repeats itself.
 
-    A simulator without noise repeats its picture while the camera stands still: that is as it should be.
+    A simulator without noise repeats its picture while the camera stands still: that is as it should be. A picture
+    once found frozen stays so until it changes.
     """
 
     def __init__(self) -> None:
         self._data: np.ndarray | None = None
         self._since: float | None = None
+        self._frozen = False
 
     def problem(self, message: Image | CompressedImage, motion: np.ndarray | None) -> str:
         """Say that the picture is frozen, if it is; `motion` (4, 4) was commanded since the last image."""
         data, stamp = np.frombuffer(message.data, np.uint8), seconds(message.header.stamp)
         repeated = self._data is not None and np.array_equal(data, self._data)
-        if not (repeated and _moved(motion)):
-            self._data, self._since = data, None
+        if not repeated or not (self._frozen or _moved(motion)):
+            self._data, self._since, self._frozen = data, None, False
             return ''
         self._since = stamp if self._since is None else self._since
-        if stamp - self._since < PATIENCE:
+        self._frozen = self._frozen or stamp - self._since >= PATIENCE
+        if not self._frozen:
             return ''
         return (
             f'the picture should change while the camera moves but is the same, byte by byte, for {PATIENCE:g} s'

@@ -102,6 +102,7 @@ def test_a_picture_that_repeats_itself_while_the_camera_moves_is_not_used(estima
     assert said[3].found  # an arm takes a moment to begin
     assert not said[-1].found
     assert 'the picture should change while the camera moves' in said[-1].reason
+    assert not outcomes(estimation, [IMAGE] * 20, 0.0)[-1].found  # until it changes
     assert outcomes(estimation, [IMAGE + 1], SPEED)[0].found
 
 
