@@ -127,11 +127,16 @@ class ScenePlane:
     def learned(self, slope: Array, information: Array) -> ScenePlane:
         """Return the belief after an image: its fitted `slope` (2,), and what its residuals tell of it (2, 2).
 
-        The fit has the belief in it already, so it is the new mean.
+        The fit took the residuals for independent and was drawn to the belief; here they count for less, and the
+        mean moves the less. Else image after image from near the goal, where noise is all that tells of the slope,
+        would carry it away.
         """
-        values, axes = np.linalg.eigh(self.information + information / _CORRELATED)
+        told = information / _CORRELATED
+        values, axes = np.linalg.eigh(self.information + told)
+        moved = (information + self.drawn_to(slope)) @ (slope - self.slope) / _CORRELATED
+        mean = self.slope + axes @ ((axes.T @ moved) / values)
         bounded = (axes * np.minimum(values, 1.0 / _SUREST**2)) @ axes.T
-        return ScenePlane(self.depth, slope, bounded)
+        return ScenePlane(self.depth, mean, bounded)
 
     def homography(self, current_T_desired: Array, camera: PinholeCamera) -> Array:
         """Homography (3, 3) from pixels of the desired view to those of the current one."""

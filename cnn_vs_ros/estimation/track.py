@@ -116,9 +116,10 @@ class Track:
         return match.of(found).no_surer_than(max(own, others) / (own + others))
 
     def _learn(self, match: Match) -> None:
-        self.seen_plane = match.alignment.plane
+        found = match.alignment
+        self.seen_plane = found.plane
         if match.probability > _TEACHES:
-            self.plane = match.alignment.learned_plane
+            self.plane = self.plane.learned(found.plane.slope, found.slope_information)
 
 
 class TrackBelief:

@@ -38,6 +38,17 @@ def test_what_images_tell_narrows_the_belief_but_never_closes_it():
     assert deviations[1] == pytest.approx(PRIOR)
 
 
+def test_an_image_moves_the_belief_as_far_as_it_is_told_to_know():
+    # Near enough to the mean for Student's t to be a Gaussian. Residuals that are correlated count 25 times less.
+    belief = ScenePlane.with_normal(DEPTH, (0.2, 0.1, 1.0), 0.05)
+    told, shown = np.array([[9e4, 2e4], [2e4, 1e4]]), belief.slope + (2e-4, -1e-4)
+    fitted = np.linalg.solve(told + belief.information, told @ shown + belief.information @ belief.slope)
+    expected = np.linalg.solve(
+        told / 25 + belief.information, told @ shown / 25 + belief.information @ belief.slope
+    )
+    np.testing.assert_allclose(belief.learned(fitted, told).slope, expected, atol=1e-8)
+
+
 def test_what_contradicts_the_belief_clearly_is_hardly_held_back():
     plane = ScenePlane.with_normal(DEPTH, (0.0, 0.0, 1.0), 0.05)
     pull = [np.linalg.norm(plane.drawn_to(np.array([away, 0.0])) @ [away, 0.0]) for away in (0.05, 0.1, 1.0)]
