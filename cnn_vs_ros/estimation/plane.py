@@ -26,7 +26,7 @@ STEEPEST = 4.0
 # Residuals of neighbouring samples are correlated: so many count as one.
 _CORRELATED = 25.0
 _FREEDOM = 3.0  # degrees of freedom of the belief, as Student's t
-_TWINS_APART = np.deg2rad(5.0)  # of the poses; what is nearer is within what the plane's uncertainty leaves
+_TWINS_APART = np.deg2rad(0.2)  # of the poses; what is nearer is within what a confidence promises
 # A belief gets no surer than this deviation, so that it can still be corrected.
 _SUREST = 0.01
 
