@@ -73,8 +73,9 @@ def mean_pose(poses: Sequence[RelativePose]) -> RelativePose:
 def calibrate_depth(observations: Sequence[DepthObservation], assumed_depth: float) -> DepthCalibration:
     """Depth of the reference from estimates made with `assumed_depth` (m) at two places or more.
 
-    A homography gives translations in units of the depth alone (``H = K (R + t n^T / Z*) K^-1``), rotations
-    whole: so an estimate made with Z instead of Z* has its translation scaled by Z / Z*. Weighted least squares
+    A homography gives translations in units of the depth alone (``H = K (R + t (a, b, 1) / Z*) K^-1``), rotations
+    and the plane's slope (a, b) whole: so an estimate made with Z instead of Z* has its translation scaled by
+    Z / Z*, and what the motions taught of the orientation holds for any depth. Weighted least squares
     over all estimates at once, for Z*, the reference pose in the arm's base, and a small rotation of the hand-eye
     calibration (prior HAND_EYE); the full covariances are used, for a narrow lens confuses a shift with a turn,
     and the arm knows the turn. Where the residuals are greater than the covariances say, so is the result's.

@@ -46,6 +46,10 @@ class Estimator(Protocol):
     def plane(self) -> ScenePlane | None:
         """The reference's plane as the last image showed it; as it is believed where that was lost."""
 
+    @property
+    def believed_plane(self) -> ScenePlane | None:
+        """The reference's plane as all images together taught it."""
+
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image."""
 
@@ -97,6 +101,11 @@ class PoseEstimator:
     def plane(self) -> ScenePlane | None:
         """The reference's plane as the last image showed it; as it is believed where that was lost."""
         return None if self._scene is None else self._scene.track.seen_plane
+
+    @property
+    def believed_plane(self) -> ScenePlane | None:
+        """The reference's plane as all images together taught it."""
+        return None if self._scene is None else self._scene.track.plane
 
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image; the next image is acquired anew."""

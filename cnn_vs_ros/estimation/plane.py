@@ -26,7 +26,7 @@ STEEPEST = 4.0
 # Residuals of neighbouring samples are correlated: so many count as one.
 _CORRELATED = 25.0
 _FREEDOM = 3.0  # degrees of freedom of the belief, as Student's t
-_TWINS_APART = np.deg2rad(5.0)  # of the poses; what is nearer is within what the plane's uncertainty leaves
+_TWINS_APART = np.deg2rad(0.2)  # of the poses; what is nearer is within what a confidence promises
 # A belief gets no surer than this deviation, so that it can still be corrected.
 _SUREST = 0.01
 
@@ -47,17 +47,24 @@ class ScenePlane:
     def with_normal(cls, depth: float, normal: ArrayLike, sigma: float = _SUREST) -> ScenePlane:
         """Plane at `depth` metres with a `normal` (3,) of any length, known to `sigma` radians.
 
-        Raises ReferenceFolderError unless the desired camera sees it from the front, at 76 degrees at most.
+        Raises ReferenceFolderError unless the desired camera sees it from the front, at 76 degrees at most, and
+        for a sigma that is not from 0 to pi.
         """
         vector = np.asarray(normal, dtype=np.float64)
-        if vector.shape != (3,) or not np.isfinite(vector).all() or not abs(vector[2]) > 1e-9:
-            raise ReferenceFolderError(f'normal should be three numbers, the last not 0, but is {normal!r}')
-        slope = vector[:2] / vector[2]
-        if not np.linalg.norm(slope) <= STEEPEST:
+        if vector.shape != (3,) or not np.isfinite(vector).all() or not vector.any():
+            raise ReferenceFolderError(f'normal should be three numbers, not all 0, but is {normal!r}')
+        if not 0.0 <= sigma <= np.pi:
+            raise ReferenceFolderError(
+                f'standard deviation of a normal should be radians from 0 to pi but is {sigma}'
+            )
+        vector = vector / np.abs(vector).max()  # of any length
+        across, along = float(np.hypot(vector[0], vector[1])), abs(float(vector[2]))
+        if not across <= STEEPEST * along:
             raise ReferenceFolderError(
                 f'normal should be within {np.degrees(np.arctan(STEEPEST)):.0f} degrees of the optical axis '
-                f'but is {np.degrees(np.arctan(np.linalg.norm(slope))):.0f} degrees from it'
+                f'but is {np.degrees(np.arctan2(across, along)):.0f} degrees from it'
             )
+        slope = vector[:2] / vector[2]
         # A turn by an angle changes the slope by the angle times 1 + slope^2, along it.
         deviation = max(float(sigma), _SUREST) * (1.0 + slope @ slope)
         return cls(depth, slope, np.eye(2) / deviation**2)
@@ -77,6 +84,14 @@ class ScenePlane:
         """Standard deviation of the normal's direction in radians, along its worse axis."""
         deviation = float(1.0 / np.sqrt(np.linalg.eigvalsh(self.information)[0]))
         return deviation / (1.0 + float(self.slope @ self.slope))
+
+    @property
+    def sentence(self) -> str:
+        """How the plane is turned, in words."""
+        return (
+            f'normal {np.degrees(np.arccos(self.unit_normal[2])):.1f} degrees from the optical axis, '
+            f'standard deviation {np.degrees(self.sigma):.1f} degrees'
+        )
 
     def at(self, slope: Array) -> ScenePlane:
         """Return the same belief about another slope."""
@@ -112,11 +127,16 @@ class ScenePlane:
     def learned(self, slope: Array, information: Array) -> ScenePlane:
         """Return the belief after an image: its fitted `slope` (2,), and what its residuals tell of it (2, 2).
 
-        The fit has the belief in it already, so it is the new mean.
+        The fit took the residuals for independent and was drawn to the belief; here they count for less, and the
+        mean moves the less. Else image after image from near the goal, where noise is all that tells of the slope,
+        would carry it away.
         """
-        values, axes = np.linalg.eigh(self.information + information / _CORRELATED)
+        told = information / _CORRELATED
+        values, axes = np.linalg.eigh(self.information + told)
+        moved = (information + self.drawn_to(slope)) @ (slope - self.slope) / _CORRELATED
+        mean = self.slope + axes @ ((axes.T @ moved) / values)
         bounded = (axes * np.minimum(values, 1.0 / _SUREST**2)) @ axes.T
-        return ScenePlane(self.depth, slope, bounded)
+        return ScenePlane(self.depth, mean, bounded)
 
     def homography(self, current_T_desired: Array, camera: PinholeCamera) -> Array:
         """Homography (3, 3) from pixels of the desired view to those of the current one."""

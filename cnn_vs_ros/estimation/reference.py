@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from cnn_vs_ros.atomic_folder import replace_folder
-from cnn_vs_ros.errors import CalibrationError, ImageError, ReferenceFolderError
+from cnn_vs_ros.errors import CalibrationError, ImageError, ReferenceFolderError, VisualServoingError
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.foreign.entries import Entries
@@ -26,6 +26,7 @@ from cnn_vs_ros.geometry.camera import MAX_COEFFICIENTS
 
 IMAGE_FILE = 'image.png'
 CALIBRATION_FILE = 'reference.yaml'
+MASK_FILE = 'mask.png'
 FORMAT_VERSION = 1
 
 SMALLEST_SIDE = 32
@@ -34,11 +35,17 @@ SMALLEST_SIDE = 32
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The desired image with the calibration of its camera and the depth of the scene.
+    """The desired image with the calibration of its camera and what is known of the scene's plane.
 
     `image` is uint8 (H, W) grey or (H, W, 3) BGR, as the camera delivered it (distorted if it distorts);
     `camera` its calibration; `depth` the distance in metres, along the optical axis, to the scene's plane, and
     `depth_sigma` its standard deviation where it was measured (depth_calibration).
+
+    `normal` (3,), of any length, is that of the plane in the desired camera's frame, and `normal_sigma` the
+    standard deviation of its direction in radians (none: as sure as can be); without it the plane is about
+    fronto-parallel. `mask` (H, W), uint8 or bool, is of the camera's distorted images: 0 where something that
+    moves with the camera, such as a gripper, hides the scene, in this image and in every later one.
+
     Raises ImageError, CalibrationError or ReferenceFolderError for what cannot be a reference.
     """
 
@@ -53,8 +60,6 @@ class Reference:
     def __post_init__(self) -> None:
         to_grey(self.image)
         self.camera.check_image(self.image)
-        if self.mask is not None:
-            self.camera.check_image(self.mask)
         if min(self.image.shape[:2]) < SMALLEST_SIDE:
             raise ImageError(
                 f'reference image should have sides of at least {SMALLEST_SIDE} pixels but is '
@@ -62,13 +67,36 @@ class Reference:
             )
         if not (np.isfinite(self.depth) and self.depth > 0):
             raise ReferenceFolderError(f'reference depth should be positive metres but is {self.depth}')
+        if self.normal_sigma is not None and self.normal is None:
+            raise ReferenceFolderError(
+                'the standard deviation of a normal should come with the normal but is alone'
+            )
+        if self.mask is not None:
+            self._check_mask(self.mask)
+        _ = self.plane
+
+    def _check_mask(self, mask: np.ndarray) -> None:
+        if mask.shape != self.image.shape[:2]:
+            raise ImageError(
+                f'mask should be {self.camera.width}x{self.camera.height} as the reference image, in one channel, '
+                f'but has shape {mask.shape}'
+            )
+        if mask.dtype not in (np.uint8, np.bool_):
+            raise ImageError(f'mask should hold uint8 or bool values but holds {mask.dtype}')
+        if not mask.any():
+            raise ImageError('mask should leave something of the scene but is 0 everywhere')
 
     @cached_property
     def plane(self) -> ScenePlane:
-        """The scene's plane as far as it is known. Raises ReferenceFolderError for an impossible normal."""
+        """The scene's plane as far as it is known."""
         if self.normal is None:
             return ScenePlane(self.depth)
         return ScenePlane.with_normal(self.depth, self.normal, self.normal_sigma or 0.0)
+
+    def of_plane(self, plane: ScenePlane) -> Reference:
+        """Return the reference with the orientation of another `plane`, and how well that is known."""
+        first, second, third = (float(value) for value in plane.unit_normal)
+        return replace(self, normal=(first, second, third), normal_sigma=plane.sigma)
 
     @cached_property
     def sha256(self) -> str:
@@ -93,6 +121,8 @@ class Reference:
         try:
             if not cv2.imwrite(str(scratch / IMAGE_FILE), self.image):
                 raise ReferenceFolderError(f'cannot write the reference image below {folder.parent}')
+            if self.mask is not None and not cv2.imwrite(str(scratch / MASK_FILE), _drawn(self.mask)):
+                raise ReferenceFolderError(f'cannot write the mask of the reference below {folder.parent}')
             (scratch / CALIBRATION_FILE).write_text(yaml.safe_dump(self._calibration(), sort_keys=False))
             scratch.chmod(0o755)
             replace_folder(scratch, folder)
@@ -102,7 +132,8 @@ class Reference:
 
     @staticmethod
     def _is_replaceable(folder: Path) -> bool:
-        return folder.is_dir() and {path.name for path in folder.iterdir()} <= {IMAGE_FILE, CALIBRATION_FILE}
+        ours = {IMAGE_FILE, CALIBRATION_FILE, MASK_FILE}
+        return folder.is_dir() and {path.name for path in folder.iterdir()} <= ours
 
     def _calibration(self) -> dict[str, object]:
         camera = self.camera
@@ -111,6 +142,8 @@ class Reference:
             'image_sha256': self.sha256,
             'depth': float(self.depth),
             **({} if self.depth_sigma is None else {'depth_standard_deviation': float(self.depth_sigma)}),
+            **({} if self.normal is None else {'normal': [float(value) for value in self.normal]}),
+            **({} if self.normal_sigma is None else {'normal_standard_deviation': float(self.normal_sigma)}),
             'image_width': camera.width,
             'image_height': camera.height,
             'camera_matrix': [float(value) for value in camera.matrix.ravel()],
@@ -129,16 +162,46 @@ class Reference:
         if entries['format_version'] != FORMAT_VERSION:
             raise ReferenceFolderError(f'{folder / CALIBRATION_FILE} should have format_version {FORMAT_VERSION}')
         image = read_image(folder / IMAGE_FILE, error=ReferenceFolderError)
+        mask_file = folder / MASK_FILE
+        mask = read_mask(mask_file, ReferenceFolderError) if os.path.lexists(mask_file) else None
         try:
-            sigma = (
-                entries.number('depth_standard_deviation', 0.0) if 'depth_standard_deviation' in entries else None
+            reference = cls(
+                image,
+                _camera(entries),
+                entries.number('depth'),
+                _deviation(entries, 'depth_standard_deviation', np.inf),
+                _normal(entries),
+                _deviation(entries, 'normal_standard_deviation', np.pi),
+                mask,
             )
-            reference = cls(image, _camera(entries), entries.number('depth'), sigma)
         except (CalibrationError, ImageError) as error:
             raise ReferenceFolderError(f'reference folder {folder} is inconsistent: {error}') from error
         if entries.text('image_sha256') != reference.sha256:
             raise ReferenceFolderError(f'{folder / IMAGE_FILE} is not the image that {CALIBRATION_FILE} describes')
         return reference
+
+
+def read_mask(path: str | os.PathLike[str], error: type[VisualServoingError] = ReferenceFolderError) -> np.ndarray:
+    """Mask (H, W) uint8 of an image file, 255 wherever a colour of it is not 0. Raises `error` as `read_image`."""
+    image = read_image(path, error=error)
+    return _drawn(image if image.ndim == 2 else np.asarray(image[..., :3].any(axis=2)))
+
+
+def _drawn(mask: np.ndarray) -> np.ndarray:
+    return np.where(mask != 0, 255, 0).astype(np.uint8)
+
+
+def _deviation(entries: Entries, name: str, most: float) -> float | None:
+    return entries.number(name, 0.0, most) if name in entries else None
+
+
+def _normal(entries: Entries) -> tuple[float, float, float] | None:
+    if 'normal' not in entries:
+        return None
+    values = entries.numbers('normal', 3)
+    if len(values) != 3:
+        raise ReferenceFolderError(f'normal should be three numbers but is {values}')
+    return values[0], values[1], values[2]
 
 
 def _camera(entries: Entries) -> PinholeCamera:

@@ -112,10 +112,11 @@ class Track:
         return match.of(found).no_surer_than(max(own, others) / (own + others))
 
     def _learn(self, match: Match, image: ImagePyramid) -> None:
-        self.seen_plane = match.alignment.plane
+        found = match.alignment
+        self.seen_plane = found.plane
         if match.probability > _TEACHES:
-            self.plane = match.alignment.learned_plane
-            self._attached.update(image.levels[0], match.alignment)
+            self.plane = self.plane.learned(found.plane.slope, found.slope_information)
+            self._attached.update(image.levels[0], found)
             self._aligner.leave_out(self._attached.mask)
 
 

@@ -1,4 +1,4 @@
-"""Node: finds the depth of the scene by small known motions of the arm. Its contract is in docs/nodes.md."""
+"""Node: depth and orientation of the scene, by small motions of the arm. Its contract is in docs/tools.md."""
 
 from __future__ import annotations
 
@@ -133,15 +133,20 @@ class CalibrateDepthNode(Node):
             await self._switch_controller(Transition.TRANSITION_ACTIVATE, 'activate')
         if problem is not None:
             raise problem
-        if Reference.load(folder).sha256 != reference.sha256:
+        held = Reference.load(folder)
+        if held.sha256 != reference.sha256:
             raise ReferenceFolderError(f'{folder} should hold the same reference as before but holds another')
-        replace(reference, depth=result.depth, depth_sigma=result.sigma).save(folder)
+        replace(held, depth=result.depth, depth_sigma=result.sigma).save(folder)
         answer = await self._answer(self._load, Trigger.Request())
         if not answer.success:
             raise ReferenceFolderError(
                 f'{result.sentence}, written to {folder}, but pose_estimator: {answer.message}'
             )
-        return f'{result.sentence}; it was taken to be {reference.depth:.4f} m; written to {folder}'
+        # On loading, the estimator keeps what the motion taught it of the plane, in the folder.
+        return (
+            f'{result.sentence}; it was taken to be {reference.depth:.4f} m; '
+            f'{_orientation(Reference.load(folder))}; written to {folder}'
+        )
 
     async def _probe(self, assumed_depth: float) -> DepthCalibration:
         kinematics, positions = self._arm.state()
@@ -247,6 +252,10 @@ class CalibrateDepthNode(Node):
 
     def _now(self) -> float:
         return 1e-9 * self.get_clock().now().nanoseconds
+
+
+def _orientation(reference: Reference) -> str:
+    return 'how the plane is turned did not show' if reference.normal is None else reference.plane.sentence
 
 
 def _switch(transition: int) -> ChangeState.Request:

@@ -106,11 +106,11 @@ class ImageEstimation:
         commanded = abs(stamp - self._twist_time) < _TWIST_TIMEOUT
         return self._twists.motion(before, stamp) if commanded and before < stamp else None
 
-    def capture(self, message: Image | CompressedImage, depth: float) -> Reference:
+    def capture(self, message: Image | CompressedImage, depth: float, mask: np.ndarray | None = None) -> Reference:
         """Reference of an image. Raises VisualServoingError when the image or its calibration cannot be one."""
         if self.camera is None:
             raise CalibrationError(self._problem)
-        return Reference(messages.image_from_message(message).copy(), self.camera, depth)
+        return Reference(messages.image_from_message(message).copy(), self.camera, depth, mask=mask)
 
     def estimate(self, message: Image | CompressedImage) -> Outcome:
         """Estimate the pose of an image; never raises for what a camera may send."""

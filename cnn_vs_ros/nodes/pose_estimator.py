@@ -21,7 +21,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.errors import ImageError, VisualServoingError
-from cnn_vs_ros.estimation import Reference, load_estimator
+from cnn_vs_ros.estimation import load_estimator
+from cnn_vs_ros.estimation.kept_reference import KeptReference
+from cnn_vs_ros.estimation.reference import read_mask
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome, looks_rectified
@@ -61,6 +63,7 @@ class PoseEstimatorNode(ManagedNode):
         declare(self, 'model', 'scene_agnostic', "A shipped model's name or the path of a .onnx file.")
         declare(self, 'reference_folder', '', 'Folder; empty: cnn_vs_ros/reference in $ROS_HOME (~/.ros).')
         declare(self, 'depth', 0.25, 'Depth of the scene at the next captured reference, m.', bounds=(0.01, 100.0))
+        declare(self, 'mask', '', 'Image file, 0 where what moves with the camera hides the scene; empty: none.')
         declare(
             self,
             'image_transport',
@@ -87,8 +90,10 @@ class PoseEstimatorNode(ManagedNode):
 
     def configure(self) -> None:
         """Load the model, and the reference if there is one."""
+        mask = self._mask()
         estimator = load_estimator(self.get_parameter('model').value, self.get_parameter('threads').value)
         self._estimation = ImageEstimation(estimator)
+        self._reference = KeptReference(estimator)
         self._pose_publisher = self.create_lifecycle_publisher(PoseWithCovarianceStamped, 'relative_pose', 10)
         self._status_publisher = self.create_lifecycle_publisher(DiagnosticArray, 'pose_status', 10)
         self._debug_publisher = self.create_lifecycle_publisher(Image, '~/debug_image', 1)
@@ -98,7 +103,7 @@ class PoseEstimatorNode(ManagedNode):
         folder = self._reference_folder()
         try:
             if folder.exists():
-                estimator.set_reference(Reference.load(folder))
+                self._reference.load(folder, mask)
         except (VisualServoingError, OSError) as error:
             self.get_logger().warning(f'no reference loaded: {error}; capture another')
         if estimator.reference is None:
@@ -132,6 +137,7 @@ class PoseEstimatorNode(ManagedNode):
 
     def deactivate(self) -> None:
         """Cease to listen; what was tracked is out of date by the next activation."""
+        self._keep_plane()
         self.destroy_subscription(self._image_subscription)
         self.destroy_subscription(self._info_subscription)
         self.destroy_subscription(self._twist_subscription)
@@ -140,7 +146,7 @@ class PoseEstimatorNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Drop the model, the publishers and the services."""
-        del self._estimation
+        del self._estimation, self._reference
         self.destroy_lifecycle_publisher(self._pose_publisher)
         self.destroy_lifecycle_publisher(self._status_publisher)
         self.destroy_lifecycle_publisher(self._debug_publisher)
@@ -213,33 +219,37 @@ class PoseEstimatorNode(ManagedNode):
     def _on_capture(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
             message = self._image_taken_from_now()
-            reference = self._estimation.capture(message, self.get_parameter('depth').value)
-            folder = self._keep(reference)
+            reference = self._estimation.capture(message, self.get_parameter('depth').value, self._mask())
+            self._keep_plane()
+            folder = self._reference.save(reference, self._reference_folder())
         except (VisualServoingError, OSError) as error:
             return self._answer(response, False, f'no reference captured: {error}')
         size = f'{reference.camera.width}x{reference.camera.height}'
         return self._answer(response, True, f'captured {size} at depth {reference.depth:g} m to {folder}')
 
-    def _keep(self, reference: Reference) -> Path:
-        """Servo to `reference` and save it, or neither."""
-        estimator = self._estimation.estimator
-        previous = estimator.reference
-        estimator.set_reference(reference)
-        try:
-            return reference.save(self._reference_folder())
-        except (VisualServoingError, OSError):
-            if previous is not None:
-                estimator.set_reference(previous)
-            raise
-
     def _on_load(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         folder = self._reference_folder()
         try:
-            reference = Reference.load(folder)
-            self._estimation.estimator.set_reference(reference)
+            self._keep_plane()
+            reference = self._reference.load(folder, self._mask())
         except (VisualServoingError, OSError) as error:
             return self._answer(response, False, f'no reference loaded: {error}')
         return self._answer(response, True, f'loaded {folder}, depth {reference.depth:g} m')
+
+    def _mask(self) -> np.ndarray | None:
+        """Mask of the parameter. Raises ImageError where the file is none."""
+        path = self.get_parameter('mask').value
+        return read_mask(Path(path).expanduser(), ImageError) if path else None
+
+    def _keep_plane(self) -> None:
+        """Write what was learned of the plane into the folder of the reference in use."""
+        try:
+            kept = self._reference.keep_plane()
+        except (VisualServoingError, OSError) as error:
+            self.get_logger().warning(f'what was learned of the plane is not kept: {error}')
+            return
+        if kept is not None:
+            self.get_logger().info(f'kept with the reference: {kept.plane.sentence}')
 
     def _answer(self, response: Trigger.Response, success: bool, sentence: str) -> Trigger.Response:
         if success:

@@ -38,6 +38,17 @@ def test_what_images_tell_narrows_the_belief_but_never_closes_it():
     assert deviations[1] == pytest.approx(PRIOR)
 
 
+def test_an_image_moves_the_belief_as_far_as_it_is_told_to_know():
+    # Near enough to the mean for Student's t to be a Gaussian. Residuals that are correlated count 25 times less.
+    belief = ScenePlane.with_normal(DEPTH, (0.2, 0.1, 1.0), 0.05)
+    told, shown = np.array([[9e4, 2e4], [2e4, 1e4]]), belief.slope + np.array([2e-4, -1e-4])
+    fitted = np.linalg.solve(told + belief.information, told @ shown + belief.information @ belief.slope)
+    expected = np.linalg.solve(
+        told / 25 + belief.information, told @ shown / 25 + belief.information @ belief.slope
+    )
+    np.testing.assert_allclose(belief.learned(fitted, told).slope, expected, atol=1e-8)
+
+
 def test_what_contradicts_the_belief_clearly_is_hardly_held_back():
     plane = ScenePlane.with_normal(DEPTH, (0.0, 0.0, 1.0), 0.05)
     pull = [np.linalg.norm(plane.drawn_to(np.array([away, 0.0])) @ [away, 0.0]) for away in (0.05, 0.1, 1.0)]
@@ -49,3 +60,17 @@ def test_what_contradicts_the_belief_clearly_is_hardly_held_back():
 def test_what_cannot_be_a_normal_is_refused(normal):
     with pytest.raises(ReferenceFolderError, match='normal should'):
         ScenePlane.with_normal(DEPTH, normal)
+
+
+def test_a_view_has_another_plane_with_a_pose_of_its_own():
+    plane, pose = ScenePlane(DEPTH), se3.from_pose_vector([0.004, -0.003, 0.005, 0.01, 0.02, 0.05])
+    other_pose, slope = plane.twin(pose, CAMERA)
+    pixels = np.array([[100.0, 500.0, 320.0], [80.0, 400.0, 60.0], [1.0, 1.0, 1.0]])
+    own, other = plane.homography(pose, CAMERA) @ pixels, plane.at(slope).homography(other_pose, CAMERA) @ pixels
+    np.testing.assert_allclose(own[:2] / own[2], other[:2] / other[2], atol=1e-6)
+    assert se3.pose_error(other_pose @ se3.inverse(pose))[0] > 0.004
+
+
+def test_another_plane_whose_pose_is_nearer_than_a_confidence_promises_does_not_matter():
+    pose = se3.from_pose_vector(0.05 * np.array([0.004, -0.003, 0.005, 0.01, 0.02, 0.05]))
+    assert ScenePlane(DEPTH).twin(pose, CAMERA) is None

@@ -1,5 +1,6 @@
 import threading
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import yaml
 
 from cnn_vs_ros.errors import CalibrationError, ImageError, ReferenceFolderError
-from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.estimation import Reference, ScenePlane
+from cnn_vs_ros.estimation.reference import read_mask
 from cnn_vs_ros.geometry import PinholeCamera
 
 CAMERA = PinholeCamera(64, 48, 60.0, 61.0, 31.0, 23.0, (0.1, -0.05, 0.001, 0.002, 0.0), 'plumb_bob')
@@ -44,6 +46,60 @@ def test_the_uncertainty_of_a_measured_depth_is_kept(reference, tmp_path):
     assert Reference.load(reference.save(tmp_path / 'goal')).depth_sigma is None
     measured = Reference(reference.image, CAMERA, 0.251, 0.0004)
     assert Reference.load(measured.save(tmp_path / 'goal')).depth_sigma == 0.0004
+
+
+def test_what_is_known_of_the_normal_is_kept(reference, tmp_path):
+    loaded = Reference.load(reference.save(tmp_path / 'goal'))
+    assert (loaded.normal, loaded.normal_sigma) == (None, None)
+    turned = Reference(reference.image, CAMERA, 0.25, normal=(-0.6, 0.2, 2.0), normal_sigma=0.02)
+    loaded = Reference.load(turned.save(tmp_path / 'goal'))
+    assert (loaded.normal, loaded.normal_sigma) == ((-0.6, 0.2, 2.0), 0.02)
+    np.testing.assert_allclose(loaded.plane.slope, (-0.3, 0.1))
+    assert loaded.plane.sigma == pytest.approx(0.02)
+
+
+def test_a_normal_may_have_any_length(reference):
+    slopes = [replace(reference, normal=tuple(s * np.array([1, 2, -4]))).plane.slope for s in (1e-200, 1, 1e200)]
+    np.testing.assert_allclose(slopes, [[-0.25, -0.5]] * 3)
+
+
+def test_the_orientation_of_a_plane_can_be_taken_over(reference):
+    plane = ScenePlane.with_normal(9.0, (0.3, -0.2, 1.0), 0.05)
+    turned = reference.of_plane(plane)
+    np.testing.assert_allclose(turned.plane.slope, plane.slope)
+    assert turned.plane.sigma == pytest.approx(plane.sigma)
+    assert turned.depth == reference.depth
+    assert np.linalg.norm(turned.normal) == pytest.approx(1.0)
+
+
+def test_the_mask_is_kept_and_goes_with_the_reference(reference, tmp_path):
+    mask = np.ones((48, 64), np.uint8)
+    mask[30:, 20:40] = 0
+    masked = replace(reference, mask=mask)
+    loaded = Reference.load(masked.save(tmp_path / 'goal'))
+    np.testing.assert_array_equal(loaded.mask, 255 * mask)
+    assert sorted(path.name for path in (tmp_path / 'goal').iterdir()) == [
+        'image.png',
+        'mask.png',
+        'reference.yaml',
+    ]
+    assert Reference.load(reference.save(tmp_path / 'goal')).mask is None
+    boolean = Reference.load(replace(reference, mask=mask > 0).save(tmp_path / 'goal'))
+    np.testing.assert_array_equal(boolean.mask, 255 * mask)
+
+
+@pytest.mark.parametrize('value', [1, (0, 3, 0), (0, 0, 1, 255), np.uint16(1)])
+def test_a_mask_file_shows_the_scene_where_a_colour_is_not_zero(value, tmp_path):
+    channels = () if np.isscalar(value) else (len(value),)
+    image = np.zeros((48, 64, *channels), value.dtype if isinstance(value, np.uint16) else np.uint8)
+    if channels == (4,):
+        image[..., 3] = 255  # opaque
+    image[:10] = value
+    cv2.imwrite(str(tmp_path / 'm.png'), image)
+    mask = read_mask(tmp_path / 'm.png')
+    assert mask.dtype == np.uint8
+    assert (mask[:10] == 255).all()
+    assert not mask[10:].any()
 
 
 def test_a_folder_with_other_files_is_never_replaced(reference, tmp_path):
@@ -103,6 +159,16 @@ def _claim(path, width, height):
         (lambda f: (f / 'reference.yaml').write_text('a: &a [1]\nb: *a'), 'no aliases'),
         (lambda f: (f / 'reference.yaml').unlink() or (f / 'reference.yaml').mkdir(), 'plain file'),
         (lambda f: cv2.imwrite(str(f / 'image.png'), np.zeros((48, 64, 3), np.uint8)), 'is not the image'),
+        (lambda f: _edit(f, normal=[1.0, 0.0]), 'three numbers'),
+        (lambda f: _edit(f, normal='up'), 'list of at most 3 numbers'),
+        (lambda f: _edit(f, normal=[0.0, 0.0, 0.0]), 'not all 0'),
+        (lambda f: _edit(f, normal=[1e300, 0.0, 1e-300]), '90 degrees from it'),
+        (lambda f: _edit(f, normal=[0.1, 0.0, 1.0], normal_standard_deviation=4.0), 'from 0 to 3.14'),
+        (lambda f: _edit(f, normal_standard_deviation=0.1), 'should come with the normal'),
+        (lambda f: cv2.imwrite(str(f / 'mask.png'), np.full((40, 64), 255, np.uint8)), 'mask should be 64x48'),
+        (lambda f: cv2.imwrite(str(f / 'mask.png'), np.zeros((48, 64), np.uint8)), '0 everywhere'),
+        (lambda f: (f / 'mask.png').write_bytes(b'no image'), 'mask.png should be an encoded image'),
+        (lambda f: (f / 'mask.png').mkdir(), 'plain file'),
     ],
 )
 def test_a_damaged_folder_is_told_in_a_sentence(reference, tmp_path, damage, message):
@@ -160,3 +226,11 @@ def test_what_cannot_be_a_reference_is_refused():
         Reference(image, CAMERA, float('nan'))
     with pytest.raises(CalibrationError):
         Reference(image, PinholeCamera(64, 48, 0.0, 0.0, 0.0, 0.0), 0.25)
+    with pytest.raises(ReferenceFolderError, match='within 76 degrees of the optical axis but is 80'):
+        Reference(image, CAMERA, 0.25, normal=(np.sin(np.radians(80)), 0.0, np.cos(np.radians(80))))
+    with pytest.raises(ReferenceFolderError, match='radians from 0 to pi but is nan'):
+        Reference(image, CAMERA, 0.25, normal=(0.0, 0.0, 1.0), normal_sigma=float('nan'))
+    with pytest.raises(ImageError, match=r'mask should be 64x48 as the reference image.*\(48, 64, 3\)'):
+        Reference(image, CAMERA, 0.25, mask=np.ones((48, 64, 3), np.uint8))
+    with pytest.raises(ImageError, match='mask should hold uint8 or bool values but holds float64'):
+        Reference(image, CAMERA, 0.25, mask=np.ones((48, 64)))

@@ -113,7 +113,8 @@ def reference_with(name: str) -> Callable[[bytes], object]:
 
 def reference_yaml() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        return (Reference(IMAGE, CAMERA, 0.25).save(Path(folder) / 'r') / 'reference.yaml').read_bytes()
+        known = Reference(IMAGE, CAMERA, 0.25, normal=(0.1, 0.2, 0.97), normal_sigma=0.02)
+        return (known.save(Path(folder) / 'r') / 'reference.yaml').read_bytes()
 
 
 def compressed(data: bytes) -> object:
@@ -172,6 +173,7 @@ PARSERS = {
     'calibration': Parser(in_file('c.yaml', load_calibration), [CALIBRATION], 0.2),
     'reference.yaml': Parser(reference_with('reference.yaml'), [reference_yaml()]),
     'image.png': Parser(reference_with('image.png'), IMAGES),
+    'mask.png': Parser(reference_with('mask.png'), IMAGES, 0.05),
     'image': Parser(decode_image, IMAGES, 0.2),
     'compressed': Parser(compressed, IMAGES),
     'urdf': Parser(kinematics, [SMALL_URDF, URDF], 0.1),

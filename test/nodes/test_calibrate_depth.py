@@ -12,7 +12,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import DifferentialIk
-from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.estimation import Reference, ScenePlane
 from cnn_vs_ros.geometry import RelativePose, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation.description import load_robot_description
@@ -28,7 +28,10 @@ SPEED = 0.06
 
 
 class Robot:
-    """An arm that follows the twists, and the estimates of an estimator that assumes another depth."""
+    """An arm that follows the twists, and the estimates of an estimator that assumes another depth.
+
+    On loading it keeps in the folder what it learned of the plane, as pose_estimator does.
+    """
 
     def __init__(self, graph: Graph, folder) -> None:
         self.graph, self.folder = graph, folder
@@ -50,6 +53,7 @@ class Robot:
         self.positions = POSTURE.copy()
         self.base_T_desired = IK.pose(POSTURE) @ se3.from_pose_vector([0.01, 0.02, 0, 0.02, 0, 0.3])
         self.loaded, self.sees, self.feels = 0, True, True
+        self.learned: ScenePlane | None = None
         self._then = time.monotonic()
         self.twists.clear()
         Reference(Reference.load(self.folder).image, CAMERA, ASSUMED).save(self.folder)
@@ -86,6 +90,8 @@ class Robot:
 
     def _on_load(self, _, response):
         self.loaded += 1
+        if self.learned is not None:
+            Reference.load(self.folder).of_plane(self.learned).save(self.folder)
         response.success = True
         return response
 
@@ -128,7 +134,8 @@ def controller_state(graph) -> str:
     return graph.call(GetState, 'pbvs_controller/get_state').current_state.label
 
 
-def test_finds_the_depth_writes_it_and_has_it_loaded(robot, graph):
+def test_finds_depth_and_orientation_writes_them_and_has_them_loaded(robot, graph):
+    robot.learned = ScenePlane.with_normal(ASSUMED, (np.tan(np.radians(20.0)), 0.0, 1.0), np.radians(2.0))
     graph.spin_until(lambda: controller_state(graph) == 'active', 'the controller')
     answer = robot.ask()
     assert answer.success, answer.message
@@ -137,6 +144,8 @@ def test_finds_the_depth_writes_it_and_has_it_loaded(robot, graph):
     assert reference.depth == pytest.approx(DEPTH, rel=5e-3)
     assert 0 < reference.depth_sigma < 0.01 * DEPTH
     assert f'depth {reference.depth:.4f} m, standard deviation' in answer.message
+    assert 'normal 20.0 degrees from the optical axis, standard deviation 2.0 degrees' in answer.message
+    np.testing.assert_allclose(reference.plane.slope, robot.learned.slope)
     assert robot.loaded == 1
     assert controller_state(graph) == 'active'
     twists = np.array([messages.twist_from_message(message.twist) for message in robot.twists])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
 from test.ros_graph import NEWEST, Graph
-from test.scenes import CAMERA, DEPTH, drawn_texture, view
+from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
 
 DOMAIN = 84
 TEXTURE = drawn_texture(0)
@@ -239,6 +240,70 @@ def test_starts_with_the_reference_in_its_folder_and_ends_on_sigterm(tmp_path):
         estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
         estimator.show_until('tracked', NEAR_PICTURE)
         assert estimator.process.end(signal.SIGTERM) == 0
+        assert 'Traceback' not in estimator.process.output
+    finally:
+        graph.close()
+
+
+def test_what_is_learned_of_the_plane_is_kept_with_the_reference_and_its_mask(tmp_path):
+    mask = np.full(REFERENCE_PICTURE.shape[:2], 255, np.uint8)
+    mask[400:, 200:440] = 0
+    cv2.imwrite(str(tmp_path / 'gripper.png'), mask)
+    tilt, folder = tilted(35.0, 0.4), tmp_path / 'here'
+    graph = Graph(DOMAIN + 7, tmp_path)
+    try:
+        parameters = {'reference_folder': str(folder), 'depth': DEPTH, 'mask': str(tmp_path / 'gripper.png')}
+        estimator = Estimator(graph, **parameters)
+
+        def learn() -> None:
+            for step in 0.02 * np.array([[1, 0], [0, 1], [1, 0], [0, 1]]):
+                shown, seen = picture(tilt @ se3.from_pose_vector([*step, 0, 0, 0, 0])), len(estimator.poses)
+                graph.spin_until(
+                    lambda seen=seen: len(estimator.poses) > seen + 15,
+                    'poses',
+                    lambda shown=shown: estimator.show(shown),
+                )
+
+        def transition(step: int) -> None:
+            request = ChangeState.Request(transition=Transition(id=step))
+            assert graph.call(ChangeState, 'pose_estimator/change_state', request).success
+
+        answer = estimator.call('capture_reference', picture(tilt))
+        assert answer.success, answer.message
+        np.testing.assert_array_equal(Reference.load(folder).mask, mask)
+        # While the estimator learns, the depth is found to be another.
+        learn()
+        assert Reference.load(folder).normal is None
+        replace(Reference.load(folder), depth=2 * DEPTH).save(folder)
+        assert estimator.call('load_reference', picture(tilt)).success
+        loaded = Reference.load(folder)
+        assert loaded.depth == 2 * DEPTH
+        np.testing.assert_allclose(loaded.plane.slope, slope_of(tilt), atol=0.02)
+        assert loaded.plane.sigma < np.radians(5.0)
+        # Whoever takes the normal out has it forgotten.
+        replace(loaded, normal=None, normal_sigma=None).save(folder)
+        assert estimator.call('load_reference', picture(tilt)).success
+        assert Reference.load(folder).normal is None
+        learn()
+        (folder / 'notes.txt').write_text('mine')
+        transition(Transition.TRANSITION_DEACTIVATE)
+        assert 'learned of the plane is not kept' in estimator.process.output
+        (folder / 'notes.txt').unlink()
+        transition(Transition.TRANSITION_ACTIVATE)
+        assert estimator.process.end() == 0
+        np.testing.assert_allclose(Reference.load(folder).plane.slope, slope_of(tilt), atol=0.02)
+        assert 'Traceback' not in estimator.process.output
+    finally:
+        graph.close()
+
+
+def test_a_mask_that_is_none_ends_the_start_with_a_sentence(tmp_path):
+    (tmp_path / 'gripper.png').write_text('no image')
+    graph = Graph(DOMAIN + 8, tmp_path)
+    try:
+        estimator = Estimator(graph, wait=False, mask=str(tmp_path / 'gripper.png'))
+        assert estimator.process.wait() == 1
+        assert 'gripper.png should be an encoded image' in estimator.process.output
         assert 'Traceback' not in estimator.process.output
     finally:
         graph.close()

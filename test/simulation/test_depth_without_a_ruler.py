@@ -6,7 +6,9 @@ import pytest
 from cnn_vs_ros.control import DifferentialIk, ProbingLimits, ProbingMotion
 from cnn_vs_ros.estimation import PoseEstimator, Reference
 from cnn_vs_ros.estimation.depth_calibration import DepthObservation, calibrate_depth, mean_pose
+from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.simulation import SimulatedRobot
+from cnn_vs_ros.simulation.scenes import world_T_reference
 
 LIMITS = ProbingLimits(linear_velocity=0.06, linear_acceleration=0.5, samples=2, settle_time=0.1)
 PERIOD, IMAGE_EVERY = 0.02, 4
@@ -41,3 +43,19 @@ def test_the_depth_is_found_to_two_per_cent_whatever_was_assumed(scene, depth, a
     assert result.depth == pytest.approx(depth, rel=0.02)
     assert result.sigma < 0.01 * depth
     assert result.hand_eye_angle < np.radians(1.0)
+
+
+def test_the_plane_of_an_oblique_reference_is_found_with_its_depth_whatever_was_assumed():
+    robot = SimulatedRobot('photo', seed=3)
+    turn = se3.rotation_exp(np.radians([25.0, -15.0, 0.0]))
+    middle = np.array([0.0, 0.0, robot.scene.depth])
+    robot.move_camera_to(world_T_reference @ se3.transform(turn, middle - turn @ middle))
+    estimator = PoseEstimator.load()
+    estimator.set_reference(Reference(robot.render(), robot.camera, 1.0))
+    result = calibrate_depth(probe(robot, DifferentialIk(robot.urdf, 'camera_optical_frame'), estimator, 1.0), 1.0)
+    robot.close()
+    assert result.depth == pytest.approx(robot.scene.depth, rel=0.02)
+    found, true_normal = estimator.believed_plane, turn[2]
+    error = np.arccos(found.unit_normal @ true_normal)
+    assert error < np.radians(1.0)
+    assert found.sigma < np.radians(3.0)

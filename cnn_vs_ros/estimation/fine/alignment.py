@@ -88,11 +88,6 @@ class Alignment:
         """The same of the samples alone, whether or not the full image refined their pose."""
         return _covariance(self.information, self.residual_scale)
 
-    @property
-    def learned_plane(self) -> ScenePlane:
-        """Belief about the plane with what this image tells of it."""
-        return self.plane.learned(self.plane.slope, self.slope_information)
-
 
 def _covariance(information: Array, scale: float) -> Array:
     regular = information + 1e-6 * np.trace(information) * np.eye(6)

@@ -115,6 +115,11 @@ class HybridEstimator:
         """The reference's plane as the last image showed it; as it is believed where that was lost."""
         return None if self._scene is None else self._scene.track.seen_plane
 
+    @property
+    def believed_plane(self) -> ScenePlane | None:
+        """The reference's plane as all images together taught it."""
+        return None if self._scene is None else self._scene.track.plane
+
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image; for a scene's regressor one near that which it was trained for.
 
