@@ -48,7 +48,10 @@ _CLOSEST_RIVALS = 4
 _TELLING = 0.01
 _COMPARABLE = 0.4  # share of the best match's view that a rival has to show
 _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
-_MOSTLY = 0.65  # of a pattern that has to be seen: shifted by a period, it fits but for its border
+# Share that has to be seen of a pattern, which fits but for its border if it is shifted by a period, and of anything
+# near the reference pose, where a gripper fits alone.
+_MOSTLY = 0.65
+_AT_REFERENCE = 0.06  # widths of the image
 
 
 class Acquisition:
@@ -143,8 +146,14 @@ class Acquisition:
         if share < _LEAST_SHARE:  # an alignment that has not settled yet may be the better one
             rivals = self._distinct([self._realigned(image, rival) for rival in rivals[:_CLOSEST_RIVALS]])
             share = _share_of_first(rivals)
-        told = share > _LEAST_SHARE and (not looks or rivals[0].alignment.unoccluded > _MOSTLY)
+        needs_most = bool(looks) or self._is_at_reference(rivals[0].alignment)
+        told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
         return rivals[0].among_rivals(share if told else 0.0)
+
+    def _is_at_reference(self, alignment: Alignment) -> bool:
+        """Whether things that move with the camera would fit as well."""
+        shift = alignment.plane.image_shift(alignment.current_T_desired, np.eye(4), self._camera)
+        return shift < _AT_REFERENCE * self._camera.width
 
     def _settled(self, image: ImagePyramid, plane: ScenePlane, match: Match | None) -> Match | None:
         """Align on, as long as that makes an uncertain match clearly better."""
