@@ -8,6 +8,7 @@ from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 
 PLANE = ScenePlane(DEPTH)
+KNOWN = ScenePlane.with_normal(DEPTH, (0, 0, 1))
 OFFSET = se3.from_pose_vector([0.012, -0.008, 0.01, 0.05, -0.04, 0.15])
 
 
@@ -139,3 +140,28 @@ def test_lamps_over_a_faint_texture_do_not_move_the_pose(texture, seed):
     image = ImagePyramid(np.clip(np.rint(lit), 0, 255).astype(np.uint8), CAMERA)
     found = aligner.align(image, near(OFFSET, 0.5), PLANE)
     assert camera_error(found, OFFSET)[0] < 1e-3
+
+
+TURN, SHIFT = np.array([0, 0, 0, 0, 0, 1.0]), np.array([DEPTH, 0, 0, 0, 0, 0])
+WHOLE = (Stage(0, 8), Stage(1, 8))
+
+
+@pytest.mark.parametrize(
+    ('push', 'stages', 'left'),
+    [
+        (0.05 * TURN, (Stage(0, 1),), 0.25),
+        (0.05 * SHIFT, (Stage(0, 3),), 0.2),
+        (0.1 * SHIFT, WHOLE, 0.05),
+        (0.3 * TURN, WHOLE, 0.05),
+    ],
+    ids=['a turn in one step', 'a shift in three', 'a wide shift', 'a wide turn'],
+)
+def test_the_gradients_of_both_images_lead_there_faster_and_from_farther(texture, push, stages, left):
+    """With the gradients of one image alone the share of the motion that is left is twice that and more."""
+    aligner = PhotometricAlignment(ImagePyramid(view(texture, np.eye(4)), CAMERA), KNOWN)
+    image = ImagePyramid(view(texture, np.eye(4)), CAMERA)
+    found = aligner.align(image, se3.exp(push), KNOWN, stages)
+    after, before = (
+        KNOWN.image_shift(pose, np.eye(4), CAMERA) for pose in (found.current_T_desired, se3.exp(push))
+    )
+    assert after < left * before
