@@ -95,6 +95,9 @@ def test_what_lies_beyond_the_lens_is_not_valid_and_a_mask_is_that_of_the_distor
     assert not valid[0, 0]
     assert valid[240, 320]
     assert 0.8 < valid.mean() < 0.999
+    np.testing.assert_array_equal(
+        ValidPixels(WIDE_LENS, mask=np.full((480, 640), 255, np.uint8)).at((640, 480)), valid
+    )
     mask = np.full((480, 640), 255, np.uint8)
     mask[:, :100] = 0
     masked = ValidPixels(LENS, mask).at((640, 480))
