@@ -133,3 +133,17 @@ def test_what_saturated_pixels_of_the_reference_show_does_not_count(texture):
     clean = pose(saturated(reference))
     assert np.abs(pose(inverted) - clean).max() > 1e-5
     np.testing.assert_allclose(pose(saturated(inverted)), clean, atol=1e-12)
+
+
+def test_what_the_reference_shows_where_it_is_not_valid_does_not_count(texture):
+    reference = as_level(view(texture, np.eye(4), seed=1))
+    inverted = with_patch(reference, -reference.flat[PATCH])
+    valid = np.ones(reference.grey.shape, bool)
+    valid[147:303, 197:423] = False
+    level = as_level(view(texture, NEAR, seed=4))
+    clean, masked = (
+        GoalRefinement(replace(each, valid=valid), GRID, PLANE).refine(level, ALL_SEEN, PLANE)
+        for each in (reference, inverted)
+    )
+    np.testing.assert_allclose(masked.current_T_desired, clean.current_T_desired, atol=1e-12)
+    assert miss(clean, NEAR)[0] < 1e-4

@@ -1,5 +1,7 @@
 """Derivatives of the alignment, against differences of what they are derivatives of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,16 @@ def projected(samples, pose=POSE, plane=PLANE):
     found = project(samples, CAMERA.resized(80, 60), pose, plane)
     assert found is not None
     return found
+
+
+def test_samples_are_taken_where_the_reference_shows_the_scene(samples):
+    level = ImagePyramid(view(drawn_texture(), np.eye(4)), CAMERA).levels[0]
+    valid = np.ones(level.grey.shape, bool)
+    valid[:, 50:] = False
+    part = Samples(replace(level, valid=valid), 0, level.camera.resized(40, 30), 1200)
+    assert 0.55 < part.count / samples.count < 0.7
+    assert part.rays[0].max() < level.camera.rays(np.array([50.0, 0.0]))[0] <= samples.rays[0].max()
+    assert len(part.value) == len(part.gradient_x) == len(part.gradient_y) == len(part.cells.cell) == part.count
 
 
 def test_samples_project_where_the_camera_sees_their_points(samples):
