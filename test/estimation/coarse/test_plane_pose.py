@@ -37,13 +37,30 @@ def test_exact_points_give_the_exact_pose(seed):
 
 @pytest.mark.parametrize('slope', [(0.4, -0.2), (-0.8, 0.3), (0.1, 1.1)])
 def test_an_oblique_plane_is_found_with_the_pose(slope):
-    """Over a motion that shows it; the prior, of 17 degrees, gives way."""
-    pose = se3.from_pose_vector([0.06, -0.05, 0.04, 0.3, 0.2, 1.0])
+    """Over a motion that shows it; the prior, of 17 degrees, gives way.
+
+    The motion is sideways: the other plane that its homography leaves open is too steep to be seen.
+    """
+    pose = se3.from_pose_vector([0.06, -0.05, 0.0, 0.3, 0.2, 1.0])
     found = solve(*correspondences(pose, slope=slope, noise=0.1))
     np.testing.assert_allclose(found.slope, slope, atol=0.06)
     translation, rotation = se3.pose_error(se3.inverse(pose) @ found.current_T_desired)
     assert translation < 0.004
     assert rotation < np.deg2rad(1.0)
+
+
+@pytest.mark.parametrize(('slope', 'twin'), [((-0.8, 0.3), (-0.31, -0.69)), ((0.1, 1.1), (-0.13, -0.54))])
+def test_of_the_two_planes_that_a_motion_leaves_open_the_believed_one_is_taken(slope, twin):
+    """Both explain the points alike, each with a pose of its own."""
+    pose = se3.from_pose_vector([0.06, -0.05, 0.04, 0.3, 0.2, 1.0])
+    matches = correspondences(pose, slope=slope, noise=0.1)
+    for believed, expected in ((slope, slope), (twin, twin), ((0.0, 0.0), twin)):
+        plane = ScenePlane(DEPTH, np.array(believed))
+        found = solve_plane_pose(*matches, SMALL, plane, inlier_pixels=3.0)
+        np.testing.assert_allclose(found.slope, expected, atol=0.06)
+        assert found.support == pytest.approx(120)
+        rotation = se3.pose_error(se3.inverse(pose) @ found.current_T_desired)[1]
+        assert (rotation < np.deg2rad(1)) == (expected == slope)
 
 
 def test_a_motion_that_does_not_show_the_slope_leaves_the_belief():

@@ -8,7 +8,7 @@ from cnn_vs_ros.estimation.fine.goal_refinement import GoalRefinement
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import SATURATED, ImagePyramid, PyramidLevel
 from cnn_vs_ros.geometry import se3
-from test.scenes import CAMERA, DEPTH, drawn_texture, view
+from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
 
 PLANE = ScenePlane(DEPTH)
 GRID = CAMERA.resized(40, 30)
@@ -147,3 +147,16 @@ def test_what_the_reference_shows_where_it_is_not_valid_does_not_count(texture):
     )
     np.testing.assert_allclose(masked.current_T_desired, clean.current_T_desired, atol=1e-12)
     assert miss(clean, NEAR)[0] < 1e-4
+
+
+def test_over_an_oblique_plane_it_is_as_fine_and_takes_the_plane_as_it_is_told_last(texture):
+    desired = tilted(45, 0.6)
+    oblique = ScenePlane(DEPTH).at(slope_of(desired))
+    reference = as_level(view(texture, desired, seed=1))
+    level = as_level(view(texture, desired @ NEAR, seed=2))
+    poses = [
+        GoalRefinement(reference, GRID, laid).refine(level, ALL_SEEN, plane).current_T_desired
+        for laid, plane in ((oblique, oblique), (PLANE, oblique), (PLANE, PLANE))
+    ]
+    assert se3.pose_error(NEAR @ poses[0])[0] < 5e-5 < se3.pose_error(NEAR @ poses[2])[0]
+    np.testing.assert_array_equal(poses[1], poses[0])
