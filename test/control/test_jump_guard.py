@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -87,6 +90,58 @@ def test_after_a_pause_the_motion_sent_must_explain_the_estimate_within_reach():
             pose = pose @ se3.exp(TWIST * PERIOD)
         refusal = guard.refusal(moved(pose, offset, 0, 0, 0, 0, 0), 500 * PERIOD)
         assert (refusal == '') == believed
+
+
+FAST = np.array([0.9, -0.5, 0.3, 0.8, 0.5, -2.5])
+"""About 1 m/s and 150 deg/s: from one image to the next the camera moves by several thresholds."""
+
+IMAGES, LATE = 10, 6  # periods from image to image, and after which the estimate of an image is there
+
+
+def fast_motion(guard: JumpGuard, count: int) -> Iterator[tuple[np.ndarray, float]]:
+    """Move a camera fast, its twist changing all the while; yield pose and stamp of its images, late."""
+    poses = [HERE]
+    while len(poses) <= count * IMAGES + LATE:
+        time = (len(poses) - 1) * PERIOD
+        twist = FAST * np.cos(0.5 * time + 0.1 * np.arange(6))
+        guard.reckoning.add(time, twist)
+        poses.append(poses[-1] @ se3.exp(twist * PERIOD))
+        index = len(poses) - 1 - LATE
+        if index > 0 and index % IMAGES == 0:
+            yield poses[index], index * PERIOD
+
+
+def test_fast_motion_is_no_jump_even_where_estimates_are_late():
+    guard = make(0.02, 0.1)
+    poses = []
+    for pose, stamp in fast_motion(guard, 20):
+        assert guard.refusal(pose, stamp) == ''
+        poses.append(pose)
+    steps = [guard.settings.scale(se3.inverse(before) @ after) for before, after in pairwise(poses)]
+    assert np.median(steps) > 3.0  # unexplained, they would be jumps
+
+
+def test_in_fast_motion_a_new_place_is_believed_after_three_estimates_that_agree():
+    """They agree when the motion between them is allowed for."""
+    guard = make(0.02, 0.1)
+    push = se3.from_pose_vector([0, 0.05, 0, 0, 0, 0])  # 2.5 thresholds
+    answers = [
+        guard.refusal(push @ pose if number >= 5 else pose, stamp) == ''
+        for number, (pose, stamp) in enumerate(fast_motion(guard, 10))
+    ]
+    assert answers == [True] * 5 + [False] * 2 + [True] * 3
+    assert not guard.broken
+
+
+def test_in_fast_motion_estimates_that_stand_still_are_jumps_and_agree_on_nothing():
+    """As those of something fixed to the camera."""
+    guard = make(0.02, 0.1)
+    answers, seen = [], HERE
+    for number, (pose, stamp) in enumerate(fast_motion(guard, 8)):
+        seen = pose if number < 3 else seen
+        answers.append(guard.refusal(seen, stamp) == '')
+    assert answers == [True] * 3 + [False] * 5
+    assert not guard.broken
 
 
 def test_thresholds_must_be_positive():

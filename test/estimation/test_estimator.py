@@ -6,8 +6,9 @@ import pytest
 
 from cnn_vs_ros.errors import ImageError, ReferenceFolderError
 from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, se3
-from test.scenes import CAMERA, DEPTH, drawn_texture, view
+from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
 
 FAR = [
     se3.from_pose_vector(vector)
@@ -32,8 +33,9 @@ def estimator(texture):
 
 
 @pytest.fixture(autouse=True)
-def _fresh_track(estimator):
+def _fresh(estimator):
     estimator.reset()
+    estimator.forget_plane()
 
 
 def error(pose, desired_T_current):
@@ -149,6 +151,7 @@ def test_colour_and_grey_images_agree(estimator, texture):
     grey = view(texture, FAR[0], seed=1)
     first = estimator.estimate(grey)
     estimator.reset()
+    estimator.forget_plane()
     second = estimator.estimate(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
     np.testing.assert_allclose(first.transform, second.transform, atol=1e-4)
 
@@ -158,6 +161,7 @@ def test_the_same_images_give_the_same_poses(estimator, texture):
     runs = []
     for _ in range(2):
         estimator.reset()
+        estimator.forget_plane()
         runs.append([estimator.estimate(image).transform for image in images])
     np.testing.assert_array_equal(runs[0], runs[1])
 
@@ -172,8 +176,10 @@ def test_a_wrong_depth_scales_the_translation_not_the_goal(texture):
     assert error(estimator.estimate(view(texture, np.eye(4), seed=3)), np.eye(4))[0] < 2e-4
 
 
-def test_a_distorting_camera_is_undistorted(texture):
-    camera = PinholeCamera(640, 480, 600.0, 600.0, 319.5, 239.5, (-0.15, 0.03, 0.0, 0.0, 0.0))
+@pytest.mark.parametrize('coefficient', [-0.15, 0.1], ids=['barrel', 'pincushion'])
+def test_a_distorting_camera_is_undistorted(texture, coefficient):
+    """A pincushion lens shows less than its undistorted image: what is missing there is no part of the scene."""
+    camera = PinholeCamera(640, 480, 600.0, 600.0, 319.5, 239.5, (coefficient, 0.03, 0.0, 0.0, 0.0))
 
     def distorted(image):
         pixels = np.stack(np.meshgrid(np.arange(640.0), np.arange(480.0)), axis=-1).reshape(-1, 1, 2)
@@ -186,6 +192,125 @@ def test_a_distorting_camera_is_undistorted(texture):
     estimator.set_reference(Reference(distorted(view(texture, np.eye(4), seed=1)), camera, DEPTH))
     pose = estimator.estimate(distorted(view(texture, FAR[0], seed=2)))
     assert error(pose, FAR[0])[0] < 0.004
+    estimator.reset()
+    pose = estimator.estimate(distorted(view(texture, np.eye(4), seed=2)))
+    assert error(pose, np.eye(4))[0] < 5e-5
+    assert pose.confidence > 0.9
+
+
+def angle_between(plane, slope):
+    """Degrees between the normals of a plane and of a slope."""
+    other = ScenePlane(DEPTH).at(slope)
+    return np.degrees(np.arccos(min(1.0, float(plane.unit_normal @ other.unit_normal))))
+
+
+@pytest.mark.parametrize('angle', [20, 30, 45])
+def test_a_reference_seen_obliquely_is_found_and_followed_to_the_goal_and_its_plane_is_learned(texture, angle):
+    desired = tilted(angle, 0.6)
+    estimator = PoseEstimator.load('scene_agnostic')
+    estimator.set_reference(Reference(view(texture, desired, seed=1), CAMERA, DEPTH))
+    for step in range(16):
+        truth = se3.from_pose_vector((1 - step / 15) ** 2 * se3.pose_vector(FAR[0]))
+        pose = estimator.estimate(view(texture, desired @ truth, seed=10 + step))
+        assert pose.status is (PoseStatus.TRACKED if step else PoseStatus.ACQUIRED)
+        assert error(pose, truth)[0] < 0.004
+    assert error(pose, np.eye(4))[0] < 1e-4
+    assert error(pose, np.eye(4))[1] < np.deg2rad(0.02)
+    assert angle_between(estimator.plane, slope_of(desired)) < 2.0
+
+
+def test_a_known_normal_is_where_the_estimate_of_the_plane_begins(texture):
+    desired = tilted(45, 0.6)
+    normal = (*slope_of(desired), 1.0)
+    estimator = PoseEstimator.load('scene_agnostic')
+    estimator.set_reference(Reference(view(texture, desired, seed=1), CAMERA, DEPTH, normal=normal))
+    assert angle_between(estimator.plane, slope_of(desired)) < 1e-3
+    pose = estimator.estimate(view(texture, desired @ FAR[0], seed=2))
+    assert error(pose, FAR[0])[0] < 1e-3
+    assert angle_between(estimator.plane, slope_of(desired)) < 1.0
+    estimator.forget_plane()
+    assert angle_between(estimator.plane, slope_of(desired)) < 1e-3
+
+
+@pytest.fixture(scope='module')
+def wide_texture():
+    """Texture of 2.1 m by 1.6 m."""
+    return np.block([[drawn_texture(3 * row + column) for column in range(3)] for row in range(3)])
+
+
+def looking_from(distance, *turn):
+    """Pose of a camera that looks at the texture's middle from a distance, and is then turned."""
+    place = se3.from_pose_vector([0, 0, DEPTH - distance, 0, 0, 0])
+    return place @ se3.from_pose_vector([0, 0, 0, *(turn or (0, 0, 0))])
+
+
+def reference_pixels_apart(first, second):
+    """Pixels of the reference, at most, between what two homographies show about the middle of an image."""
+    across, down = np.meshgrid(np.linspace(100, 540, 5), np.linspace(80, 400, 5))
+    points = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
+    shown = [np.linalg.inv(homography) @ points for homography in (first, second)]
+    return np.linalg.norm(shown[0][:2] / shown[0][2] - shown[1][:2] / shown[1][2], axis=0).max()
+
+
+@pytest.mark.parametrize(('reference', 'current', 'pixels'), [(0.5, 0.17, 0.6), (0.25, 0.4, 4.0)])
+def test_it_is_found_and_aligned_from_much_nearer_and_from_farther_at_any_roll(
+    wide_texture, reference, current, pixels
+):
+    desired = looking_from(reference)
+    estimator = PoseEstimator.load('scene_agnostic')
+    image = view(wide_texture, desired, seed=1)
+    estimator.set_reference(Reference(image, CAMERA, reference, normal=(0, 0, 1)))
+    for roll in (0.4, 2.2, -1.6):
+        place = looking_from(current, 0.04, -0.03, roll)
+        estimator.reset()
+        estimator.forget_plane()
+        pose = estimator.estimate(view(wide_texture, place, seed=2))
+        assert pose.status is PoseStatus.ACQUIRED
+        found = estimator.plane.homography(se3.inverse(pose.transform), CAMERA)
+        true = ScenePlane(reference).homography(se3.inverse(place) @ desired, CAMERA)
+        assert reference_pixels_apart(found, true) < pixels
+
+
+@pytest.mark.parametrize(('around', 'roll'), [(0.3, 1.3), (1.9, -2.4), (4.0, 0.0)])
+def test_it_is_found_at_55_degrees_of_obliquity(estimator, texture, around, roll):
+    desired_T_current = tilted(55, around) @ se3.from_pose_vector([0, 0, 0, 0, 0, roll])
+    pose = estimator.estimate(view(texture, desired_T_current, seed=2))
+    assert pose.status is PoseStatus.ACQUIRED
+    assert error(pose, desired_T_current)[0] < 0.002
+    assert error(pose, desired_T_current)[1] < np.deg2rad(0.5)
+
+
+GRIPPER = np.full((480, 640), 255, np.uint8)
+GRIPPER[:, :192] = 0  # 30 % of the view
+
+
+def held(image):
+    """The image with a gripper before it, of as much contrast as the scene."""
+    return np.where(GRIPPER > 0, image, drawn_texture(seed=33)[:480, :640])
+
+
+@pytest.mark.parametrize('masked', [True, False], ids=['mask', 'no mask'])
+def test_what_a_mask_leaves_out_has_no_part_in_the_pose(texture, masked):
+    """Fixed to the camera, the gripper says that nothing moved; with a mask it says nothing."""
+    estimator = PoseEstimator.load('scene_agnostic')
+    mask = GRIPPER if masked else None
+    estimator.set_reference(Reference(held(view(texture, np.eye(4), seed=1)), CAMERA, DEPTH, mask=mask))
+    near = se3.from_pose_vector([0.004, -0.003, 0.002, 0.01, 0.01, 0.02])
+    misses = []
+    for desired_T_current in (FAR[0], near, np.eye(4)):
+        estimator.reset()
+        estimator.forget_plane()
+        pose = estimator.estimate(held(view(texture, desired_T_current, seed=2)))
+        misses.append(error(pose, desired_T_current))
+        if masked:
+            assert pose.status is PoseStatus.ACQUIRED
+            assert pose.confidence > 0.9
+    if masked:
+        assert misses[0][0] < 0.002
+        assert misses[1][0] < 2e-4
+        assert misses[2][0] < 5e-5
+    else:
+        assert misses[1][0] > 1e-3  # so the mask is what it needs
 
 
 def test_bad_input_is_told_in_a_sentence(estimator):

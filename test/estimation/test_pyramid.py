@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.errors import ImageError
-from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.pyramid import ImagePyramid, ValidPixels
 from cnn_vs_ros.geometry import PinholeCamera
 from test.scenes import CAMERA, drawn_texture, view
 
@@ -59,3 +59,72 @@ def test_another_size_or_type_is_refused():
         ImagePyramid(np.zeros((240, 320), np.uint8), CAMERA)
     with pytest.raises(ImageError, match='uint8'):
         ImagePyramid(np.zeros((480, 640), np.float32), CAMERA)
+
+
+LENS = PinholeCamera(640, 480, 600.0, 600.0, 319.5, 239.5, (-0.3, 0.05, 0.0, 0.0, 0.0))
+WIDE_LENS = PinholeCamera(640, 480, 600.0, 600.0, 319.5, 239.5, (0.25, 0.0, 0.0, 0.0, 0.0))
+
+
+def test_all_pixels_of_an_ideal_camera_without_a_mask_are_valid():
+    valid = ValidPixels(CAMERA)
+    assert valid.everywhere
+    assert valid.at((80, 60)) is None
+    assert ValidPixels(CAMERA, np.full((480, 640), 255, np.uint8)).everywhere
+
+
+def test_pixels_that_a_mask_leaves_out_are_not_valid_at_any_size():
+    mask = np.full((480, 640), 255, np.uint8)
+    mask[200:, 400:] = 0
+    valid = ValidPixels(CAMERA, mask)
+    assert not valid.everywhere
+    for size in ((80, 60), (160, 120), (320, 240), (640, 480)):
+        scale = size[0] / 640
+        expected = np.ones(size[::-1], bool)
+        expected[round(200 * scale) :, round(400 * scale) :] = False
+        np.testing.assert_array_equal(valid.at(size), expected)
+        margin = valid.at(size, margin=2)
+        assert not margin[round(200 * scale) - 2 :, round(400 * scale) - 2 :].any()
+        assert margin[: round(200 * scale) - 2].all()
+    mask[:] = 255
+    mask[100, 100] = 0  # a single pixel: the whole coarse pixel about it shows it
+    assert ValidPixels(CAMERA, mask).at((80, 60)).sum() == 80 * 60 - 1
+
+
+def test_what_lies_beyond_the_lens_is_not_valid_and_a_mask_is_that_of_the_distorted_image():
+    valid = ValidPixels(WIDE_LENS).at((640, 480))
+    assert not valid[0, 0]
+    assert valid[240, 320]
+    assert 0.8 < valid.mean() < 0.999
+    np.testing.assert_array_equal(
+        ValidPixels(WIDE_LENS, mask=np.full((480, 640), 255, np.uint8)).at((640, 480)), valid
+    )
+    mask = np.full((480, 640), 255, np.uint8)
+    mask[:, :100] = 0
+    masked = ValidPixels(LENS, mask).at((640, 480))
+    undistorted = LENS.undistort(mask)
+    assert masked[undistorted == 255].all()
+    assert not masked[undistorted == 0].any()
+    assert (undistorted[20] == 0).sum() < (undistorted[240] == 0).sum()  # its edge is no straight line any more
+
+
+def test_levels_are_usable_where_they_are_valid_and_not_saturated(scene):
+    mask = np.full((480, 640), 255, np.uint8)
+    mask[:, 480:] = 0
+    image = scene.astype(np.uint8).clip(0, 200)
+    image[:120] = 255
+    level = ImagePyramid(image, CAMERA, ValidPixels(CAMERA, mask)).levels[2]
+    assert not level.usable[:58].any()
+    assert level.usable[64:, :238].all()
+    assert not level.usable[:, 240:].any()
+    assert ImagePyramid(scene.astype(np.uint8).clip(0, 200), CAMERA).levels[2].usable is None
+
+
+@pytest.mark.parametrize('coefficient', [0.1, 0.25])
+def test_where_an_undistorted_image_has_no_data_no_edge_is_seen(coefficient):
+    """A bright plain surface: a black border would be its greatest contrast."""
+    lens = PinholeCamera(640, 480, 600.0, 600.0, 319.5, 239.5, (coefficient, 0.0, 0.0, 0.0, 0.0))
+    pyramid = ImagePyramid(np.full((480, 640), 200, np.uint8), lens)
+    for level in [*pyramid.levels, pyramid.full]:
+        assert np.abs(level.flat).max() < 1.0
+        assert level.valid is not None
+        assert not level.valid[0, 0]

@@ -1,6 +1,163 @@
+"""What a track makes of alignments: where it looks next, which plane it takes, how sure it is."""
+
+from __future__ import annotations
+
+import numpy as np
 import pytest
 
-from cnn_vs_ros.estimation.track import TrackBelief
+from cnn_vs_ros.estimation.fine.alignment import Alignment
+from cnn_vs_ros.estimation.fine.confidence import Match
+from cnn_vs_ros.estimation.plane import ScenePlane
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.track import Track, TrackBelief
+from cnn_vs_ros.geometry import se3
+from test.alignments import alignment
+from test.scenes import CAMERA, DEPTH
+
+KNOWN = ScenePlane.with_normal(DEPTH, (0, 0, 1))
+IMAGE = ImagePyramid(np.zeros((CAMERA.height, CAMERA.width), np.uint8), CAMERA)
+BEGIN = se3.inverse(se3.from_pose_vector([0.05, -0.03, 0.02, 0.1, 0.2, 0.4]))
+
+
+class Aligner:
+    """Finds the poses that it is told to, and remembers where it was asked to begin."""
+
+    def __init__(self) -> None:
+        self.finds: list[Alignment | None] = []
+        self.starts: list[np.ndarray] = []
+
+    def align(self, image, start, plane, stages):
+        self.starts.append(start)
+        return self.finds[len(self.starts) - 1]
+
+
+def begun(plane: ScenePlane = KNOWN) -> tuple[Track, Aligner]:
+    aligner = Aligner()
+    track = Track(aligner, plane, CAMERA)
+    track.begin(Match(alignment(BEGIN, plane), 0.98, 0.95))
+    return track, aligner
+
+
+def test_without_a_known_motion_the_camera_is_taken_to_keep_its_velocity():
+    track, aligner = begun()
+    step = se3.exp(np.array([0.004, -0.002, 0.001, 0.01, 0.02, -0.03]))
+    aligner.finds = [alignment(step @ BEGIN), alignment(step @ step @ BEGIN), None]
+    for _ in aligner.finds:
+        track.follow(IMAGE, None)
+    np.testing.assert_allclose(aligner.starts[0], BEGIN, atol=1e-12)
+    np.testing.assert_allclose(aligner.starts[1], step @ step @ BEGIN, atol=1e-12)
+    np.testing.assert_allclose(aligner.starts[2], step @ step @ step @ BEGIN, atol=1e-12)
+
+
+def test_a_known_motion_is_where_it_looks_whatever_the_velocity():
+    track, aligner = begun()
+    step = se3.exp(np.array([0.004, -0.002, 0.001, 0.01, 0.02, -0.03]))
+    motion = se3.from_pose_vector([0.01, 0.02, -0.01, -0.1, 0.05, 0.2])
+    aligner.finds = [alignment(step @ BEGIN), None]
+    track.follow(IMAGE, None)
+    track.follow(IMAGE, motion)
+    # `motion` is the pose of this image's camera in the frame of the one before.
+    desired_T_current = se3.inverse(step @ BEGIN) @ motion
+    np.testing.assert_allclose(se3.inverse(aligner.starts[1]), desired_T_current, atol=1e-12)
+
+
+def test_an_image_that_shows_nothing_leaves_no_velocity():
+    track, aligner = begun()
+    step = se3.exp(np.array([0.004, 0, 0, 0, 0, 0]))
+    aligner.finds = [alignment(step @ BEGIN), None, None]
+    for _ in aligner.finds:
+        track.follow(IMAGE, None)
+    np.testing.assert_allclose(aligner.starts[2], aligner.starts[1], atol=1e-12)
+
+
+def test_there_is_nothing_to_follow_before_a_match_nor_after_it_was_forgotten():
+    track = Track(Aligner(), KNOWN, CAMERA)
+    assert track.follow(IMAGE, None) is None
+    track, _ = begun()
+    assert track.is_believed
+    assert track.probability > 0.9
+    track.forget()
+    assert track.follow(IMAGE, None) is None
+    assert not track.is_believed
+    assert track.probability == 0.0
+
+
+TRUE_SLOPE = np.array([0.6, -0.3])
+SEEN_FROM = se3.inverse(se3.from_pose_vector([0.05, -0.03, -0.1, 0.1, 0.25, 0.3]))
+SHOWN = ScenePlane(DEPTH).at(TRUE_SLOPE)
+
+
+def twin_of(plane: ScenePlane) -> tuple[np.ndarray, np.ndarray]:
+    twin = plane.twin(SEEN_FROM, CAMERA)
+    assert twin is not None
+    return twin
+
+
+def test_the_twin_of_a_plane_shows_the_view_at_the_same_places_from_another_pose():
+    pose, slope = twin_of(SHOWN)
+    assert np.abs(slope - TRUE_SLOPE).max() > 0.2
+    assert se3.pose_error(pose @ se3.inverse(SEEN_FROM))[1] > np.deg2rad(5)
+    own, other = SHOWN.homography(SEEN_FROM, CAMERA), SHOWN.at(slope).homography(pose, CAMERA)
+    np.testing.assert_allclose(other / other[2, 2], own / own[2, 2], rtol=1e-6, atol=1e-6)
+    back = SHOWN.at(slope).twin(pose, CAMERA)
+    assert back is not None
+    np.testing.assert_allclose(back[0], SEEN_FROM, atol=1e-6)
+    np.testing.assert_allclose(back[1], TRUE_SLOPE, atol=1e-6)
+
+
+def test_a_view_that_shows_no_parallax_has_no_twin():
+    turned = se3.from_pose_vector([0, 0, 0, 0.2, -0.1, 0.5])
+    assert SHOWN.twin(turned, CAMERA) is None
+
+
+@pytest.mark.parametrize('sigma', [0.04, 0.1])
+def test_of_two_planes_the_one_whose_normal_is_known_is_taken(sigma):
+    """Whichever of them the alignment has settled at."""
+    pose, slope = twin_of(SHOWN)
+    known = ScenePlane.with_normal(DEPTH, (*TRUE_SLOPE, 1.0), sigma)
+    for shown in ((SEEN_FROM, TRUE_SLOPE), (pose, slope)):
+        track = Track(Aligner(), known, CAMERA)
+        begun = track.begin(Match(alignment(shown[0], known.at(shown[1])), 0.98, 0.95))
+        np.testing.assert_allclose(begun.alignment.current_T_desired, SEEN_FROM, atol=1e-6)
+        np.testing.assert_allclose(begun.alignment.plane.slope, TRUE_SLOPE, atol=1e-6)
+        np.testing.assert_allclose(track.seen_plane.slope, TRUE_SLOPE, atol=1e-6)
+        assert begun.confidence > 0.8
+
+
+def test_where_both_planes_are_as_likely_it_is_no_surer_than_half():
+    _, slope = twin_of(SHOWN)
+    between = ScenePlane(DEPTH, 0.5 * (TRUE_SLOPE + slope))
+    track = Track(Aligner(), between, CAMERA)
+    begun = track.begin(Match(alignment(SEEN_FROM, between.at(TRUE_SLOPE)), 0.98, 0.95))
+    assert begun.confidence == pytest.approx(0.5, abs=1e-6)
+    assert begun.probability == 0.98  # the reference is seen, from one of two places
+
+
+def test_the_confidence_is_no_greater_than_the_share_of_the_plane_that_is_taken():
+    pose, slope = twin_of(SHOWN)
+    nearer = ScenePlane(DEPTH, 0.7 * TRUE_SLOPE + 0.3 * slope)
+    own, other = nearer.likelihood(TRUE_SLOPE), nearer.likelihood(slope)
+    assert own > other
+    for shown in ((SEEN_FROM, TRUE_SLOPE), (pose, slope)):
+        begun = Track(Aligner(), nearer, CAMERA).begin(Match(alignment(shown[0], nearer.at(shown[1])), 0.98, 0.95))
+        assert begun.confidence == pytest.approx(own / (own + other), abs=1e-6)
+
+
+def test_a_plane_that_is_known_leaves_no_doubt():
+    sure = ScenePlane.with_normal(DEPTH, (*TRUE_SLOPE, 1.0))
+    match = Match(alignment(SEEN_FROM, sure), 0.98, 0.95)
+    assert Track(Aligner(), sure, CAMERA).begin(match) == match
+
+
+def test_only_what_is_nearly_certain_teaches_of_the_plane():
+    for probability, taught in ((0.98, True), (0.85, False)):
+        track = Track(Aligner(), KNOWN, CAMERA)
+        seen = KNOWN.at(np.array([0.02, 0.0]))
+        track.begin(Match(alignment(BEGIN, seen), probability, 0.8))
+        assert track.seen_plane is seen
+        assert (track.plane.slope[0] == 0.02) == taught
+        track.forget()
+        assert track.seen_plane is track.plane
 
 
 def test_one_bad_image_does_not_end_a_long_track():

@@ -5,6 +5,7 @@ from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import (
     PinholeCamera,
     camera_sees_plane,
+    decompose_homography,
     image_shift,
     plane_homography,
     pose_from_homography,
@@ -48,6 +49,42 @@ def test_homography_between_two_cameras():
 def test_pose_from_homography_inverts_it_at_any_scale_and_sign(current_T_desired, factor):
     homography = factor * plane_homography(current_T_desired, DEPTH, CAMERA)
     np.testing.assert_allclose(pose_from_homography(homography, CAMERA, DEPTH), current_T_desired, atol=1e-9)
+
+
+OBLIQUE = [(0.4, -0.3, 1.0), (-1.0, 0.2, 1.0), (0.1, 1.4, 1.0)]  # 27, 46 and 55 degrees from the axis
+
+
+@pytest.mark.parametrize('normal', OBLIQUE)
+@pytest.mark.parametrize('factor', [1.0, -3.7])
+def test_the_pose_over_a_plane_of_known_normal_is_that_of_its_homography(normal, factor):
+    for current_T_desired in random_poses(5, seed=6):
+        homography = factor * plane_homography(current_T_desired, DEPTH, CAMERA, normal=normal)
+        found = pose_from_homography(homography, CAMERA, DEPTH, normal)
+        np.testing.assert_allclose(found, current_T_desired, atol=1e-9)
+        taken_for_square = pose_from_homography(homography, CAMERA, DEPTH)
+        assert np.abs(taken_for_square - current_T_desired).max() > 1e-3
+
+
+@pytest.mark.parametrize('normal', OBLIQUE)
+@pytest.mark.parametrize('factor', [1.0, -3.7])
+def test_a_homography_is_taken_apart_into_planes_that_explain_it_the_true_one_among_them(normal, factor):
+    for current_T_desired in random_poses(5, seed=7):
+        homography = plane_homography(current_T_desired, DEPTH, CAMERA, normal=normal)
+        found = decompose_homography(factor * homography, CAMERA, DEPTH)
+        assert 1 <= len(found) <= 2
+        distances = [
+            max(np.abs(pose - current_T_desired).max(), np.abs(each - normal).max()) for pose, each in found
+        ]
+        assert min(distances) < 1e-6
+        for pose, each in found:
+            assert each[2] == pytest.approx(1.0)
+            again = plane_homography(pose, DEPTH, CAMERA, normal=each)
+            np.testing.assert_allclose(again / again[2, 2], homography / homography[2, 2], rtol=1e-6, atol=1e-6)
+
+
+def test_a_motion_that_shows_no_parallax_tells_of_no_plane():
+    turned = se3.from_pose_vector([0, 0, 0, 0.2, -0.1, 0.5])
+    assert decompose_homography(plane_homography(turned, DEPTH, CAMERA, normal=OBLIQUE[0]), CAMERA, DEPTH) == []
 
 
 def test_translation_scales_with_depth():

@@ -9,7 +9,7 @@ from cnn_vs_ros.estimation.coarse.rivals import repetitions
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PoseStatus, se3
-from test.scenes import CAMERA, DEPTH, PIXELS_PER_METRE, drawn_texture, view
+from test.scenes import CAMERA, DEPTH, PIXELS_PER_METRE, drawn_texture, slope_of, tilted, view
 
 SIDE = 120  # texels of a tile
 PERIOD = SIDE / PIXELS_PER_METRE
@@ -84,3 +84,16 @@ def test_where_nothing_tells_the_tiles_apart_no_tile_is_believed():
     for seed, vector in enumerate([(0.045, 0.02, 0.01, 0.1, 0.05, 0.5), (0.01, 0.0, 0.02, 0, 0.1, 0.1)]):
         assert estimator.estimate(view(same, se3.from_pose_vector(vector), seed=seed)).is_lost
         estimator.reset()
+
+
+@pytest.mark.parametrize('around', [0.0, 0.7, 2.0])
+def test_the_repetitions_of_a_floor_seen_obliquely_are_those_of_its_plane(around):
+    """In the image they are no shifts: taken as seen squarely, the floor does not look like itself."""
+    desired = tilted(35, around)  # the camera in the floor's frame
+    level = ImagePyramid(view(floor(wear=10), desired, seed=1), CAMERA).levels[1]
+    known = repetitions(level, ScenePlane(DEPTH).at(slope_of(desired)))
+    for x, y in ((PERIOD, 0), (-PERIOD, 0), (0, PERIOD), (PERIOD, -PERIOD), (2 * PERIOD, 0)):
+        shift = se3.from_pose_vector([x, y, 0, 0, 0, 0])
+        wanted = se3.inverse(desired) @ shift @ desired
+        assert min(np.abs(motion - wanted).max() for motion in known) < 5e-4
+    assert repetitions(level, ScenePlane(DEPTH)) == []

@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, TRACK_STAGES, PhotometricAlignment, Stage
 from cnn_vs_ros.estimation.plane import ScenePlane
-from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.pyramid import SATURATED, ImagePyramid
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 
 PLANE = ScenePlane(DEPTH)
+KNOWN = ScenePlane.with_normal(DEPTH, (0, 0, 1))
 OFFSET = se3.from_pose_vector([0.012, -0.008, 0.01, 0.05, -0.04, 0.15])
 
 
@@ -139,3 +142,63 @@ def test_lamps_over_a_faint_texture_do_not_move_the_pose(texture, seed):
     image = ImagePyramid(np.clip(np.rint(lit), 0, 255).astype(np.uint8), CAMERA)
     found = aligner.align(image, near(OFFSET, 0.5), PLANE)
     assert camera_error(found, OFFSET)[0] < 1e-3
+
+
+TURN, SHIFT = np.array([0, 0, 0, 0, 0, 1.0]), np.array([DEPTH, 0, 0, 0, 0, 0])
+WHOLE = (Stage(0, 8), Stage(1, 8))
+
+
+@pytest.mark.parametrize(
+    ('push', 'stages', 'left'),
+    [
+        (0.05 * TURN, (Stage(0, 1),), 0.25),
+        (0.05 * SHIFT, (Stage(0, 3),), 0.2),
+        (0.1 * SHIFT, WHOLE, 0.05),
+        (0.3 * TURN, WHOLE, 0.05),
+    ],
+    ids=['a turn in one step', 'a shift in three', 'a wide shift', 'a wide turn'],
+)
+def test_the_gradients_of_both_images_lead_there_faster_and_from_farther(texture, push, stages, left):
+    """With the gradients of one image alone the share of the motion that is left is twice that and more."""
+    aligner = PhotometricAlignment(ImagePyramid(view(texture, np.eye(4)), CAMERA), KNOWN)
+    image = ImagePyramid(view(texture, np.eye(4)), CAMERA)
+    found = aligner.align(image, se3.exp(push), KNOWN, stages)
+    after, before = (
+        KNOWN.image_shift(pose, np.eye(4), CAMERA) for pose in (found.current_T_desired, se3.exp(push))
+    )
+    assert after < left * before
+
+
+@pytest.fixture(scope='module')
+def wide_texture():
+    """Texture of 2.1 m by 1.6 m."""
+    return np.block([[drawn_texture(3 * row + column) for column in range(3)] for row in range(3)])
+
+
+@pytest.mark.parametrize(('reference', 'current'), [(0.5, 0.125), (0.125, 0.5)], ids=['four times', 'a quarter'])
+@pytest.mark.parametrize('roll', [0.4, 2.2])
+def test_an_image_of_another_scale_is_compared_where_both_show_as_much(wide_texture, reference, current, roll):
+    """Level with level of the same sizes in pixels, the evidence would be 0.03 to 0.09."""
+    desired = se3.from_pose_vector([0, 0, DEPTH - reference, 0, 0, 0])
+    place = se3.from_pose_vector([0, 0, DEPTH - current, 0, 0, 0])
+    place = place @ se3.from_pose_vector([0, 0, 0, 0.04, -0.03, roll])
+    plane = ScenePlane.with_normal(reference, (0, 0, 1))
+    aligner = PhotometricAlignment(ImagePyramid(view(wide_texture, desired, seed=1), CAMERA), plane)
+    push = se3.exp(0.7 * np.array([0.002, -0.002, 0.002, 0.008, 0.008, -0.008]))
+    image = ImagePyramid(view(wide_texture, place, seed=2), CAMERA)
+    found = aligner.align(image, push @ se3.inverse(place) @ desired, plane)
+    assert found.evidence > 0.13
+
+
+def test_what_is_saturated_tells_nothing_of_the_pose(texture, aligner):
+    image = ImagePyramid(view(texture, OFFSET, seed=2), CAMERA)
+    level = image.levels[1]
+    lit = ImagePyramid(image.grey, CAMERA)
+    grey = level.grey.copy()
+    grey[30:90, 40:120] = SATURATED  # a quarter of it, with the contrast that it would have
+    lit.levels[1] = replace(level, grey=grey)
+    whole, part = (
+        np.trace(aligner.align(each, se3.inverse(OFFSET), PLANE, (Stage(1, 1),)).information)
+        for each in (image, lit)
+    )
+    assert part < 0.9 * whole

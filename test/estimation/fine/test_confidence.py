@@ -5,25 +5,9 @@ import pytest
 
 from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation.fine import confidence
-from cnn_vs_ros.estimation.fine.alignment import Alignment
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import se3
-
-
-def alignment(pose=None, depth=0.25, **changes):
-    values = {
-        'correlation': 0.98,
-        'correlation_unweighted': 0.97,
-        'visible': 0.95,
-        'unoccluded': 0.98,
-        'evidence': 1.5,
-        'information': np.diag([1e10] * 3 + [1e9] * 3),
-        'slope_information': np.eye(2),
-        'residual_scale': 0.2,
-        'iterations': 8,
-    }
-    pose = np.eye(4) if pose is None else pose
-    return Alignment(current_T_desired=pose, plane=ScenePlane(depth), **{**values, **changes})
+from test.alignments import alignment
 
 
 def test_both_are_probabilities_and_agreement_raises_them():
@@ -83,7 +67,7 @@ def test_a_scene_twice_as_far_and_large_is_as_sure():
     information = np.diag([1e10] * 3 + [1e9] * 3)
     scaled = np.diag([1e10 / 4] * 3 + [1e9] * 3)
     one = confidence.judge(alignment(pose=pose, information=information))
-    other = confidence.judge(alignment(pose=twice, information=scaled, depth=0.5))
+    other = confidence.judge(alignment(pose=twice, information=scaled, plane=ScenePlane(0.5)))
     assert other.confidence == pytest.approx(one.confidence, rel=1e-3)
 
 

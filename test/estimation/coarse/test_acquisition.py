@@ -1,0 +1,125 @@
+"""What is believed of several places that look alike, told by alignments whose evidence is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from cnn_vs_ros.estimation.coarse import acquisition
+from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
+from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
+from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
+from cnn_vs_ros.estimation.fine.alignment import Alignment
+from cnn_vs_ros.estimation.fine.confidence import Match
+from cnn_vs_ros.estimation.model_file import load_model
+from cnn_vs_ros.estimation.plane import ScenePlane
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.geometry import se3
+from test.alignments import alignment
+from test.scenes import CAMERA, DEPTH, drawn_texture, view
+
+PLANE = ScenePlane(DEPTH)
+HERE = se3.from_pose_vector([0.01, -0.02, 0.01, 0.1, 0.05, 0.3])
+THERE = se3.from_pose_vector([0.05, 0.02, 0.0, 0.05, 0.0, 2.0])
+LEAST = 0.15
+PROBABILITY = 0.8  # of each alignment by itself: not certain, so that all hypotheses are looked at
+
+
+class Aligner:
+    """Aligns to where it starts, with what `tells` says of that place."""
+
+    def __init__(self, tells: Callable[[np.ndarray], dict[str, float]]) -> None:
+        self._tells = tells
+
+    def align(self, image, start, plane, stages, *, slope=None) -> Alignment:
+        return alignment(start, plane, **self._tells(start))
+
+
+@pytest.fixture(scope='module')
+def network():
+    return MatcherNetwork(load_model('scene_agnostic'))
+
+
+@pytest.fixture(scope='module')
+def reference():
+    return ImagePyramid(view(drawn_texture(), np.eye(4), seed=1), CAMERA)
+
+
+def is_near(pose: np.ndarray, place: np.ndarray) -> bool:
+    return bool(np.abs(pose - place).max() < 5e-3)
+
+
+def found(network, reference, monkeypatch, places, tells):
+    """What is found in an image that some hypotheses are made of, each of the evidence that is told."""
+    monkeypatch.setattr(acquisition, 'judge', lambda alignment: Match(alignment, PROBABILITY, PROBABILITY))
+    monkeypatch.setattr(
+        Acquisition, '_hypotheses', lambda *_: iter([PlanePose(place, np.zeros(2), 50.0) for place in places])
+    )
+    return Acquisition(network, Aligner(tells), reference, CAMERA).find(reference, PLANE, LEAST)
+
+
+@pytest.mark.parametrize('order', [(HERE, THERE), (THERE, HERE)])
+def test_of_two_places_with_nearly_equal_evidence_none_is_believed(network, reference, monkeypatch, order):
+    def tells(pose):
+        return {'evidence': 1.0 if is_near(pose, HERE) else 0.996}
+
+    assert found(network, reference, monkeypatch, order, tells) is None
+
+
+@pytest.mark.parametrize('order', [(HERE, THERE), (THERE, HERE)])
+def test_a_clear_lead_is_believed_whichever_comes_first(network, reference, monkeypatch, order):
+    def tells(pose):
+        return {'evidence': 1.0 if is_near(pose, HERE) else 0.9}
+
+    match = found(network, reference, monkeypatch, order, tells)
+    np.testing.assert_allclose(match.alignment.current_T_desired, HERE)
+    assert match.probability == pytest.approx(PROBABILITY, rel=0.01)
+
+
+def test_hypotheses_of_one_place_are_no_rivals(network, reference, monkeypatch):
+    beside = se3.from_pose_vector([1e-3, 0, 0, 0, 0, 0]) @ HERE
+    match = found(network, reference, monkeypatch, (HERE, beside), lambda pose: {})
+    assert match is not None
+    assert match.probability == pytest.approx(PROBABILITY)
+
+
+def test_showing_more_of_the_reference_is_no_lead_over_an_equal_of_comparable_view(
+    network, reference, monkeypatch
+):
+    def tells(pose):
+        return {'visible': 0.95 if is_near(pose, HERE) else share}
+
+    share = 0.5
+    assert found(network, reference, monkeypatch, (HERE, THERE), tells) is None
+    share = 0.3
+    assert found(network, reference, monkeypatch, (HERE, THERE), tells) is not None
+
+
+@pytest.fixture(scope='module')
+def tiles():
+    """Return a reference of tiles, as a floor has them."""
+    texture = np.tile(drawn_texture(width=130, height=130), (10, 13))
+    return ImagePyramid(view(texture, np.eye(4), seed=1), CAMERA)
+
+
+@pytest.mark.parametrize(('lead', 'believed'), [(0.004, False), (0.1, True)])
+def test_a_match_on_tiles_is_compared_with_those_a_tile_away(network, tiles, monkeypatch, lead, believed):
+    """Of them there is no hypothesis."""
+
+    def tells(pose):
+        return {'evidence': 1.5 if is_near(pose, HERE) else 1.5 - lead}
+
+    match = found(network, tiles, monkeypatch, (HERE,), tells)
+    assert (match is not None) == believed
+
+
+def test_on_tiles_a_match_has_to_show_more_than_a_part_of_what_fits(network, tiles, reference, monkeypatch):
+    """Shifted by a period, a pattern fits but for its border."""
+
+    def tells(pose):
+        return {'evidence': 1.5 if is_near(pose, HERE) else 1.0, 'unoccluded': 0.6}
+
+    assert found(network, tiles, monkeypatch, (HERE,), tells) is None
+    assert found(network, reference, monkeypatch, (HERE,), tells) is not None
