@@ -273,7 +273,7 @@ class _System:
     def step(self, depth: float) -> tuple[Array, Array]:
         """Bounded steps of the motion (6,) and of the slope (2,)."""
         damped = self.information.copy()
-        damped.flat[::9] = 1.001 * damped.flat[::9] + 1e-9  # the diagonal
+        damped.flat[::9] = 1.000001 * damped.flat[::9] + 1e-9  # the diagonal
         step = -np.linalg.solve(damped, self.gradient)
         lengths = float(np.linalg.norm(step[:3])) / depth, float(np.linalg.norm(step[3:6])), np.abs(step[6:]).max()
         step /= max(1.0, *(length / most for length, most in zip(lengths, _MAX_STEP, strict=True)))
