@@ -23,8 +23,9 @@ PRIOR = 0.3
 STEEPEST = 4.0
 """Greatest slope along an axis, 76 degrees: what lies steeper is not followed."""
 
-# Residuals of neighbouring samples are correlated: so many count as one.
-_CORRELATED = 25.0
+CORRELATED = 25.0
+"""Residuals of neighbouring samples are correlated: so many count as one."""
+
 _FREEDOM = 3.0  # degrees of freedom of the belief, as Student's t
 _TWINS_APART = np.deg2rad(0.2)  # of the poses; what is nearer is within what a confidence promises
 # A belief gets no surer than this deviation, so that it can still be corrected.
@@ -127,16 +128,11 @@ class ScenePlane:
     def learned(self, slope: Array, information: Array) -> ScenePlane:
         """Return the belief after an image: its fitted `slope` (2,), and what its residuals tell of it (2, 2).
 
-        The fit took the residuals for independent and was drawn to the belief; here they count for less, and the
-        mean moves the less. Else image after image from near the goal, where noise is all that tells of the slope,
-        would carry it away.
+        The fit was drawn to the belief, so it is the new mean.
         """
-        told = information / _CORRELATED
-        values, axes = np.linalg.eigh(self.information + told)
-        moved = (information + self.drawn_to(slope)) @ (slope - self.slope) / _CORRELATED
-        mean = self.slope + axes @ ((axes.T @ moved) / values)
+        values, axes = np.linalg.eigh(self.information + information / CORRELATED)
         bounded = (axes * np.minimum(values, 1.0 / _SUREST**2)) @ axes.T
-        return ScenePlane(self.depth, mean, bounded)
+        return ScenePlane(self.depth, slope, bounded)
 
     def homography(self, current_T_desired: Array, camera: PinholeCamera) -> Array:
         """Homography (3, 3) from pixels of the desired view to those of the current one."""

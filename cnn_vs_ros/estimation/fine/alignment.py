@@ -19,7 +19,7 @@ from cnn_vs_ros.estimation.fine.goal_refinement import GoalRefinement, Refined
 from cnn_vs_ros.estimation.fine.local_light import LightModel, LocalLight
 from cnn_vs_ros.estimation.fine.robust_weights import Visibility, tukey_weights, visibility
 from cnn_vs_ros.estimation.fine.samples import Samples, at_nearest, project, sample
-from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
+from cnn_vs_ros.estimation.plane import CORRELATED, STEEPEST, ScenePlane
 from cnn_vs_ros.estimation.pyramid import LEVELS, ImagePyramid, PyramidLevel
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
@@ -355,7 +355,7 @@ def _linearise(
     weighted = jacobian * weights
     information = (weighted @ jacobian.T).astype(np.float64)
     gradient = (weighted @ residual).astype(np.float64)
-    prior = belief.drawn_to(plane.slope) * deviation**2
+    prior = CORRELATED * belief.drawn_to(plane.slope) * deviation**2
     information[6:, 6:] += prior
     gradient[6:] += prior @ (plane.slope - belief.slope)
     return _System(
