@@ -42,8 +42,9 @@ _MOST_REPEATS, _BETTER = 3, 1.15  # an alignment is repeated while its evidence 
 _SAME_PLACE = 0.04
 # Rivals of a match on a pattern that repeats: a look at each, and a whole alignment of those that look best.
 _REPETITION_LEVEL = 1
-_LOOK = (Stage(_REPETITION_LEVEL, 1),)
-_CLOSEST_RIVALS = 4
+_LOOK = (Stage(_REPETITION_LEVEL, 2),)
+_CLOSEST_RIVALS = 6
+_ROUNDS = 3  # of looking round, each from the best so far: a wrong match shows the plane turned wrongly
 # Difference of the evidence, over all of the reference's samples, that makes a rival e times as likely.
 _TELLING = 0.01
 _COMPARABLE = 0.4  # share of the best match's view that a rival has to show
@@ -132,23 +133,33 @@ class Acquisition:
     def _against_rivals(self, image: ImagePyramid, found: list[Match]) -> Match:
         """Compare the best match with the others, and with those that the reference's repetitions make."""
         rivals = self._distinct(found)
-        best = rivals[0].alignment
-        looks = [
-            self._aligner.align(image, best.current_T_desired @ motion, best.plane, _LOOK)
-            for motion in self._rivals.motions(best.plane)
-        ]
-        promising = sorted((look for look in looks if look is not None), key=lambda look: -look.evidence)
-        for look in promising[:_CLOSEST_RIVALS]:
-            rival = self._aligned(image, look.plane, look.current_T_desired, look.plane.slope)
-            if rival is not None:
-                rivals = self._distinct([*rivals, rival])
+        repeats = False
+        for _ in range(_ROUNDS):
+            best = rivals[0]
+            motions = self._rivals.motions(best.alignment.plane)
+            repeats |= bool(motions)
+            rivals = self._distinct([*rivals, *self._repeated(image, best.alignment, motions)])
+            if rivals[0] is best:
+                break
         share = _share_of_first(rivals)
         if share < _LEAST_SHARE:  # an alignment that has not settled yet may be the better one
             rivals = self._distinct([self._realigned(image, rival) for rival in rivals[:_CLOSEST_RIVALS]])
             share = _share_of_first(rivals)
-        needs_most = bool(looks) or self._is_at_reference(rivals[0].alignment)
+        needs_most = repeats or self._is_at_reference(rivals[0].alignment)
         told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
         return rivals[0].among_rivals(share if told else 0.0)
+
+    def _repeated(self, image: ImagePyramid, best: Alignment, motions: list[Array]) -> list[Match]:
+        """Return the matches that a match has after motions of the plane onto itself, those that look best."""
+        looks = [
+            self._aligner.align(image, best.current_T_desired @ motion, best.plane, _LOOK) for motion in motions
+        ]
+        promising = sorted((look for look in looks if look is not None), key=lambda look: -look.evidence)
+        matches = [
+            self._aligned(image, look.plane, look.current_T_desired, look.plane.slope)
+            for look in promising[:_CLOSEST_RIVALS]
+        ]
+        return [match for match in matches if match is not None]
 
     def _is_at_reference(self, alignment: Alignment) -> bool:
         """Whether things that move with the camera would fit as well."""
