@@ -26,7 +26,7 @@ COPIES = tuple((scale, 2 * np.pi * k / 8) for scale in (1.0, 0.6) for k in range
 
 _SHORTLIST = 4  # copies of the reference that get the exact matching score
 _LEAST_SCORE = 0.6  # of the best score; copies with less are not tried
-_LEAST_SHARE = 0.15  # of a score that has to support its pose
+_LEAST_SHARE = 0.25  # of a score that has to support its pose
 _GROWN = 2.0  # a pose whose support has grown so much is matched once more: it was far off
 _MIN_PROBABILITY = 0.02
 _MIN_VIEW_CELLS = 15
@@ -182,21 +182,25 @@ class ReferenceMatcher:
             first = self._solve(view, each.cells, each.probability, plane)
             if first is None or first.support < _LEAST_SHARE * each.score:
                 continue
-            yield from self._rematched(each.cells, first, plane, least_support)
+            found = self._rematched(each.cells, first, plane, least_support)
+            if found is None:
+                continue
+            yield found
             # What moves with the camera agrees on a pose of its own: there may be another one in the rest.
             second = self._solve(view, each.cells, each.probability, plane, other_than=first)
             if second is not None and second.support > _LEAST_SHARE * each.score:
-                yield from self._rematched(each.cells, second, plane, least_support)
+                found = self._rematched(each.cells, second, plane, least_support)
+                if found is not None:
+                    yield found
 
     def _rematched(
         self, cells: _Cells, pose: PlanePose, plane: ScenePlane, least_support: float
-    ) -> Iterator[PlanePose]:
-        """Yield the pose as matches with the reference as it shows it correct it, if these are enough."""
+    ) -> PlanePose | None:
+        """Correct a pose by matches with the reference as it shows it; None if these are not enough."""
         before, pose = pose, self._rematch(cells, pose, plane)
         if pose.support > max(least_support, _GROWN * before.support):
             pose = self._rematch(cells, pose, plane)
-        if pose.support > least_support:
-            yield pose
+        return pose if pose.support > least_support else None
 
     def _valid_cells(self, reference: ImagePyramid) -> np.ndarray | None:
         valid = reference.valid.at(self._camera.size)
