@@ -75,6 +75,7 @@ class PoseEstimator:
         self._network = network
         self._scene: _Scene | None = None
         self._last = np.eye(4)
+        self._images_lost = 0
         self.details: dict[str, float] = {}
 
     @classmethod
@@ -114,11 +115,13 @@ class PoseEstimator:
             _log.warning(warning)
         self._scene = _Scene(self._network, reference)
         self._last = np.eye(4)
+        self._images_lost = 0
 
     def reset(self) -> None:
         """Forget the track: the next image is acquired anew. What is known of the plane is kept."""
         if self._scene is not None:
             self._scene.track.forget()
+        self._images_lost = 0
 
     def forget_plane(self) -> None:
         """Know no more of the plane than the reference says."""
@@ -143,15 +146,17 @@ class PoseEstimator:
             status = PoseStatus.ACQUIRED
             found = self._acquire(scene, pyramid)
         if found is None:
+            self._images_lost += 1
             self.details = {'confidence': 0.0}
             return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
+        self._images_lost = 0
         self._last, self.details = se3.inverse(found.alignment.current_T_desired), details(found)
         return report(found, status)
 
     def _acquire(self, scene: _Scene, pyramid: ImagePyramid) -> Match | None:
         """Find the reference anew; a match too doubtful to be reported is followed if nothing better is."""
         least = max(scene.track.probability, DOUBTFUL)
-        match = scene.acquisition.find(pyramid, scene.track.plane, least)
+        match = scene.acquisition.find(pyramid, scene.track.plane, least, self._images_lost)
         if match is None:
             return None
         match = scene.track.begin(match, pyramid)

@@ -74,10 +74,15 @@ class Acquisition:
         self._features = FeatureMatcher(reference, camera, _FEATURES)
         self._rivals = Rivals(reference.levels[_REPETITION_LEVEL])
 
-    def find(self, image: ImagePyramid, plane: ScenePlane, least_probability: float) -> Match | None:
-        """Best match of more than `least_probability`; each way of looking only where those before it failed."""
+    def find(
+        self, image: ImagePyramid, plane: ScenePlane, least_probability: float, images_lost: int = 0
+    ) -> Match | None:
+        """Best match of more than `least_probability`; each way of looking only where those before it failed.
+
+        After `images_lost` without the reference not every way is tried each time, so that an image is answered soon.
+        """
         found: list[Match] = []
-        for hypothesis in self._hypotheses(image, plane):
+        for hypothesis in self._hypotheses(image, plane, images_lost):
             match = self._verified(image, plane, hypothesis)
             if match is not None:
                 found.append(match)
@@ -88,16 +93,18 @@ class Acquisition:
         best = self._against_rivals(image, found)
         return best if best.probability > least_probability else None
 
-    def _hypotheses(self, image: ImagePyramid, plane: ScenePlane) -> Iterator[PlanePose]:
+    def _hypotheses(self, image: ImagePyramid, plane: ScenePlane, images_lost: int = 0) -> Iterator[PlanePose]:
         matches = self._quick.matches(image)
         yield from self._quick.hypotheses(matches[:_HYPOTHESES], plane, _LEAST_SUPPORT)
-        hypothesis = self._features.hypothesis(image, plane)
+        hypothesis = self._features.hypothesis(image, plane) if images_lost == 0 or images_lost % 2 else None
         if hypothesis is not None:
             yield hypothesis
+        if images_lost % 2:
+            return
         # The copies that look most like the image when it is small do so when it is large.
         promising = [each.index for each in matches]
         matches = self._thorough.matches(image, promising)
-        yield from self._thorough.hypotheses(matches[:_HYPOTHESES], plane, _LEAST_SUPPORT)
+        yield from self._thorough.hypotheses(matches[:1], plane, _LEAST_SUPPORT)
 
     def _verified(self, image: ImagePyramid, plane: ScenePlane, hypothesis: PlanePose) -> Match | None:
         """Align a hypothesis, if a first look shows anything; without the coarsest level where that is not enough.
