@@ -14,14 +14,17 @@ def test_public_names():
     assert set(vs.__all__) == {
         'AdaptiveGain',
         'DifferentialIk',
+        'Estimator',
         'PbvsLaw',
         'PinholeCamera',
         'PoseEstimator',
         'PoseStatus',
         'Reference',
         'RelativePose',
+        'ScenePlane',
         'TwistLimiter',
         'VisualServoingError',
+        'load_estimator',
     }
     for name in vs.__all__:
         assert getattr(vs, name).__name__ == name

@@ -56,8 +56,8 @@ class Estimator(Protocol):
     def reset(self) -> None:
         """Forget the track."""
 
-    def forget_plane(self) -> None:
-        """Know no more of the plane than the reference says."""
+    def forget_scene(self) -> None:
+        """Know no more of the plane, and of what moves with the camera, than the reference says."""
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8."""
@@ -123,8 +123,8 @@ class PoseEstimator:
             self._scene.track.forget()
         self._images_lost = 0
 
-    def forget_plane(self) -> None:
-        """Know no more of the plane than the reference says."""
+    def forget_scene(self) -> None:
+        """Know no more of the plane, and of what moves with the camera, than the reference says."""
         if self._scene is not None:
             self._scene.track.know(self._scene.reference.plane)
 

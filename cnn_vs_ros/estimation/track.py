@@ -40,14 +40,15 @@ class Track:
 
     def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane, camera: PinholeCamera) -> None:
         self._aligner = aligner
-        self._attached = AttachedParts(aligner.reference.levels[0])
         self._camera = camera.undistorted
         self.know(plane)
         self.forget()
 
     def know(self, plane: ScenePlane) -> None:
-        """Believe this of the plane, and no more."""
+        """Believe this of the plane, and of nothing that it moves with the camera."""
         self.plane = self.seen_plane = plane
+        self._attached = AttachedParts(self._aligner.reference.levels[0])
+        self._aligner.leave_out(None)
 
     def forget(self) -> None:
         """Have no track; the plane is kept."""

@@ -32,7 +32,7 @@ def masked():
 )
 def test_the_pose_is_that_of_the_scene_and_not_of_the_gripper(masked, vector):
     masked.reset()
-    masked.forget_plane()
+    masked.forget_scene()
     truth = se3.from_pose_vector(vector)
     poses = [masked.estimate(picture(truth, seed)) for seed in (2, 3)]
     translation, rotation = se3.pose_error(se3.inverse(truth) @ poses[-1].transform)

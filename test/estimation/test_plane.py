@@ -38,15 +38,13 @@ def test_what_images_tell_narrows_the_belief_but_never_closes_it():
     assert deviations[1] == pytest.approx(PRIOR)
 
 
-def test_an_image_moves_the_belief_as_far_as_it_is_told_to_know():
-    # Near enough to the mean for Student's t to be a Gaussian. Residuals that are correlated count 25 times less.
+def test_an_image_is_the_new_mean_and_adds_what_its_residuals_tell():
+    """The fit was drawn to the belief already. Residuals that are correlated count 25 times less."""
     belief = ScenePlane.with_normal(DEPTH, (0.2, 0.1, 1.0), 0.05)
-    told, shown = np.array([[9e4, 2e4], [2e4, 1e4]]), belief.slope + np.array([2e-4, -1e-4])
-    fitted = np.linalg.solve(told + belief.information, told @ shown + belief.information @ belief.slope)
-    expected = np.linalg.solve(
-        told / 25 + belief.information, told @ shown / 25 + belief.information @ belief.slope
-    )
-    np.testing.assert_allclose(belief.learned(fitted, told).slope, expected, atol=1e-8)
+    told, fitted = np.array([[900.0, 200.0], [200.0, 100.0]]), np.array([0.23, 0.08])
+    after = belief.learned(fitted, told)
+    np.testing.assert_allclose(after.slope, fitted)
+    np.testing.assert_allclose(after.information, belief.information + told / 25)
 
 
 def test_what_contradicts_the_belief_clearly_is_hardly_held_back():

@@ -22,9 +22,14 @@ BEGIN = se3.inverse(se3.from_pose_vector([0.05, -0.03, 0.02, 0.1, 0.2, 0.4]))
 class Aligner:
     """Finds the poses that it is told to, and remembers where it was asked to begin."""
 
+    reference = IMAGE
+
     def __init__(self) -> None:
         self.finds: list[Alignment | None] = []
         self.starts: list[np.ndarray] = []
+
+    def leave_out(self, attached):
+        """Nothing moves with this camera."""
 
     def align(self, image, start, plane, stages):
         self.starts.append(start)
@@ -34,7 +39,7 @@ class Aligner:
 def begun(plane: ScenePlane = KNOWN) -> tuple[Track, Aligner]:
     aligner = Aligner()
     track = Track(aligner, plane, CAMERA)
-    track.begin(Match(alignment(BEGIN, plane), 0.98, 0.95))
+    track.begin(Match(alignment(BEGIN, plane), 0.98, 0.95), IMAGE)
     return track, aligner
 
 
@@ -117,7 +122,7 @@ def test_of_two_planes_the_one_whose_normal_is_known_is_taken(sigma):
     known = ScenePlane.with_normal(DEPTH, (*TRUE_SLOPE, 1.0), sigma)
     for shown in ((SEEN_FROM, TRUE_SLOPE), (pose, slope)):
         track = Track(Aligner(), known, CAMERA)
-        begun = track.begin(Match(alignment(shown[0], known.at(shown[1])), 0.98, 0.95))
+        begun = track.begin(Match(alignment(shown[0], known.at(shown[1])), 0.98, 0.95), IMAGE)
         np.testing.assert_allclose(begun.alignment.current_T_desired, SEEN_FROM, atol=1e-6)
         np.testing.assert_allclose(begun.alignment.plane.slope, TRUE_SLOPE, atol=1e-6)
         np.testing.assert_allclose(track.seen_plane.slope, TRUE_SLOPE, atol=1e-6)
@@ -128,7 +133,7 @@ def test_where_both_planes_are_as_likely_it_is_no_surer_than_half():
     _, slope = twin_of(SHOWN)
     between = ScenePlane(DEPTH, 0.5 * (TRUE_SLOPE + slope))
     track = Track(Aligner(), between, CAMERA)
-    begun = track.begin(Match(alignment(SEEN_FROM, between.at(TRUE_SLOPE)), 0.98, 0.95))
+    begun = track.begin(Match(alignment(SEEN_FROM, between.at(TRUE_SLOPE)), 0.98, 0.95), IMAGE)
     assert begun.confidence == pytest.approx(0.5, abs=1e-6)
     assert begun.probability == 0.98  # the reference is seen, from one of two places
 
@@ -139,21 +144,23 @@ def test_the_confidence_is_no_greater_than_the_share_of_the_plane_that_is_taken(
     own, other = nearer.likelihood(TRUE_SLOPE), nearer.likelihood(slope)
     assert own > other
     for shown in ((SEEN_FROM, TRUE_SLOPE), (pose, slope)):
-        begun = Track(Aligner(), nearer, CAMERA).begin(Match(alignment(shown[0], nearer.at(shown[1])), 0.98, 0.95))
+        begun = Track(Aligner(), nearer, CAMERA).begin(
+            Match(alignment(shown[0], nearer.at(shown[1])), 0.98, 0.95), IMAGE
+        )
         assert begun.confidence == pytest.approx(own / (own + other), abs=1e-6)
 
 
 def test_a_plane_that_is_known_leaves_no_doubt():
     sure = ScenePlane.with_normal(DEPTH, (*TRUE_SLOPE, 1.0))
     match = Match(alignment(SEEN_FROM, sure), 0.98, 0.95)
-    assert Track(Aligner(), sure, CAMERA).begin(match) == match
+    assert Track(Aligner(), sure, CAMERA).begin(match, IMAGE) == match
 
 
 def test_only_what_is_nearly_certain_teaches_of_the_plane():
     for probability, taught in ((0.98, True), (0.85, False)):
         track = Track(Aligner(), KNOWN, CAMERA)
         seen = KNOWN.at(np.array([0.02, 0.0]))
-        track.begin(Match(alignment(BEGIN, seen), probability, 0.8))
+        track.begin(Match(alignment(BEGIN, seen), probability, 0.8), IMAGE)
         assert track.seen_plane is seen
         assert (track.plane.slope[0] == 0.02) == taught
         track.forget()

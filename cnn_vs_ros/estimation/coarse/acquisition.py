@@ -44,13 +44,15 @@ _SAME_PLACE = 0.04
 _REPETITION_LEVEL = 1
 _LOOK = (Stage(_REPETITION_LEVEL, 2),)
 _CLOSEST_RIVALS = 6
-_ROUNDS = 3  # of looking round, each from the best so far: a wrong match shows the plane turned wrongly
+# Rivals aligned in each round of looking, from the best so far, until one stands out: a wrong match shows the
+# plane turned wrongly.
+_ROUNDS = (6, 6, 24, 24)
 # Difference of the evidence, over all of the reference's samples, that makes a rival e times as likely.
 _TELLING = 0.01
 _COMPARABLE = 0.4  # share of the best match's view that a rival has to show
 _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
-# Share that has to be seen of a pattern, which fits but for its border if it is shifted by a period, and of anything
-# near the reference pose, where a gripper fits alone.
+# Share that has to be seen of a pattern, which fits but for its border if it is shifted by a period, and of
+# anything near the reference pose, where a gripper fits alone.
 _MOSTLY = 0.65
 _AT_REFERENCE = 0.06  # widths of the image
 
@@ -79,7 +81,8 @@ class Acquisition:
     ) -> Match | None:
         """Best match of more than `least_probability`; each way of looking only where those before it failed.
 
-        After `images_lost` without the reference not every way is tried each time, so that an image is answered soon.
+        After `images_lost` without the reference not every way is tried each time, so that an image is answered
+        soon.
         """
         found: list[Match] = []
         for hypothesis in self._hypotheses(image, plane, images_lost):
@@ -141,14 +144,15 @@ class Acquisition:
         """Compare the best match with the others, and with those that the reference's repetitions make."""
         rivals = self._distinct(found)
         repeats = False
-        for _ in range(_ROUNDS):
+        share = 1.0
+        for count in _ROUNDS:
             best = rivals[0]
             motions = self._rivals.motions(best.alignment.plane)
             repeats |= bool(motions)
-            rivals = self._distinct([*rivals, *self._repeated(image, best.alignment, motions)])
-            if rivals[0] is best:
+            rivals = self._distinct([*rivals, *self._repeated(image, best.alignment, motions, count)])
+            share = _share_of_first(rivals)
+            if rivals[0] is best and share > _LEAST_SHARE:
                 break
-        share = _share_of_first(rivals)
         if share < _LEAST_SHARE:  # an alignment that has not settled yet may be the better one
             rivals = self._distinct([self._realigned(image, rival) for rival in rivals[:_CLOSEST_RIVALS]])
             share = _share_of_first(rivals)
@@ -156,15 +160,15 @@ class Acquisition:
         told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
         return rivals[0].among_rivals(share if told else 0.0)
 
-    def _repeated(self, image: ImagePyramid, best: Alignment, motions: list[Array]) -> list[Match]:
-        """Return the matches that a match has after motions of the plane onto itself, those that look best."""
+    def _repeated(self, image: ImagePyramid, best: Alignment, motions: list[Array], count: int) -> list[Match]:
+        """Return the matches that a match has after motions of the plane onto itself: those that look best."""
         looks = [
             self._aligner.align(image, best.current_T_desired @ motion, best.plane, _LOOK) for motion in motions
         ]
         promising = sorted((look for look in looks if look is not None), key=lambda look: -look.evidence)
         matches = [
             self._aligned(image, look.plane, look.current_T_desired, look.plane.slope)
-            for look in promising[:_CLOSEST_RIVALS]
+            for look in promising[:count]
         ]
         return [match for match in matches if match is not None]
 

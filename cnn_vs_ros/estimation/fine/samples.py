@@ -23,8 +23,8 @@ _BEHIND = 1e-2  # a point nearer than this, in depths of the scene, is as good a
 class Samples:
     """About `count` samples of the reference's level `index`: rays (3, N), flat image and gradients (N,).
 
-    Taken where the reference is valid. `cells` says where they lie in the coarse `grid`, `across` and `down` (N,) in
-    shares of the width and the height.
+    Taken where the reference is valid. `cells` says where they lie in the coarse `grid`, `across` and `down` (N,)
+    in shares of the width and the height.
     """
 
     def __init__(self, level: PyramidLevel, index: int, grid: PinholeCamera, count: int) -> None:

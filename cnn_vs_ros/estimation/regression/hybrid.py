@@ -135,8 +135,8 @@ class HybridEstimator:
             self._scene.track.forget()
         self.switch.reset()
 
-    def forget_plane(self) -> None:
-        """Know no more of the plane than the reference says."""
+    def forget_scene(self) -> None:
+        """Know no more of the plane, and of what moves with the camera, than the reference says."""
         if self._scene is not None:
             self._scene.track.know(self._scene.reference.plane)
 

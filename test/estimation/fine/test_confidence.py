@@ -11,7 +11,7 @@ from test.alignments import alignment
 
 
 def test_both_are_probabilities_and_agreement_raises_them():
-    poor = alignment(correlation=0.2, correlation_unweighted=0.02, unoccluded=0.5, evidence=0.05)
+    poor = alignment(correlation=0.2, correlation_unweighted=0.02, unoccluded=0.5, evidence=0.005)
     low, high = confidence.judge(poor), confidence.judge(alignment())
     assert 0 <= low.confidence < 0.2
     assert 0 <= low.probability < 0.2

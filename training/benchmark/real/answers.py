@@ -59,7 +59,7 @@ class EstimatorOnPairs:
     def forget(self) -> None:
         """Forget the track, and what was learned of the plane."""
         self._estimator.reset()
-        self._estimator.forget_plane()
+        self._estimator.forget_scene()
 
     def find(self, image: np.ndarray) -> Answer | None:
         """Acquire the reference."""
