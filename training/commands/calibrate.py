@@ -85,7 +85,7 @@ def _draw(result: dict, path: Path) -> None:
     matplotlib.use('Agg')
     from matplotlib import pyplot
 
-    titles = {'fine': 'confidence: within 1 mm and 0.2 degrees', 'gross': 'match: the right basin'}
+    titles = {'fine': 'confidence: the pose is right', 'gross': 'match: the right basin'}
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 4.2), layout='constrained')
     for axis, (target, title) in zip(axes, titles.items(), strict=True):
         claimed, observed, count = zip(*result[target]['bins'], strict=True)
