@@ -1,4 +1,4 @@
-"""What moves with the camera is no scene: a gripper, a hose, the edge of a lamp's cone, learned while the camera moves.
+"""What moves with the camera is no scene: a gripper, a hose, the edge of a lamp; learned while the camera moves.
 
 At the reference pose such things lie where they lay in the reference, so they draw every pose near it to it. But
 they lie there at every other pose as well, where the scene has moved on: what in an image correlates better with
