@@ -84,7 +84,7 @@ class FaultRelay(Node):
     def _on_info(self, info: CameraInfo) -> None:
         info.header.stamp = self._stamp(messages.seconds(info.header.stamp))
         if self._kind == 'zero_k':
-            info.k = np.zeros(9)
+            info.k, info.p = np.zeros(9), np.zeros(12)  # P would do in its place
         elif self._kind == 'resolution':
             camera = messages.camera_from_message(info).resized(320, 240)
             info = messages.camera_to_message(camera, info.header.stamp, info.header.frame_id)
