@@ -210,10 +210,12 @@ def test_bad_requests_are_told_in_a_sentence(arguments, message, tmp_path, capsy
 def test_logistic_fit_recovers_the_probabilities_it_was_drawn_from():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(4000, 2))
-    truth = 1 / (1 + np.exp(-(features @ (2.0, -1.0) + 0.5)))
+    truth = 1 / (1 + np.exp(-(features @ (2.0, 1.0) + 0.5)))
     labels = (rng.random(4000) < truth).astype(float)
     weights = fit_logistic(features, labels)
-    np.testing.assert_allclose(weights, [0.5, 2.0, -1.0], atol=0.2)
+    np.testing.assert_allclose(weights, [0.5, 2.0, 1.0], atol=0.2)
+    # A feature that would speak against counts for nothing.
+    assert fit_logistic(features * (1, -1), labels)[2] == 0.0
     rows, error = reliability(truth, labels)
     assert error < 0.03
     assert sum(count for _, _, count in rows) == 4000
