@@ -49,6 +49,8 @@ class MotionWatch:
 
     def observe(self, command: Array, positions: Array, now: float) -> str:
         """Note the command (n,) sent and the positions (n,) known at `now`; what disagrees, or an empty string."""
+        if np.any(command) and not any(speed.any() for _, speed in self._sent):
+            self.reset()  # who moved the arm before its first command is not to be judged by it
         if self._before is not None:
             time, sent = self._before
             self._way = self._way + (now - time) * np.array([sent, np.abs(sent)])

@@ -63,3 +63,14 @@ def test_a_joint_without_bounds_may_pass_the_seam():
 
 def test_a_short_disagreement_is_put_up_with():
     assert watch_arm(lambda now: 0.5 if now < 0.3 else 0.0, lag=0.0, stops=0.0, limit=1.0) is None
+
+
+def test_what_moved_the_arm_before_its_first_command_is_no_fault():
+    """A jog to the start, which ends a tenth of a second before the servo task begins."""
+    watch, position = MotionWatch(['j'], 0.3), 0.0
+    for now in np.arange(0.0, 2.0, PERIOD):
+        jogged = 0.1 if 0.6 <= now < 0.9 else 0.0
+        speed = -0.1 if now >= 1.0 else 0.0
+        position += PERIOD * (10 * jogged + speed)
+        said = watch.observe(np.array([speed]), np.array([position]), now)
+        assert not said or now < 1.0
