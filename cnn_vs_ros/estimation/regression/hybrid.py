@@ -7,18 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn_vs_ros.errors import ParameterError, ReferenceFolderError
-from cnn_vs_ros.estimation.estimator import details, report
-from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, PhotometricAlignment
+from cnn_vs_ros.errors import ParameterError
+from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES
 from cnn_vs_ros.estimation.fine.confidence import Match, judge
 from cnn_vs_ros.estimation.model_file import ModelFile
-from cnn_vs_ros.estimation.plane import ScenePlane
-from cnn_vs_ros.estimation.pyramid import ImagePyramid, ValidPixels
 from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairRegressor
 from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork, RelativeRegressor
-from cnn_vs_ros.estimation.track import Track
+from cnn_vs_ros.estimation.scene import SceneHolder
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]
@@ -76,7 +73,7 @@ class Switch:
         return self.fine
 
 
-class HybridEstimator:
+class HybridEstimator(SceneHolder):
     """Pose estimator with a regressor, of one scene or of image pairs.
 
     Far from the goal the regressor's pose is taken, close to it the photometric one.
@@ -88,12 +85,11 @@ class HybridEstimator:
     def __init__(
         self, network: RegressorNetwork | PairNetwork, *, photometric: bool = True, switch: Switch | None = None
     ) -> None:
+        super().__init__()
         self._network = network
+        self._regressor: RelativeRegressor | PairRegressor | None = None
         self._photometric = photometric
         self.switch = switch or Switch()
-        self._scene: _Scene | None = None
-        self._last = np.eye(4)
-        self.details: dict[str, float] = {}
 
     @classmethod
     def of_model(cls, model: ModelFile) -> HybridEstimator:
@@ -105,28 +101,18 @@ class HybridEstimator:
         """Name of the model."""
         return self._network.name
 
-    @property
-    def reference(self) -> Reference | None:
-        """The reference servoed to, if one is set."""
-        return None if self._scene is None else self._scene.reference
-
-    @property
-    def plane(self) -> ScenePlane | None:
-        """The reference's plane as the last image showed it; as it is believed where that was lost."""
-        return None if self._scene is None else self._scene.track.seen_plane
-
-    @property
-    def believed_plane(self) -> ScenePlane | None:
-        """The reference's plane as all images together taught it."""
-        return None if self._scene is None else self._scene.track.plane
-
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image; for a scene's regressor one near that which it was trained for.
 
         Raises ModelError when it is of another camera, or outside what was trained.
         """
-        self._scene = _Scene(self._network, reference)
-        self._last = np.eye(4)
+        regressor: RelativeRegressor | PairRegressor
+        if isinstance(self._network, PairNetwork):
+            regressor = PairRegressor(self._network, reference)
+        else:
+            regressor = RelativeRegressor(self._network, reference)
+        self._take(reference)
+        self._regressor = regressor
         self.switch.reset()
 
     def reset(self) -> None:
@@ -135,64 +121,35 @@ class HybridEstimator:
             self._scene.track.forget()
         self.switch.reset()
 
-    def forget_scene(self) -> None:
-        """Know no more of the plane, and of what moves with the camera, than the reference says."""
-        if self._scene is not None:
-            self._scene.track.know(self._scene.reference.plane)
-
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image`; as `PoseEstimator.estimate`."""
-        scene = self._scene
-        if scene is None:
-            raise ReferenceFolderError('a reference should be set before estimating: capture or load one')
-        pyramid = ImagePyramid(image, scene.reference.camera, scene.valid)
+        scene = self._scene_set()
+        track, pyramid = scene.track, scene.pyramid(image)
+        assert self._regressor is not None
         if self.switch.fine:
             motion = None if motion is None else se3.as_transform(motion, 'motion')
-            found = scene.track.follow(pyramid, motion)
+            found = track.follow(pyramid, motion)
             if found is not None and self._is_fine(found):
-                return self._answer(found, PoseStatus.TRACKED)
+                return self._found(found, PoseStatus.TRACKED, photometric=1.0)
             if found is None:
                 self.switch.update(np.inf, 0.0)
-        pose = scene.regressor.pose(image)
+        pose = self._regressor.pose(image)
         if pose is None:
-            scene.track.forget()
-            self.details = {'confidence': 0.0, 'photometric': 0.0}
-            return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
-        if self._photometric and self.switch.may_enter(_distance(pose, scene.track.plane.depth)):
-            aligned = scene.aligner.align(pyramid, se3.inverse(pose), scene.track.plane, ACQUIRE_STAGES)
+            track.forget()
+            return self._lost(photometric=0.0)
+        if self._photometric and self.switch.may_enter(_distance(pose, track.plane.depth)):
+            aligned = scene.aligner.align(pyramid, se3.inverse(pose), track.plane, ACQUIRE_STAGES)
             match = None if aligned is None else judge(aligned)
             if match is not None and self._is_fine(match):
-                return self._answer(scene.track.begin(match, pyramid), PoseStatus.ACQUIRED)
-        scene.track.forget()
+                return self._found(track.begin(match, pyramid), PoseStatus.ACQUIRED, photometric=1.0)
+        track.forget()
         self._last = pose
         self.details = {'confidence': 0.0, 'photometric': 0.0}
-        return RelativePose(pose, scene.regressor.covariance, 0.0, PoseStatus.ACQUIRED)
+        return RelativePose(pose, self._regressor.covariance, 0.0, PoseStatus.ACQUIRED)
 
     def _is_fine(self, found: Match) -> bool:
         distance = _distance(found.alignment.current_T_desired, found.alignment.plane.depth)
         return self.switch.update(distance, found.probability)
-
-    def _answer(self, found: Match, status: PoseStatus) -> RelativePose:
-        pose = report(found, status)
-        self._last = pose.transform
-        self.details = {**details(found), 'photometric': 1.0}
-        return pose
-
-
-class _Scene:
-    """A reference, and what was computed from it."""
-
-    def __init__(self, network: RegressorNetwork | PairNetwork, reference: Reference) -> None:
-        self.reference = reference
-        self.regressor: RelativeRegressor | PairRegressor
-        if isinstance(network, PairNetwork):
-            self.regressor = PairRegressor(network, reference)
-        else:
-            self.regressor = RelativeRegressor(network, reference)
-        self.valid = ValidPixels(reference.camera, reference.mask)
-        pyramid = ImagePyramid(reference.image, reference.camera, self.valid)
-        self.aligner = PhotometricAlignment(pyramid, reference.plane)
-        self.track = Track(self.aligner, reference.plane, reference.camera)
 
 
 def _distance(pose: Array, depth: float) -> float:
