@@ -36,6 +36,13 @@ def plane_homography(
     return current_camera.matrix @ euclidean @ desired_camera.inverse_matrix
 
 
+def map_pixels(homography: Array, pixels: Array) -> Array:
+    """Where a homography (3, 3) takes pixels (N, 2); what it takes to infinity is not finite."""
+    moved = np.column_stack([pixels, np.ones(len(pixels))]) @ homography.T
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.asarray(moved[:, :2] / moved[:, 2:])
+
+
 def image_shift(
     first: Array, second: Array, depth: float, desired_camera: PinholeCamera, normal: ArrayLike = FRONTO_PARALLEL
 ) -> float:
@@ -130,22 +137,24 @@ def pose_from_homography(
     return se3.transform(rotation, (moved[:, 2] - rotation @ across) * depth / length)
 
 
-def decompose_homography(homography: Array, camera: PinholeCamera, depth: float) -> list[tuple[Array, Array]]:
+def decompose_homography(
+    homography: Array, camera: PinholeCamera, depth: float, least_cosine: float = _LEAST_COSINE
+) -> list[tuple[Array, Array]]:
     """Poses ``current_T_desired`` (4, 4) and normals (3,) that a homography leaves open, one or two of them.
 
     The normals are scaled to a third entry of 1, so that the plane is ``normal . X = depth`` with `depth` metres
-    along the optical axis. Left out is what the desired camera would not see from the front. (E. Malis and M.
+    along the optical axis. Left out is what the desired camera would not see from the front, at
+    `least_cosine` between normal and optical axis. (E. Malis and M.
     Vargas, Deeper understanding of the homography decomposition for vision-based control, INRIA 2007; OpenCV's own
     code.)
     """
-    homography = np.asarray(homography, dtype=np.float64)
-    if np.linalg.det(camera.inverse_matrix @ homography @ camera.matrix) < 0:
-        homography = -homography
-    _, rotations, translations, normals = cv2.decomposeHomographyMat(homography, camera.matrix)
+    _, rotations, translations, normals = cv2.decomposeHomographyMat(
+        np.asarray(homography, dtype=np.float64), camera.matrix
+    )
     found = []
     for rotation, translation, unit in zip(rotations, translations, normals, strict=True):
         along_axis = float(unit[2, 0])
-        if along_axis > _LEAST_COSINE:
+        if along_axis > least_cosine:
             pose = se3.transform(se3.nearest_rotation(rotation), translation[:, 0] * depth * along_axis)
             found.append((pose, unit[:, 0] / along_axis))
     return found

@@ -8,7 +8,7 @@ believed that stands out from its rivals, among them those that the reference's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,24 +120,17 @@ class Acquisition:
             look = self._aligner.align(image, pose, plane, first_look, slope=slope)
             if look is None or look.evidence < least_evidence:
                 continue
-            match = self._settled(
-                image, plane, self._aligned(image, plane, look.current_T_desired, look.plane.slope)
-            )
+            match = self._settled(image, plane, self._aligned(image, plane, look))
             if match is not None and (best is None or _weight_of(match) > _weight_of(best)):
                 best = match
             if best is not None and best.probability > _CERTAIN:
                 break
         return best
 
-    def _aligned(
-        self,
-        image: ImagePyramid,
-        plane: ScenePlane,
-        pose: Array,
-        slope: Array,
-        stages: Sequence[Stage] = _FINER_STAGES,
-    ) -> Match | None:
-        alignment = self._aligner.align(image, pose, plane, stages, slope=slope)
+    def _aligned(self, image: ImagePyramid, plane: ScenePlane, start: Alignment) -> Match | None:
+        """Go on with an alignment on the finer levels, believing `plane`."""
+        pose, slope = start.current_T_desired, start.plane.slope
+        alignment = self._aligner.align(image, pose, plane, _FINER_STAGES, slope=slope)
         return None if alignment is None else judge(alignment)
 
     def _against_rivals(self, image: ImagePyramid, found: list[Match]) -> Match:
@@ -151,7 +144,7 @@ class Acquisition:
             repeats |= bool(motions)
             rivals = self._distinct([*rivals, *self._repeated(image, best.alignment, motions, count)])
             share = _share_of_first(rivals)
-            if rivals[0] is best and share > _LEAST_SHARE:
+            if not motions or (rivals[0] is best and share > _LEAST_SHARE):
                 break
         if share < _LEAST_SHARE:  # an alignment that has not settled yet may be the better one
             rivals = self._distinct([self._realigned(image, rival) for rival in rivals[:_CLOSEST_RIVALS]])
@@ -166,10 +159,7 @@ class Acquisition:
             self._aligner.align(image, best.current_T_desired @ motion, best.plane, _LOOK) for motion in motions
         ]
         promising = sorted((look for look in looks if look is not None), key=lambda look: -look.evidence)
-        matches = [
-            self._aligned(image, look.plane, look.current_T_desired, look.plane.slope)
-            for look in promising[:count]
-        ]
+        matches = [self._aligned(image, look.plane, look) for look in promising[:count]]
         return [match for match in matches if match is not None]
 
     def _is_at_reference(self, alignment: Alignment) -> bool:
@@ -182,16 +172,14 @@ class Acquisition:
         for _ in range(_MOST_REPEATS):
             if match is None or not DOUBTFUL < match.probability < _CERTAIN:
                 break
-            found = match.alignment
-            again = self._aligned(image, plane, found.current_T_desired, found.plane.slope)
-            if again is None or again.alignment.evidence < _BETTER * found.evidence:
+            again = self._aligned(image, plane, match.alignment)
+            if again is None or again.alignment.evidence < _BETTER * match.alignment.evidence:
                 break
             match = again
         return match
 
     def _realigned(self, image: ImagePyramid, match: Match) -> Match:
-        found = match.alignment
-        again = self._aligned(image, found.plane, found.current_T_desired, found.plane.slope)
+        again = self._aligned(image, match.alignment.plane, match.alignment)
         return match if again is None or _weight_of(again) < _weight_of(match) else again
 
     def _distinct(self, matches: list[Match]) -> list[Match]:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.errors import ModelError
-from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose, solve_plane_pose
+from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose, misses, solve_plane_pose
 from cnn_vs_ros.estimation.model_file import ModelFile
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.geometry import PinholeCamera
+from cnn_vs_ros.geometry import PinholeCamera, map_pixels
 
 Array = NDArray[np.float64]
 
@@ -306,13 +306,11 @@ class ReferenceMatcher:
     ) -> PlanePose | None:
         """Pose of the matches, of those that do not agree with `other_than` if it is given."""
         points, weights = _soft_matches(probability, view, self._network.stride)
-        homogeneous = np.column_stack([points, np.ones(len(points))]) @ view.reference_from_view.T
-        with np.errstate(divide='ignore', invalid='ignore'):
-            desired = homogeneous[:, :2] / homogeneous[:, 2:]
+        desired = map_pixels(view.reference_from_view, points)
         good = (weights > _MIN_PROBABILITY) & np.isfinite(desired).all(axis=1)
         if other_than is not None:
             known = plane.at(other_than.slope).homography(other_than.current_T_desired, self._camera)
-            good &= _distances(known, desired, seen.centres) > _OTHER_CELLS * self._network.stride
+            good &= misses(known, desired, seen.centres) > _OTHER_CELLS * self._network.stride
         return solve_plane_pose(
             desired[good],
             seen.centres[good],
@@ -335,13 +333,6 @@ class ReferenceMatcher:
         probability = self._dual_softmax(similarity, seen.matchability, view)
         better = self._solve(view, seen, probability, plane, start=pose)
         return pose if better is None or better.support < 0.7 * pose.support else better
-
-
-def _distances(homography: Array, desired: Array, current: Array) -> Array:
-    """Pixels (N,) by which a homography misses pixels `current` (N, 2) from `desired` (N, 2)."""
-    with np.errstate(divide='ignore', invalid='ignore'):
-        shown = np.column_stack([desired, np.ones(len(desired))]) @ homography.T
-        return np.asarray(np.nan_to_num(np.linalg.norm(shown[:, :2] / shown[:, 2:] - current, axis=1), nan=np.inf))
 
 
 def _soft_matches(probability: np.ndarray, view: _View, stride: int) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
-from cnn_vs_ros.geometry import PinholeCamera, decompose_homography, pose_from_homography, se3
+from cnn_vs_ros.geometry import PinholeCamera, decompose_homography, map_pixels, pose_from_homography, se3
 
 Array = NDArray[np.float64]
 
@@ -97,11 +97,15 @@ def plane_pose_of(
 def _distance(first: Array, second: Array, camera: PinholeCamera) -> float:
     """Pixels, in the median, between where two homographies take a grid of pixels."""
     across, down = np.meshgrid(np.linspace(0.1, 0.9, 4) * camera.width, np.linspace(0.1, 0.9, 4) * camera.height)
-    points = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
-    shown = [homography @ points for homography in (first, second)]
-    with np.errstate(divide='ignore', invalid='ignore'):
-        apart = np.linalg.norm(shown[0][:2] / shown[0][2] - shown[1][:2] / shown[1][2], axis=0)
-    return float(np.median(np.nan_to_num(apart, nan=np.inf)))
+    pixels = np.column_stack([across.ravel(), down.ravel()])
+    return float(np.median(misses(first, pixels, map_pixels(second, pixels))))
+
+
+def misses(homography: Array, desired: Array, current: Array) -> Array:
+    """Pixels (N,) by which a homography misses `current` (N, 2) from `desired` (N, 2); infinite at infinity."""
+    with np.errstate(invalid='ignore'):
+        apart = np.linalg.norm(map_pixels(homography, desired) - current, axis=1)
+    return np.asarray(np.nan_to_num(apart, nan=np.inf))
 
 
 def _gauss_newton(
