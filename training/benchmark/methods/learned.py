@@ -32,8 +32,11 @@ class EstimatorServoing(Method):
 
     def start(self, reference: Reference, seed: int) -> None:
         """Forget the last run."""
-        # Set anew, so that no run depends on what the runs before it taught of the same reference.
-        self._estimator.set_reference(reference)
+        if self._estimator.reference is not reference:
+            self._estimator.set_reference(reference)
+        # No run may depend on what the runs before it taught of the same reference.
+        self._estimator.reset()
+        self._estimator.forget_scene()
         self._stop_searching()
         self._moved = None
 
