@@ -264,7 +264,11 @@ def test_the_command_writes_table_json_and_pictures(real_folder, tmp_path, capsy
         ('{"a": {}}', ['--every', '0'], 'at least 1 but are 0 and 1'),
     ],
 )
-def test_a_folder_that_is_none_is_told_in_a_sentence(truth, options, message, tmp_path, capsys):
+@pytest.mark.parametrize('rivals', [None, 'installed'])
+def test_a_folder_that_is_none_is_told_in_a_sentence(
+    truth, options, message, rivals, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr('training.benchmark.rivals.find_spec', lambda package: rivals)
     if truth is not None:
         (tmp_path / 'truth.json').write_text(truth)
     assert main(['benchmark', '--real', str(tmp_path), '--output', str(tmp_path / 'out'), *options]) == 2
@@ -277,6 +281,6 @@ def test_a_rival_that_is_not_installed_is_left_out_with_a_sentence(real_folder, 
     monkeypatch.setattr('training.benchmark.rivals.find_spec', lambda package: None)
     options = ['--real', str(real_folder), '--sets', 'plane', '--output', str(tmp_path), '--methods']
     assert main(['benchmark', *options, 'sift,xfeat']) == 0
-    assert 'xfeat is left out: it needs the extra rivals' in capsys.readouterr().err
+    assert 'xfeat is left out: it needs the extra rivals' in capsys.readouterr().out
     assert main(['benchmark', *options, 'xfeat']) == 2
     assert 'xfeat should be installed: it needs the extra rivals' in capsys.readouterr().err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -199,7 +198,7 @@ def _installed(names: list[str]) -> list[str]:
     if not there:
         raise TrainingError(f'{missing} should be installed: it needs the extra rivals')
     if missing:
-        print(f'{missing} is left out: it needs the extra rivals', file=sys.stderr)
+        print(f'{missing} is left out: it needs the extra rivals')
     return there
 
 
