@@ -61,3 +61,7 @@ class TwistError(VisualServoingError):
 
 class ArmError(VisualServoingError):
     """An arm that does not do what it is commanded, or that cannot be commanded safely."""
+
+
+class DeafNodeError(VisualServoingError):
+    """A node that no message reaches."""

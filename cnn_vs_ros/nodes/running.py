@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -17,9 +19,21 @@ from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.errors import DeafNodeError, VisualServoingError
 from cnn_vs_ros.nodes.overrides import check_overrides
+from cnn_vs_ros.nodes.shared_memory import lost_ports
 from cnn_vs_ros.nodes.signals import STOP_SIGNALS, is_heeded
+
+_BEGINNINGS = 5
+"""How often a process begins at most until others can reach it."""
+
+_LOOKS, _LOOK_PERIOD = 10, 1.0
+"""How often, and after how many seconds of wall time each, it is looked whether they still can."""
+
+_DEAF = (
+    'others should reach this node by shared memory but a process that was killed left it unusable: start the '
+    'node again; if that does not help, end all nodes and run: rm /dev/shm/fast* /dev/shm/sem.fast*'
+)
 
 
 @runtime_checkable
@@ -81,11 +95,10 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
     A node ends by itself by having a Future `done`, whose result is the exit status. Its `shut_down`, if it has
     one, is called at the end in every case, while it can still publish. A VisualServoingError at the start or
     in a callback ends the process with its sentence and status 1; so does a parameter that the node does not have.
+    A participant that cannot be reached is made again; a node that becomes deaf soon after its beginning ends.
     """
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     signalled: Future = Future()
-    node = None
-    executor = SingleThreadedExecutor()
+    node, executor = None, None
 
     def on_stop() -> None:
         _stop_requested.set()
@@ -93,8 +106,11 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
 
     with stop_signals(on_stop):
         try:
-            node = make_node()
+            with _reachable(args):
+                executor = SingleThreadedExecutor()
+                node = make_node()
             check_overrides(node, args)
+            _watch_hearing(node)
             done: Future = getattr(node, 'done', None) or Future()
             signalled.add_done_callback(lambda future: done.done() or done.set_result(future.result()))
             executor.add_node(node)
@@ -110,6 +126,34 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
             _end(node, executor)
 
 
+@contextmanager
+def _reachable(args: Sequence[str] | None) -> Iterator[None]:
+    """Initialise rclpy with a participant that others can reach; it lasts if a node is made within."""
+    for _ in range(_BEGINNINGS):
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        first = Node('_first', use_global_arguments=False, enable_rosout=False, start_parameter_services=False)
+        if not lost_ports():
+            yield
+            first.destroy_node()
+            return
+        first.destroy_node()
+        rclpy.shutdown()
+    raise DeafNodeError(_DEAF)
+
+
+def _watch_hearing(node: Node) -> None:
+    """Have the node end if it becomes deaf: what breaks locks does so within seconds of its beginning."""
+    looks = itertools.count(1)
+
+    def look() -> None:
+        if lost_ports():
+            raise DeafNodeError(_DEAF)
+        if next(looks) == _LOOKS:
+            timer.cancel()
+
+    timer = node.create_timer(_LOOK_PERIOD, look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+
 def _spin_until(done: Future, executor: SingleThreadedExecutor) -> None:
     # rclpy's spin_until_future_complete adds a callback to the future at every turn, and so grows without end.
     done.add_done_callback(lambda _: executor.create_task(lambda: None))  # something to do ends the wait
@@ -117,12 +161,13 @@ def _spin_until(done: Future, executor: SingleThreadedExecutor) -> None:
         executor.spin_once()
 
 
-def _end(node: Node | None, executor: SingleThreadedExecutor) -> None:
+def _end(node: Node | None, executor: SingleThreadedExecutor | None) -> None:
     try:
         if isinstance(node, ShutsDown) and rclpy.ok():
             node.shut_down()
     finally:
-        executor.shutdown()
+        if executor is not None:
+            executor.shutdown()
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()

@@ -196,6 +196,7 @@ class _Campaign:
         """Have the arm on its way, for a random while."""
         deadline = time.monotonic() + 2 * _PATIENCE
         while time.monotonic() < deadline:
+            self._graph.restart_dead()  # one that became deaf has ended
             self._start()
             if wait_for(lambda: self._watch.status == 'servoing' and self._watch.speed > _BRISK, 5.0):
                 time.sleep(self._random.uniform(0.0, 0.5))
