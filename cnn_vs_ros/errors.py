@@ -65,3 +65,11 @@ class ArmError(VisualServoingError):
 
 class DeafNodeError(VisualServoingError):
     """A node that no message reaches."""
+
+
+class NoAnswerError(VisualServoingError):
+    """A service that does not answer."""
+
+
+class CommanderError(VisualServoingError):
+    """A graph that does not do what a program asks of it."""

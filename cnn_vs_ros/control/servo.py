@@ -25,7 +25,8 @@ SLOWEST_PACE = 0.125
 
 _SERVOING = 'moving to the reference view'
 _WAITING = 'waiting for the first estimate since the start'
-_ANEW = 'call ~/start to go on'
+ANEW = 'call ~/start to go on'
+"""How the reason ends of a task that has ended by itself, and so of an error that lasts."""
 
 
 _ON_THE_WAY = ServoStatus.SERVOING, ServoStatus.CONVERGED
@@ -169,7 +170,7 @@ class Servo:
         if self.arm.holding or self.arm.slowed:
             self._following.reset()
         elif problem := self._following.problem(stamp, pose.transform, commanded):
-            self._end(ServoStatus.ERROR, f'{problem}; {_ANEW}')
+            self._end(ServoStatus.ERROR, f'{problem}; {ANEW}')
             return
         error = RelativePose(
             se3.from_pose_vector(self.settings.exit.error(pose.transform)), confidence=pose.confidence
@@ -189,7 +190,7 @@ class Servo:
             self._when_lost.record(self._exit.twist, min(dt, STANDSTILL))
         twist = self._exit(self._move(now, dt) if self._running else None, dt)
         if self._exit.violation and self._running:
-            self._end(ServoStatus.LIMITED, f'{self._exit.violation}; {_ANEW}')
+            self._end(ServoStatus.LIMITED, f'{self._exit.violation}; {ANEW}')
         self._reckoning.add(now, twist)
         if self._running and self._status is ServoStatus.SERVOING and self._oscillation.update(now, twist):
             self._slow_down()
@@ -232,7 +233,7 @@ class Servo:
         """Motion to ask for at `now`; None for a stop. Sets the status, and may end the task."""
         self._spent += dt
         if self._spent > self.settings.time_limit:
-            self._end(ServoStatus.LIMITED, f'the time limit of {self.settings.time_limit:g} s is over; {_ANEW}')
+            self._end(ServoStatus.LIMITED, f'the time limit of {self.settings.time_limit:g} s is over; {ANEW}')
             return None
         if self.arm.holding:
             self._wait_for_arm(now)
@@ -248,21 +249,21 @@ class Servo:
         self._set(ServoStatus.ERROR, self.arm.holding)
         self._following.reset()
         if self.arm.held_for(now) > self.settings.arm_patience:
-            self._end(ServoStatus.ERROR, f'{self.arm.holding}; {_ANEW}')
+            self._end(ServoStatus.ERROR, f'{self.arm.holding}; {ANEW}')
 
     def _is_out_of_patience(self, now: float) -> bool:
         patience = self.settings.patience
         if self.arm.slowed_for(now) > patience:
-            self._end(ServoStatus.LIMITED, f'for {patience:g} s {self.arm.slowed}; {_ANEW}')
+            self._end(ServoStatus.LIMITED, f'for {patience:g} s {self.arm.slowed}; {ANEW}')
         elif now - self._under_way > patience:
-            self._end(ServoStatus.STOPPED, f'{self._status.value} for {patience:g} s: {self._reason}; {_ANEW}')
+            self._end(ServoStatus.STOPPED, f'{self._status.value} for {patience:g} s: {self._reason}; {ANEW}')
         return not self._running
 
     def _towards(self, word: Word, now: float, dt: float) -> Move | None:
         if word.known is Known.FOUND:
             return self._to_goal(word, now)
         if word.known is Known.BROKEN:
-            self._end(ServoStatus.ERROR, f'{word.reason}, three times in a row; {_ANEW}')
+            self._end(ServoStatus.ERROR, f'{word.reason}, three times in a row; {ANEW}')
         elif word.known is Known.DOUBTED:
             self._set(ServoStatus.ERROR, word.reason)
         elif word.known is Known.STALE:
@@ -298,7 +299,7 @@ class Servo:
     def _slow_down(self) -> None:
         self._pace *= 0.5
         if self._pace < SLOWEST_PACE:
-            self._end(ServoStatus.ERROR, f'it swings about the goal: lower gain.at_zero; {_ANEW}')
+            self._end(ServoStatus.ERROR, f'it swings about the goal: lower gain.at_zero; {ANEW}')
 
     def _set(self, status: ServoStatus, reason: str) -> None:
         self._status, self._reason = status, reason

@@ -21,11 +21,12 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 
-from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.errors import NoAnswerError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.experiment import ExperimentError, Recorder
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
+from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
 
 COMMANDS = 'forward_velocity_controller/commands'
 
@@ -40,12 +41,6 @@ HURRIED_CALL_TIMEOUT = 2.0
 
 SILENCE_TIMEOUT = 15.0
 """Seconds of wall time without any message after which the graph is given up."""
-
-REQUEST_PERIOD = 10.0
-"""Seconds of wall time after which a request without an answer is sent again; all our services may be repeated."""
-
-MATCHING_TIME = 0.5
-"""Seconds from the discovery of a service to the first request: the service has to discover its client as well."""
 
 _POLL_PERIOD = 0.2
 _LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -227,17 +222,10 @@ class RosGraph:
 
     def _result(self, request: Callable[[], Future], what: str, timeout: float | None = None) -> Any:
         timeout = self._call_timeout if timeout is None else timeout
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            future = request()
-            answered = threading.Event()
-            future.add_done_callback(lambda _, answered=answered: answered.set())
-            again = time.monotonic() + min(timeout, REQUEST_PERIOD)
-            while time.monotonic() < again:
-                self._check_interrupted()
-                if answered.wait(_POLL_PERIOD):
-                    return future.result()
-        raise ExperimentError(f'{what} has not answered for {timeout:g} s')
+        try:
+            return answer_of(request, what, timeout, self._check_interrupted)
+        except NoAnswerError as error:
+            raise ExperimentError(str(error)) from error
 
     # Messages
 

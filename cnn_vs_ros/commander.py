@@ -1,0 +1,241 @@
+"""Visual servoing from a plain Python script: capture, servo, stop, in a graph that runs. Needs rclpy."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from cnn_vs_ros.control.servo import ANEW
+from cnn_vs_ros.control.servo_status import ServoStatus
+from cnn_vs_ros.errors import CommanderError, NoAnswerError
+from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
+
+START, STOP = 'pbvs_controller/start', 'pbvs_controller/stop'
+CAPTURE = 'pose_estimator/capture_reference'
+
+WAIT_TIMEOUT = 5.0
+"""Seconds of wall time for which a service or a message is waited for."""
+
+CALL_TIMEOUT = 30.0
+"""Seconds of wall time that a service may take to answer."""
+
+_POLL_PERIOD = 0.05
+_SETTLING_TIME = 0.5
+"""Seconds after a start in which an end that was said may still be that of the task before."""
+
+_LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_ENDS = ServoStatus.CONVERGED, ServoStatus.LIMITED, ServoStatus.STOPPED
+
+
+@dataclass(frozen=True)
+class ServoResult:
+    """How a servo task ended: its errors are those of the last estimate, nan if there was none."""
+
+    status: ServoStatus
+    arrived: bool
+    reason: str
+    error_mm: float
+    error_deg: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Where the desired camera is: its pose (4, 4), metres, in the present one's frame, and the confidence."""
+
+    transform: np.ndarray
+    confidence: float
+
+
+class ServoCommander:
+    """Speaks to pose_estimator and pbvs_controller in `namespace`; a context manager. Its methods block.
+
+    A `node` that is given must be in no executor, and is left to the caller afterwards. All methods raise
+    CommanderError when the graph does not answer.
+    """
+
+    def __init__(self, namespace: str = '', node: Node | None = None) -> None:
+        self._owned = node is None
+        if node is None:
+            context = rclpy.Context()
+            rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+            node = Node('servo_commander', context=context)
+        self._node = node
+        prefix = f'/{namespace.strip("/")}/' if namespace.strip('/') else ''
+        self._clients = {name: node.create_client(Trigger, prefix + name) for name in (START, STOP, CAPTURE)}
+        self._heard = threading.Condition()
+        self._statuses: list[ServoStatus] = []
+        self._reason = ''
+        self._said: tuple[Any, str, float, str] | None = None
+        self._pose: tuple[Any, np.ndarray] | None = None
+        self._subscriptions = [
+            node.create_subscription(String, f'{prefix}servo_status', self._on_status, _LATCHED),
+            node.create_subscription(String, f'{prefix}servo_status_reason', self._on_reason, _LATCHED),
+            node.create_subscription(DiagnosticArray, f'{prefix}pose_status', self._on_said, 10),
+            node.create_subscription(PoseWithCovarianceStamped, f'{prefix}relative_pose', self._on_pose, 10),
+        ]
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._spin, name='servo_commander', daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> ServoCommander:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the graph; the arm does what it was doing."""
+        self._executor.shutdown()
+        self._thread.join()
+        if self._owned:
+            self._node.destroy_node()
+            rclpy.shutdown(context=self._node.context)
+            return
+        for client in self._clients.values():
+            self._node.destroy_client(client)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def capture(self) -> str:
+        """Take the present view as the reference, and return what the estimator says of it."""
+        success, sentence = self._call(CAPTURE)
+        if not success:
+            raise CommanderError(sentence)
+        return sentence
+
+    def stop(self) -> str:
+        """Have the arm come to a stop, and return what the controller says."""
+        return self._call(STOP)[1]
+
+    def status(self) -> tuple[ServoStatus, str]:
+        """What the controller says that it is doing, and why."""
+        self._wait(lambda: bool(self._statuses and self._reason), 'servo_status')
+        return self._statuses[-1], self._reason
+
+    def offset(self) -> Offset:
+        """Where the desired camera is, by an estimate that arrives from now on; the arm does not move.
+
+        Raises CommanderError when the target is lost, there is no reference, or no estimate comes.
+        """
+        before = self._said
+        self._wait(lambda: self._said is not before, 'pose_status')
+        said = self._said
+        assert said is not None
+        stamp, word, confidence, reason = said
+        if word not in ('acquired', 'tracked'):
+            raise CommanderError(f'the target should be in view but is {word}' + (f': {reason}' if reason else ''))
+        # Estimates go on coming meanwhile: one that is newer does as well.
+        self._wait(lambda: self._pose is not None and self._pose[0] >= stamp, 'relative_pose')
+        assert self._pose is not None
+        return Offset(se3.inverse(self._pose[1]), confidence)
+
+    def servo(self, timeout: float = 120.0) -> ServoResult:
+        """Servo to the reference and return how that ended; after `timeout` wall-clock seconds the arm is stopped.
+
+        It is stopped as well when this is interrupted, by KeyboardInterrupt or another exception.
+        """
+        began, before = time.monotonic(), len(self._statuses)
+        self._pose = None
+        try:
+            success, refusal = self._call(START)
+            if not success:
+                return self._result(self.status()[0], refusal, began)
+            answered = time.monotonic()
+            while not self._has_ended(before, answered):
+                if not self._clients[START].service_is_ready():
+                    raise CommanderError(f'{START} is there no more: has pbvs_controller ended?')
+                if time.monotonic() - began > timeout:
+                    self.stop()
+                    return self._result(ServoStatus.STOPPED, f'not there within {timeout:g} s', began)
+                with self._heard:
+                    self._heard.wait(_POLL_PERIOD)
+            return self._result(self._statuses[-1], self._reason, began)
+        except BaseException:
+            if self._clients[STOP].service_is_ready():
+                self._clients[STOP].call_async(Trigger.Request())
+                time.sleep(_POLL_PERIOD)  # the request leaves before the process does
+            raise
+
+    def _has_ended(self, before: int, answered: float) -> bool:
+        news = list(self._statuses[before:])
+        is_of_this_task = any(status not in _ENDS for status in news)
+        if not is_of_this_task and time.monotonic() - answered < _SETTLING_TIME:
+            return False
+        status = self._statuses[-1] if self._statuses else ServoStatus.IDLE
+        return status in _ENDS or (status is ServoStatus.ERROR and self._reason.endswith(ANEW))
+
+    def _result(self, status: ServoStatus, reason: str, began: float) -> ServoResult:
+        length, angle = float('nan'), float('nan')
+        if self._pose is not None:
+            vector = se3.pose_vector(self._pose[1])
+            length, angle = 1e3 * float(np.linalg.norm(vector[:3])), float(np.degrees(np.linalg.norm(vector[3:])))
+        arrived = status is ServoStatus.CONVERGED
+        return ServoResult(status, arrived, reason, length, angle, time.monotonic() - began)
+
+    def _call(self, service: str) -> tuple[bool, str]:
+        client = self._clients[service]
+        if not client.service_is_ready():
+            self._wait(client.service_is_ready, f'service {service}')
+            time.sleep(MATCHING_TIME)
+        try:
+            answer = answer_of(lambda: client.call_async(Trigger.Request()), service, CALL_TIMEOUT)
+        except NoAnswerError as error:
+            raise CommanderError(str(error)) from error
+        return bool(answer.success), str(answer.message)
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WAIT_TIMEOUT
+        while not condition():
+            if time.monotonic() > deadline:
+                raise CommanderError(f'waited {WAIT_TIMEOUT:g} s in vain for {what}')
+            with self._heard:
+                self._heard.wait(_POLL_PERIOD)
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def _on_status(self, message: String) -> None:
+        self._statuses.append(ServoStatus(message.data))
+        self._tell()
+
+    def _on_reason(self, message: String) -> None:
+        self._reason = message.data
+
+    def _on_said(self, message: DiagnosticArray) -> None:
+        values = {item.key: item.value for item in message.status[0].values}
+        confidence = float(values.get('confidence', 'nan'))
+        self._said = _stamp(message), message.status[0].message, confidence, values.get('reason', '')
+        self._tell()
+
+    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
+        self._pose = _stamp(message), messages.pose_from_message(message.pose.pose)
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._heard:
+            self._heard.notify_all()
+
+
+def _stamp(message: Any) -> tuple[int, int]:
+    return message.header.stamp.sec, message.header.stamp.nanosec

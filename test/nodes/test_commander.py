@@ -1,0 +1,77 @@
+"""ServoCommander with the real nodes and the simulated arm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rclpy
+import yaml
+from std_srvs.srv import Trigger
+
+from cnn_vs_ros import commander
+from cnn_vs_ros.commander import ServoCommander
+from cnn_vs_ros.control import ServoStatus
+from cnn_vs_ros.errors import CommanderError
+from test.nodes.test_pbvs_controller import BRISK
+from test.ros_graph import ROOT, Graph
+
+DOMAIN = 83
+NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik')
+SIMULATED = yaml.safe_load((ROOT / 'config' / 'simulated.yaml').read_text())['/**/pbvs_controller'][
+    'ros__parameters'
+]
+
+
+@pytest.fixture
+def graph(tmp_path):
+    graph = Graph(DOMAIN, tmp_path)
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def speak(graph):
+    node = rclpy.create_node('script', context=graph.context)
+    with ServoCommander(graph.namespace, node) as found:
+        yield found
+    node.destroy_node()
+
+
+def test_a_missing_node_is_said(speak, monkeypatch):
+    monkeypatch.setattr(commander, 'WAIT_TIMEOUT', 0.5)
+    with pytest.raises(CommanderError, match=r'waited 0\.5 s in vain for service pbvs_controller/start'):
+        speak.servo()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch):
+    scalars = {name: value for name, value in SIMULATED.items() if not isinstance(value, dict)}
+    parameters = {'pbvs_controller': {**BRISK, **scalars}, 'simulator': {'start.batch': 2, 'start.seed': 1}}
+    for name in NODES:
+        graph.start(name, **parameters.get(name, {}))
+    assert graph.call(Trigger, 'simulator/move_to_reference').success
+    with pytest.raises(CommanderError, match='no_reference'):
+        speak.offset()
+    assert 'captured' in speak.capture()
+    assert graph.call(Trigger, 'simulator/move_to_start').success
+    graph.spin(0.5)
+    assert np.linalg.norm(speak.offset().transform[:3, 3]) > 0.002
+    late = speak.servo(timeout=0.1)
+    assert (late.status, late.arrived) == (ServoStatus.STOPPED, False)
+    graph.spin(0.3)
+    assert speak.status()[0] is ServoStatus.STOPPED
+    with monkeypatch.context() as patch:
+        patch.setattr(speak, '_has_ended', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            speak.servo()
+    graph.spin_until(lambda: speak.status() == (ServoStatus.STOPPED, 'stopped by request'), 'a stop')
+    result = speak.servo(timeout=60.0)
+    assert result.arrived, result
+    assert result.error_mm < 1.0
+    assert result.error_deg < 0.2
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
+    with ServoCommander(graph.namespace) as another:  # with a node of its own
+        assert another.status()[0] is ServoStatus.CONVERGED
