@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from cnn_vs_ros import __version__
 from cnn_vs_ros.demo import command as demo
 from cnn_vs_ros.demo import experiments, tools
 from cnn_vs_ros.soak import arguments as soak
@@ -20,6 +21,7 @@ COMMANDS = (
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog='python -m cnn_vs_ros', description='CNN-based visual servoing.')
+    parser.add_argument('--version', action='version', version=f'cnn_vs_ros {__version__}')
     commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
     for name, summary, module in COMMANDS:
         command = commands.add_parser(name, help=summary)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cnn_vs_ros import __version__
 from cnn_vs_ros.command_line import main, make_parser
 from cnn_vs_ros.demo.command import UNKNOWN_DEPTH, parameters
 from cnn_vs_ros.demo.graph import NODES
@@ -34,3 +35,10 @@ def test_a_replay_of_no_bag_is_said(tmp_path, folder, sentence, capsys):
     assert said.startswith('replay: ')
     assert sentence in said
     assert said.count('\n') == 1
+
+
+def test_the_version_is_said(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(['--version'])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f'cnn_vs_ros {__version__}\n'

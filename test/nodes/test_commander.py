@@ -55,6 +55,9 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     assert graph.call(Trigger, 'simulator/move_to_reference').success
     with pytest.raises(CommanderError, match='no_reference'):
         speak.offset()
+    refused = speak.servo()
+    assert not refused.arrived
+    assert 'a fresh estimate should have come' in refused.reason
     assert 'captured' in speak.capture()
     assert graph.call(Trigger, 'simulator/move_to_start').success
     graph.spin(0.5)
