@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import rclpy
@@ -78,3 +81,14 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
     with ServoCommander(graph.namespace) as another:  # with a node of its own
         assert another.status()[0] is ServoStatus.CONVERGED
+    example = subprocess.run(
+        [sys.executable, 'examples/commander.py', graph.namespace],
+        cwd=ROOT,
+        env=graph.environment | {'PYTHONPATH': str(ROOT)},
+        input='\n',
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+    )
+    assert example.returncode == 0, example.stderr
+    assert 'converged: ' in example.stdout
