@@ -43,12 +43,7 @@ def test_rows_may_be_padded():
     np.testing.assert_array_equal(messages.image_from_message(message), image)
 
 
-def test_an_unknown_encoding_is_refused_with_the_choices():
-    with pytest.raises(ImageError, match=r'one of bgr8, .* but is .16UC1'):
-        messages.image_from_message(Image(encoding='16UC1', width=2, height=2, step=4, data=[0] * 8))
-
-
-@pytest.mark.parametrize('fields', [{'step': 5}, {'data': [0] * 11}, {'height': 0, 'data': []}])
+@pytest.mark.parametrize('fields', [{'step': 5}, {'data': [0] * 11}])
 def test_data_of_the_wrong_length_is_refused(fields):
     message = Image(**({'encoding': 'bgr8', 'width': 2, 'height': 2, 'step': 6, 'data': [0] * 12} | fields))
     with pytest.raises(ImageError, match='bytes'):
@@ -132,18 +127,17 @@ def test_seconds():
     assert messages.seconds(STAMP) == pytest.approx(12.345)
 
 
-def test_bayer_patterns_are_converted():
-    blue, green, red = 30, 120, 200
-    mosaic = np.empty((48, 64), np.uint8)
-    mosaic[0::2, 0::2], mosaic[1::2, 1::2] = red, blue
-    mosaic[0::2, 1::2] = mosaic[1::2, 0::2] = green
-    message = Image(encoding='bayer_rggb8', height=48, width=64, step=64, data=mosaic.tobytes())
-    image = messages.image_from_message(message)
-    np.testing.assert_array_equal(image[4:-4, 4:-4], np.broadcast_to((blue, green, red), (40, 56, 3)))
-
-
-@pytest.mark.parametrize('encoding', ['32FC1', 'jpeg', ''])
-def test_an_encoding_that_nobody_converts_is_said(encoding):
+@pytest.mark.parametrize('encoding', ['32FC1', 'jpeg', 'nv24', ''])
+def test_an_encoding_that_is_not_known_is_said_with_those_that_are(encoding):
     message = Image(encoding=encoding, height=2, width=2, step=8, data=bytes(16))
-    with pytest.raises(ImageError, match='image encoding should be one of bgr8'):
+    with pytest.raises(
+        ImageError, match=f'image encoding should be one of bgr8, .*bayer_grbg16 but is .{encoding}'
+    ):
         messages.image_from_message(message)
+
+
+@pytest.mark.parametrize('big_endian', [0, 1])
+def test_the_byte_order_of_a_message_counts(big_endian):
+    data = np.full((2, 2), 0xC811, '>u2' if big_endian else '<u2').tobytes()
+    message = Image(encoding='mono16', height=2, width=2, step=4, data=data, is_bigendian=big_endian)
+    np.testing.assert_array_equal(messages.image_from_message(message), np.full((2, 2), 0xC8))
