@@ -72,14 +72,29 @@ def image_to_message(image: np.ndarray, stamp: Time, frame_id: str) -> Image:
 def camera_from_message(message: CameraInfo, rectified: bool = False) -> PinholeCamera:
     """Camera of a sensor_msgs/CameraInfo: K and D, or of its `rectified` images P and no distortion.
 
-    Where K is zero and P is not, the images are rectified ones. Raises CalibrationError, also when uncalibrated.
+    Where K is zero and P is not, the images are rectified ones. The message is of the whole image at full
+    resolution: of that, the camera has the region of interest, binned. Raises CalibrationError, also when
+    uncalibrated.
     """
     projection = np.asarray(message.p, dtype=np.float64).reshape(3, 4)
     if (rectified or message.k[0] == 0.0) and projection[0, 0] != 0.0:
-        return PinholeCamera.from_calibration(message.width, message.height, projection[:, :3])
-    return PinholeCamera.from_calibration(
-        message.width, message.height, message.k, message.d, message.distortion_model
-    )
+        camera = PinholeCamera.from_calibration(message.width, message.height, projection[:, :3])
+    else:
+        camera = PinholeCamera.from_calibration(
+            message.width, message.height, message.k, message.d, message.distortion_model
+        )
+    return _binned_window(camera, message)
+
+
+def _binned_window(camera: PinholeCamera, message: CameraInfo) -> PinholeCamera:
+    """What region of interest and binning leave of a camera; zeros stand for all of it, and for none."""
+    region, binning = message.roi, (max(1, message.binning_x), max(1, message.binning_y))
+    x, y = region.x_offset, region.y_offset
+    width = (region.width or camera.width - x) // binning[0]
+    height = (region.height or camera.height - y) // binning[1]
+    if (x, y, width, height) != (0, 0, *camera.size):
+        camera = camera.windowed(x, y, width * binning[0], height * binning[1]).resized(width, height)
+    return camera
 
 
 def camera_to_message(camera: PinholeCamera, stamp: Time, frame_id: str) -> CameraInfo:

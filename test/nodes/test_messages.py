@@ -141,3 +141,37 @@ def test_the_byte_order_of_a_message_counts(big_endian):
     data = np.full((2, 2), 0xC811, '>u2' if big_endian else '<u2').tobytes()
     message = Image(encoding='mono16', height=2, width=2, step=4, data=data, is_bigendian=big_endian)
     np.testing.assert_array_equal(messages.image_from_message(message), np.full((2, 2), 0xC8))
+
+
+def test_of_a_region_of_interest_binned_the_camera_is_that_of_the_picture():
+    camera = PinholeCamera(640, 480, 600.0, 610.0, 315.0, 244.0, (0.1, -0.2, 0.001, 0.002))
+    info = messages.camera_to_message(camera, STAMP, 'camera')
+    info.binning_x, info.binning_y = 4, 2
+    info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height = 100, 60, 322, 240
+    shown = messages.camera_from_message(info)
+    assert shown.size == (80, 120)
+    assert shown.distortion == camera.distortion
+    # A pixel of the picture is the mean of a block of 4x2: its centre is that of the block, in the whole image.
+    for column, row in ((0, 0), (7, 11), (79, 119)):
+        whole = (100 + 4 * column + 1.5, 60 + 2 * row + 0.5)
+        np.testing.assert_allclose(shown.rays([column, row]), camera.rays(whole), atol=1e-12)
+
+
+@pytest.mark.parametrize('binning', [0, 1])
+def test_no_binning_and_the_whole_image_leave_the_camera_as_it_is(binning):
+    camera = PinholeCamera(640, 480, 600.0, 610.0, 315.0, 244.0)
+    info = messages.camera_to_message(camera, STAMP, 'camera')
+    info.binning_x = info.binning_y = binning
+    assert messages.camera_from_message(info) == camera
+    info.roi.width, info.roi.height = 640, 480
+    assert messages.camera_from_message(info) == camera
+
+
+def test_a_region_of_interest_beyond_the_image_or_binned_away_is_refused():
+    info = messages.camera_to_message(PinholeCamera(640, 480, 600.0, 610.0, 315.0, 244.0), STAMP, 'camera')
+    info.roi.x_offset, info.roi.width = 400, 241
+    with pytest.raises(CalibrationError, match='within the image of 640x480 pixels but is 241x480 at 400, 0'):
+        messages.camera_from_message(info)
+    info.roi.x_offset, info.roi.width, info.binning_x = 0, 0, 1000
+    with pytest.raises(CalibrationError, match='size should be positive but is 0x480'):
+        messages.camera_from_message(info)
