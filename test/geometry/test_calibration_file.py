@@ -29,6 +29,15 @@ def test_reads_the_format_of_camera_calibration(tmp_path, prefix):
     assert camera.distortion_model == 'plumb_bob'
 
 
+def test_escapes_are_those_of_a_url_and_of_nothing_else(tmp_path):
+    for name in ('my wrist.yaml', 'my%20wrist.yaml'):
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(VALUES))
+        assert load_calibration(str(path)).size == (640, 480)
+    path.unlink()
+    assert load_calibration(f'file://{path}').size == (640, 480)
+
+
 @pytest.mark.parametrize(
     ('change', 'sentence'),
     [
