@@ -1,28 +1,64 @@
-"""Calibrations in the YAML format of ROS (camera_calibration writes it, camera_info_manager reads it)."""
+"""Calibrations in YAML: of ROS (camera_calibration writes it, camera_info_manager reads it), and of Kalibr."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 from cnn_vs_ros.errors import CalibrationError
+from cnn_vs_ros.foreign.entries import Entries, shortened
 from cnn_vs_ros.foreign.images import MAX_PIXELS
 from cnn_vs_ros.foreign.yaml_text import read_yaml
 from cnn_vs_ros.geometry.camera import MAX_COEFFICIENTS, PinholeCamera
 
+_KALIBR_MODELS = {'radtan': 'plumb_bob', 'equidistant': 'equidistant', 'none': 'plumb_bob'}
+"""Kalibr's distortion models of a pinhole camera, by the names of sensor_msgs/CameraInfo."""
+
 
 def load_calibration(path: str | os.PathLike[str]) -> PinholeCamera:
-    """Camera of a calibration file; a `file://` before its path is allowed.
+    """Camera of a calibration file; a `file://` URL, with escapes such as %20, is allowed.
 
     Rectification and projection matrices, which a monocular camera does not need, are not read.
 
     Raises CalibrationError when the file is missing, is no such YAML or its numbers describe no camera.
     """
-    entries = read_yaml(Path(str(path).removeprefix('file://')).expanduser(), CalibrationError)
+    name = os.fspath(path)
+    if name.startswith('file://'):
+        name = unquote(name.removeprefix('file://'))
+    entries = read_yaml(Path(name).expanduser(), CalibrationError)
+    if 'cam0' in entries:
+        return _of_kalibr(Entries(entries['cam0'], f'{name}: cam0', CalibrationError))
+    if 'camera_matrix' not in entries:
+        raise CalibrationError(
+            f'{name} should be a calibration of ROS (with the entry camera_matrix) '
+            'or of Kalibr (with the entry cam0) but has neither'
+        )
     return PinholeCamera.from_calibration(
         entries.whole('image_width', 1, MAX_PIXELS),
         entries.whole('image_height', 1, MAX_PIXELS),
         entries.numbers('camera_matrix', 9),
         entries.numbers('distortion_coefficients', MAX_COEFFICIENTS),
         entries.text('distortion_model', 'plumb_bob'),
+    )
+
+
+def _of_kalibr(entries: Entries) -> PinholeCamera:
+    """First camera of a camchain file, without what it says of other cameras and of an IMU."""
+    model, distortion = entries.text('camera_model'), entries.text('distortion_model')
+    if model != 'pinhole' or distortion not in _KALIBR_MODELS:
+        raise CalibrationError(
+            f'calibration of Kalibr should be of pinhole with {", ".join(_KALIBR_MODELS)} '
+            f'but is of {shortened(model)} with {shortened(distortion)}'
+        )
+    intrinsics, size = entries.numbers('intrinsics', 4), entries.numbers('resolution', 2)
+    if len(intrinsics) != 4 or len(size) != 2:
+        raise CalibrationError(
+            'calibration of Kalibr should have 4 intrinsics and a resolution of 2 numbers '
+            f'but has {len(intrinsics)} and {len(size)}'
+        )
+    fx, fy, cx, cy = intrinsics
+    coefficients = entries.numbers('distortion_coeffs', MAX_COEFFICIENTS) if distortion != 'none' else ()
+    return PinholeCamera.from_calibration(
+        int(size[0]), int(size[1]), (fx, 0, cx, 0, fy, cy, 0, 0, 1), coefficients, _KALIBR_MODELS[distortion]
     )

@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 _SHORTEST, _LARGEST = 1e-3, 1e6
 """Bounds of focal lengths in pixels; the greater one also of all other numbers of a calibration."""
 
+_NO_SKEW = 1e-6
+"""Pixels of skew that are the rounding of a calibration, and count as none."""
+
 _COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
 
 MAX_COEFFICIENTS = max(max(counts) for counts in _COEFFICIENTS.values())
@@ -86,10 +89,13 @@ class PinholeCamera:
         matrix = matrix.reshape(3, 3)
         if matrix[0, 0] == 0.0:
             raise CalibrationError('camera matrix K should be calibrated but K[0] is 0: calibrate the camera')
-        if matrix[0, 1] != 0.0:
+        if not abs(matrix[0, 1]) <= _NO_SKEW:
             raise CalibrationError(f'camera matrix K should have no skew but K[1] is {matrix[0, 1]}')
         coefficients = tuple(float(value) for value in np.asarray(d, dtype=np.float64).ravel())
-        if not any(coefficients) and np.isfinite(coefficients).all():
+        for index, value in enumerate(coefficients):
+            if not np.isfinite(value):
+                raise CalibrationError(f'distortion D should be finite but D[{index}] is {value}')
+        if not any(coefficients):
             coefficients, model = (), 'plumb_bob'
         longest = max(_COEFFICIENTS.get(model or 'plumb_bob', (MAX_COEFFICIENTS,)))
         while len(coefficients) > longest and coefficients[-1] == 0.0:
@@ -138,6 +144,18 @@ class PinholeCamera:
             cx=(self.cx + 0.5) * sx - 0.5,
             cy=(self.cy + 0.5) * sy - 0.5,
         )
+
+    def windowed(self, x: int, y: int, width: int, height: int) -> PinholeCamera:
+        """The same camera, of whose images only a window is left, the first pixel of which was (x, y).
+
+        Raises CalibrationError where the window is not within the image.
+        """
+        if not (x >= 0 and y >= 0 and x + width <= self.width and y + height <= self.height):
+            raise CalibrationError(
+                f'region of interest should be within the image of {self.width}x{self.height} pixels '
+                f'but is {width}x{height} at {x}, {y}'
+            )
+        return replace(self, width=width, height=height, cx=self.cx - x, cy=self.cy - y)
 
     def project(self, points: ArrayLike) -> Array:
         """Pixels (..., 2) of points (..., 3) in the optical frame; no distortion; z must be positive."""

@@ -82,7 +82,7 @@ class ImageEstimation:
 
     def take_camera_info(self, info: CameraInfo) -> None:
         """Take the calibration, if it is another than the one known."""
-        names = ('width', 'height', 'distortion_model', 'd', 'k', 'p')
+        names = ('width', 'height', 'distortion_model', 'd', 'k', 'p', 'binning_x', 'binning_y', 'roi')
         known = self._info
         if known is not None and all(np.array_equal(getattr(known, name), getattr(info, name)) for name in names):
             return

@@ -16,15 +16,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from cnn_vs_ros.errors import ImageError, PoseError
 from cnn_vs_ros.foreign.entries import shortened
 from cnn_vs_ros.foreign.images import decode_image
+from cnn_vs_ros.foreign.pixels import image_of_pixels
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]
 
 NO_REFERENCE = 'no_reference'
 """The word of pose_status while there is no reference to estimate against."""
-
-_CHANNELS = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
-_TO_BGR = {'rgb8': cv2.COLOR_RGB2BGR, 'bgra8': cv2.COLOR_BGRA2BGR, 'rgba8': cv2.COLOR_RGBA2BGR}
 
 
 def seconds(stamp: Time) -> float:
@@ -35,46 +33,15 @@ def seconds(stamp: Time) -> float:
 def image_from_message(message: Image | CompressedImage) -> np.ndarray:
     """Image uint8 (H, W, 3) BGR or (H, W) grey of a message; shares the memory of a sensor_msgs/Image if it can.
 
-    Encodings other than bgr8, rgb8, bgra8, rgba8 and mono8 are left to cv_bridge (Bayer patterns, and what the
-    installed one converts besides). Raises ImageError for an encoding that it cannot convert, data of the wrong
-    length, or a compressed image (JPEG or PNG) that cannot be decoded to 8 bits a channel.
+    Raises ImageError for an encoding that is not one of `foreign.pixels.ENCODINGS`, sizes that contradict it, or a
+    compressed image (JPEG or PNG) that cannot be decoded to 8 bits a channel.
     """
     if isinstance(message, CompressedImage):
         return _decoded(message)
-    channels = _CHANNELS.get(message.encoding)
-    if channels is None:
-        return _converted(message)
-    row = message.width * channels
     data = np.frombuffer(message.data, np.uint8)
-    if message.step < row or data.size != message.step * message.height or row == 0 or data.size == 0:
-        raise ImageError(
-            f'image {message.width}x{message.height} {message.encoding} should have pixels in rows of {row} bytes '
-            f'but its step is {message.step} and its data {data.size} bytes'
-        )
-    image = data.reshape(message.height, message.step)[:, :row]
-    if channels == 1:
-        return image
-    image = image.reshape(message.height, message.width, channels)
-    conversion = _TO_BGR.get(message.encoding)
-    return image if conversion is None else cv2.cvtColor(image, conversion)
-
-
-def _converted(message: Image) -> np.ndarray:
-    try:
-        from cv_bridge import CvBridge
-
-        image = CvBridge().imgmsg_to_cv2(message, 'bgr8')
-    except Exception as error:  # of another kind in each version: KeyError, CvBridgeError, TypeError, ...
-        raise ImageError(
-            f'image encoding should be one of {", ".join(_CHANNELS)}, or one that cv_bridge converts to bgr8, '
-            f'but is {message.encoding!r} ({message.width}x{message.height}, {len(message.data)} bytes)'
-        ) from error
-    if image.shape != (message.height, message.width, 3) or image.size == 0:
-        raise ImageError(
-            f'image {message.width}x{message.height} {message.encoding!r} should have pixels but converts to '
-            f'shape {image.shape}'
-        )
-    return np.asarray(image)
+    return image_of_pixels(
+        message.encoding, message.width, message.height, message.step, data, bool(message.is_bigendian)
+    )
 
 
 def _decoded(message: CompressedImage) -> np.ndarray:
@@ -105,14 +72,29 @@ def image_to_message(image: np.ndarray, stamp: Time, frame_id: str) -> Image:
 def camera_from_message(message: CameraInfo, rectified: bool = False) -> PinholeCamera:
     """Camera of a sensor_msgs/CameraInfo: K and D, or of its `rectified` images P and no distortion.
 
-    Where K is zero and P is not, the images are rectified ones. Raises CalibrationError, also when uncalibrated.
+    Where K is zero and P is not, the images are rectified ones. The message is of the whole image at full
+    resolution: of that, the camera has the region of interest, binned. Raises CalibrationError, also when
+    uncalibrated.
     """
     projection = np.asarray(message.p, dtype=np.float64).reshape(3, 4)
     if (rectified or message.k[0] == 0.0) and projection[0, 0] != 0.0:
-        return PinholeCamera.from_calibration(message.width, message.height, projection[:, :3])
-    return PinholeCamera.from_calibration(
-        message.width, message.height, message.k, message.d, message.distortion_model
-    )
+        camera = PinholeCamera.from_calibration(message.width, message.height, projection[:, :3])
+    else:
+        camera = PinholeCamera.from_calibration(
+            message.width, message.height, message.k, message.d, message.distortion_model
+        )
+    return _binned_window(camera, message)
+
+
+def _binned_window(camera: PinholeCamera, message: CameraInfo) -> PinholeCamera:
+    """What region of interest and binning leave of a camera; zeros stand for all of it, and for none."""
+    region, binning = message.roi, (max(1, message.binning_x), max(1, message.binning_y))
+    x, y = region.x_offset, region.y_offset
+    width = (region.width or camera.width - x) // binning[0]
+    height = (region.height or camera.height - y) // binning[1]
+    if (x, y, width, height) != (0, 0, *camera.size):
+        camera = camera.windowed(x, y, width * binning[0], height * binning[1]).resized(width, height)
+    return camera
 
 
 def camera_to_message(camera: PinholeCamera, stamp: Time, frame_id: str) -> CameraInfo:

@@ -27,6 +27,7 @@ from cnn_vs_ros.estimation.reference import read_mask
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome, looks_rectified
+from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage, keep_heap_small
@@ -121,6 +122,7 @@ class PoseEstimatorNode(ManagedNode):
         self._info_subscription = self.create_subscription(
             CameraInfo, 'camera_info', self._estimation.take_camera_info, _NEWEST, **options
         )
+        self._latched_subscription = subscribe_to_latched(self, self._estimation.take_camera_info)
         self._twist_subscription = self.create_subscription(
             TwistStamped, 'twist', self._estimation.take_twist, _TWISTS
         )
@@ -140,6 +142,7 @@ class PoseEstimatorNode(ManagedNode):
         self._keep_plane()
         self.destroy_subscription(self._image_subscription)
         self.destroy_subscription(self._info_subscription)
+        self.destroy_subscription(self._latched_subscription)
         self.destroy_subscription(self._twist_subscription)
         self.destroy_timer(self._diagnostics_timer)
         self._estimation.estimator.reset()
@@ -274,9 +277,10 @@ class PoseEstimatorNode(ManagedNode):
         requested, deadline = self._now(), time.monotonic() + CAPTURE_TIMEOUT
         found: Image | CompressedImage | None = None
         while time.monotonic() < deadline and not stop_requested():
-            info = self._take(self._info_subscription)
-            if info is not None:
-                self._estimation.take_camera_info(info)
+            for subscription in (self._info_subscription, self._latched_subscription):
+                info = self._take(subscription)
+                if info is not None:
+                    self._estimation.take_camera_info(info)
             message = self._take(self._image_subscription)
             if message is None:
                 time.sleep(_POLL_PERIOD)

@@ -21,6 +21,7 @@ from cnn_vs_ros.nodes.running import run_node
 
 TOPICS = (
     'image_raw',
+    'image_raw/compressed',
     'camera_info',
     'relative_pose',
     'pose_status',
@@ -46,7 +47,8 @@ class RecordNode(Node):
         output, topics, folder = self._declare_parameters()
         self._reference = Path(folder).expanduser() if folder else default_reference_folder(self.get_namespace())
         self._writer = BagWriter(Path(output or time.strftime('bag_%Y-%m-%d_%H-%M-%S')).expanduser())
-        self._wanted = {self.resolve_topic_name(topic) for topic in topics}
+        self._topics = frozenset(self.resolve_topic_name(topic) for topic in topics)
+        self._wanted = set(self._topics)
         self.get_logger().info(f'recording to {self._writer.folder}')
         self._look()
         self.create_timer(_LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -74,12 +76,18 @@ class RecordNode(Node):
     def _look(self) -> None:
         for topic, kinds in self.get_topic_names_and_types():
             # A topic that only has readers yet does not tell its QoS.
-            if topic in self._wanted and self.count_publishers(topic):
+            if topic in self._wanted and self.count_publishers(topic) and not self._is_spare(topic):
                 self._wanted.remove(topic)
                 try:
                     self._subscribe(topic, kinds[0])
                 except BagError as error:
                     self.get_logger().warning(f'not recorded: {error}')
+
+    def _is_spare(self, topic: str) -> bool:
+        """Whether a topic has the images of another, compressed for nobody yet: to listen would cost that."""
+        raw = topic.removesuffix('/compressed')
+        there = raw != topic and raw in self._topics and self.count_publishers(raw) > 0
+        return there and self.count_subscribers(topic) == 0
 
     def _subscribe(self, topic: str, kind: str) -> None:
         publishers = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]

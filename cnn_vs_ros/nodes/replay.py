@@ -15,7 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cnn_vs_ros.bags import BagReader
 from cnn_vs_ros.errors import BagError, PoseError
@@ -28,11 +28,13 @@ Array = NDArray[np.float64]
 
 _KINDS = {
     Image: 'sensor_msgs/msg/Image',
+    CompressedImage: 'sensor_msgs/msg/CompressedImage',
     CameraInfo: 'sensor_msgs/msg/CameraInfo',
     DiagnosticArray: 'diagnostic_msgs/msg/DiagnosticArray',
     PoseWithCovarianceStamped: 'geometry_msgs/msg/PoseWithCovarianceStamped',
     TwistStamped: 'geometry_msgs/msg/TwistStamped',
 }
+_COMPRESSED = '/compressed'
 _AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
 
 
@@ -63,28 +65,28 @@ class Step:
 def replay(
     bag: BagReader, estimator: Estimator, *, image: str = 'image_raw', every: bool = False
 ) -> Iterator[Step]:
-    """Estimate the images of a bag in their order, each once.
+    """Estimate the images of a bag in their order, each once: those of `image`, or else of `image`/compressed.
 
     The commanded motion, where it is recorded, carries the track as in the run.
     Unless `every` image is wanted, only those are taken that the recorded estimator answered for (it skips images
     when it is late), and the track is begun anew where it began one: then both should agree.
     Raises BagError when the bag has no images with a camera_info.
     """
-    images = bag.topic(image, _KINDS[Image])
-    infos = bag.topic(str(Path(image).with_name('camera_info')), _KINDS[CameraInfo])
+    images, kind = _images(bag, image.removesuffix(_COMPRESSED))
+    infos = bag.topic(str(Path(image.removesuffix(_COMPRESSED)).with_name('camera_info')), _KINDS[CameraInfo])
     said = _statuses(bag, needed=not every)
     poses = _poses(bag)
     twists = _topic_if_any(bag, 'twist', TwistStamped)
     estimation = ImageEstimation(estimator)
     estimation.set_rectified(looks_rectified(images))
-    waiting: Image | None = None
+    waiting: Image | CompressedImage | None = None
     for topic, _, data in bag.messages(images, infos, twists):
         if topic == twists:
             estimation.take_twist(_read(data, TwistStamped))
         elif topic == infos:
             estimation.take_camera_info(_read(data, CameraInfo))
         else:
-            waiting = _read(data, Image)
+            waiting = _read(data, kind)
         if waiting is None or not estimation.has_camera_info:
             continue
         stamp, message, waiting = _stamp(waiting), waiting, None
@@ -103,6 +105,17 @@ def replay(
             poses.get(stamp),
             1e3 * (time.perf_counter() - began),
         )
+
+
+def _images(bag: BagReader, name: str) -> tuple[str, type]:
+    """Topic and type of the images that were recorded, the uncompressed ones where there are both."""
+    try:
+        return bag.topic(name, _KINDS[Image]), Image
+    except BagError:
+        compressed = _topic_if_any(bag, f'{name}{_COMPRESSED}', CompressedImage)
+        if not compressed:
+            raise
+    return compressed, CompressedImage
 
 
 def _statuses(bag: BagReader, needed: bool) -> dict[int, str]:

@@ -19,6 +19,7 @@ from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
+from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
@@ -48,6 +49,7 @@ class ViewNode(Node):
         self._status, self._reason, self._urdf = 'no controller', '', ''
         self.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
         self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, _NEWEST)
+        subscribe_to_latched(self, self._on_camera_info)
         self.create_subscription(Image, 'pose_estimator/debug_image', self._on_debug_image, _NEWEST)
         self.create_subscription(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
         self.create_subscription(String, 'servo_status', self._on_status, _LATCHED)

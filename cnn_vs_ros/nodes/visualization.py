@@ -21,6 +21,7 @@ from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
+from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
@@ -79,6 +80,7 @@ class VisualizationNode(Node):
         self._parts = [self.create_publisher(Image, f'~/{part}_image', 1) for part in ('desired', 'difference')]
         self._debug_topic, self._debug_subscription = debug_image, None
         self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, _NEWEST)
+        subscribe_to_latched(self, self._on_camera_info)
         self.create_subscription(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
         self.create_timer(_PERIOD, self._on_timer)
 

@@ -26,6 +26,7 @@ from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.estimation.model_file import ModelFile, load_model
 from cnn_vs_ros.foreign.images import decode_image
 from cnn_vs_ros.foreign.json_text import parse_json
+from cnn_vs_ros.foreign.pixels import ENCODINGS
 from cnn_vs_ros.foreign.yaml_text import parse_yaml
 from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.geometry.calibration_file import load_calibration
@@ -207,9 +208,7 @@ def test_fuzz_a_parser_reads_what_comes_or_raises_our_error(name):
 
 @settings(max_examples=EXAMPLES or 300, deadline=None, derandomize=True, database=None)
 @given(
-    st.sampled_from(
-        ['bgr8', 'rgb8', 'mono8', 'bgra8', 'rgba8', 'bayer_rggb8', '16UC1', '32FC1', 'yuv422', '', 'x']
-    ),
+    st.sampled_from([*ENCODINGS, '32FC1', '', 'x']),
     st.sampled_from([0, 1, 2, 5, 64, 2**16, 2**32 - 1]),
     st.sampled_from([0, 1, 2, 5, 48, 2**16, 2**32 - 1]),
     st.sampled_from([0, 1, 5, 64, 192, 256, 2**32 - 1]),

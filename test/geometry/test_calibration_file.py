@@ -29,10 +29,20 @@ def test_reads_the_format_of_camera_calibration(tmp_path, prefix):
     assert camera.distortion_model == 'plumb_bob'
 
 
+def test_escapes_are_those_of_a_url_and_of_nothing_else(tmp_path):
+    for name in ('my wrist.yaml', 'my%20wrist.yaml'):
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(VALUES))
+        assert load_calibration(str(path)).size == (640, 480)
+    path.unlink()
+    assert load_calibration(f'file://{path}').size == (640, 480)
+
+
 @pytest.mark.parametrize(
     ('change', 'sentence'),
     [
-        ({'camera_matrix': None}, 'lacks it'),
+        ({'camera_matrix': None}, 'of ROS .* or of Kalibr .* but has neither'),
+        ({'distortion_coefficients': None}, 'lacks it'),
         ({'camera_matrix': {'data': [0.0] * 9}}, 'calibrate the camera'),
         ({'distortion_model': 'thin_prism'}, 'distortion model should be one of'),
         ({'image_width': 'wide'}, "'image_width' should be a number from 1"),
@@ -53,5 +63,42 @@ def test_a_missing_entry_or_file_or_text_that_is_no_yaml_is_said(tmp_path):
     with pytest.raises(CalibrationError, match='cannot be parsed'):
         load_calibration(path)
     path.write_text(yaml.safe_dump({key: VALUES[key] for key in ('image_width', 'image_height')}))
-    with pytest.raises(CalibrationError, match="should have the entry 'camera_matrix'"):
+    with pytest.raises(CalibrationError, match='should be a calibration of ROS'):
+        load_calibration(path)
+
+
+CAMCHAIN = {
+    'camera_model': 'pinhole',
+    'distortion_model': 'radtan',
+    'intrinsics': [601.5, 602.5, 322.25, 238.75],
+    'distortion_coeffs': [-0.21, 0.05, 0.001, -0.002],
+    'resolution': [640, 480],
+    'rostopic': '/wrist/image_raw',
+    'cam_overlaps': [],
+}
+
+
+@pytest.mark.parametrize(('theirs', 'ours'), [('radtan', 'plumb_bob'), ('equidistant', 'equidistant')])
+def test_reads_the_first_camera_of_a_camchain_of_kalibr(tmp_path, theirs, ours):
+    path = tmp_path / 'camchain.yaml'
+    path.write_text(yaml.safe_dump({'cam0': CAMCHAIN | {'distortion_model': theirs}}))
+    camera = load_calibration(path)
+    assert camera.size == (640, 480)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (601.5, 602.5, 322.25, 238.75)
+    assert (camera.distortion, camera.distortion_model) == ((-0.21, 0.05, 0.001, -0.002), ours)
+
+
+@pytest.mark.parametrize(
+    ('change', 'sentence'),
+    [
+        ({'camera_model': 'omni'}, "should be of pinhole .* but is of 'omni' with 'radtan'"),
+        ({'distortion_model': 'fov'}, "but is of 'pinhole' with 'fov'"),
+        ({'intrinsics': [600.0]}, 'should have 4 intrinsics .* but has 1 and 2'),
+        ({'resolution': None}, "should have the entry 'resolution'"),
+    ],
+)
+def test_a_camchain_of_another_model_is_refused(tmp_path, change, sentence):
+    path = tmp_path / 'camchain.yaml'
+    path.write_text(yaml.safe_dump({'cam0': CAMCHAIN | change}))
+    with pytest.raises(CalibrationError, match=sentence):
         load_calibration(path)

@@ -79,6 +79,7 @@ def test_from_calibration_reads_camera_info():
         ((640, 480, [np.nan, 0, 315, 0, 610, 244, 0, 0, 1]), 'finite'),
         ((640, 480, [600, 2, 315, 0, 610, 244, 0, 0, 1]), 'no skew'),
         ((640, 480, [600, 0, 315, 0, 610, 244, 0, 0, 1], [0.1, 0.2]), '4 or 5 coefficients but got 2'),
+        ((640, 480, [600, 0, 315, 0, 610, 244, 0, 0, 1], [0.1, np.nan, 0, 0]), r'but D\[1\] is nan'),
         ((640, 480, [600, 0, 315, 0, 610, 244, 0, 0, 1], [0.1] * 4, 'mystery'), 'one of plumb_bob'),
     ],
 )
@@ -115,3 +116,7 @@ def test_zeros_after_the_last_coefficient_are_dropped():
     assert camera.distortion == (0.1, -0.2, 0.0, 0.0, 0.03)
     with pytest.raises(CalibrationError, match='takes 4 or 5 coefficients but got 8'):
         PinholeCamera.from_calibration(640, 480, k, [0.1, -0.2, 0.0, 0.0, 0.03, 0, 0, 0.1], 'plumb_bob')
+
+
+def test_skew_of_the_size_of_rounding_is_none():
+    assert PinholeCamera.from_calibration(640, 480, [600, 1e-12, 315, 0, 610, 244, 0, 0, 1]) == CAMERA

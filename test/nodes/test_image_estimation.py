@@ -140,6 +140,13 @@ def test_rectified_topics_are_known_by_their_name(topic, rectified):
     assert looks_rectified(topic) is rectified
 
 
+def test_a_region_of_interest_that_changes_is_taken(estimation):
+    info = messages.camera_to_message(CAMERA, stamp(1.0), 'camera')
+    info.roi.width = info.roi.height = 64
+    estimation.take_camera_info(info)
+    assert estimation.camera.size == (64, 64)
+
+
 def test_of_rectified_images_the_projection_is_the_calibration(estimation):
     info = messages.camera_to_message(CAMERA, stamp(1.0), 'camera')
     info.d = [0.2, -0.1, 0.0, 0.0, 0.0]

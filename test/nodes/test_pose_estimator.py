@@ -18,7 +18,7 @@ from std_srvs.srv import Trigger
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
-from test.ros_graph import NEWEST, Graph
+from test.ros_graph import LATCHED, NEWEST, Graph
 from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
 
 DOMAIN = 84
@@ -241,6 +241,24 @@ def test_starts_with_the_reference_in_its_folder_and_ends_on_sigterm(tmp_path):
         estimator.show_until('tracked', NEAR_PICTURE)
         assert estimator.process.end(signal.SIGTERM) == 0
         assert 'Traceback' not in estimator.process.output
+    finally:
+        graph.close()
+
+
+def test_a_camera_info_latched_before_the_node_began_is_got(tmp_path):
+    Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
+    graph = Graph(DOMAIN + 1, tmp_path)
+    try:
+        latched = graph.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
+        latched.publish(messages.camera_to_message(CAMERA, graph.now(), 'camera_optical_frame'))
+        estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
+        show = lambda: estimator.images.publish(  # noqa: E731
+            messages.image_to_message(NEAR_PICTURE, graph.now(), 'camera_optical_frame')
+        )
+        graph.spin_until(lambda: estimator.word == 'tracked', 'the status tracked', show)
+        assert estimator.process.end() == 0
+        assert 'Traceback' not in estimator.process.output
+        assert 'incompatible' not in estimator.process.output
     finally:
         graph.close()
 

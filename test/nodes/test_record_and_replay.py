@@ -11,7 +11,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from cnn_vs_ros.bags import BagReader, BagWriter
@@ -25,6 +25,7 @@ from test.ros_graph import LATCHED, NEWEST, Graph
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 
 DOMAIN = 99
+COMPRESSED = '/compressed'
 TEXTURE = drawn_texture(0)
 PATH = [
     se3.from_pose_vector(factor * np.array([0.01, -0.006, 0.008, 0.02, 0.03, 0.1]))
@@ -101,6 +102,29 @@ def test_every_image_can_be_estimated(recording):
     assert [step.recorded_pose is not None for step in steps] == [False, True, True, False, True]
 
 
+@pytest.mark.parametrize('image', ['image_raw', 'image_raw/compressed'])
+def test_compressed_images_are_replayed(tmp_path, image):
+    Reference(picture(np.eye(4)), CAMERA, DEPTH).save(tmp_path / 'reference')
+    names = {
+        CompressedImage: ('/image_raw/compressed', 'sensor_msgs/msg/CompressedImage'),
+        CameraInfo: NAMES[CameraInfo],
+    }
+    writer = BagWriter(tmp_path / 'bag')
+    for name, kind in names.values():
+        writer.add_topic(name, kind, reliable=True, latched=False)
+    _, data = cv2.imencode('.jpg', picture(PATH[0], seed=0))
+    sent = (
+        messages.camera_to_message(CAMERA, Time(), 'camera'),
+        CompressedImage(format='jpeg', data=data.tobytes()),
+    )
+    for message in sent:
+        message.header.stamp = Time(sec=1)
+        writer.write(names[type(message)][0], 10**9, serialize_message(message))
+    writer.close()
+    sentence = run(tmp_path / 'bag', tmp_path / 'reference', 'scene_agnostic', tmp_path, image, True)
+    assert 'found in 1 of 1 images' in sentence
+
+
 def test_another_reference_is_said_when_there_is_none(recording, tmp_path):
     with pytest.raises(
         BagError, match='should have one topic nothing of type sensor_msgs/msg/Image but has /image_raw'
@@ -142,3 +166,25 @@ def test_records_what_comes_with_the_reference_and_completes_the_bag_on_sigterm(
     said = [deserialize_message(data, String).data for topic, data in recorded if topic == topics[1]]
     assert said == ['said before the recording']
     assert Reference.load(bag / 'reference').depth == DEPTH
+
+
+def test_compressed_images_are_recorded_where_they_are_the_only_ones_or_listened_to(tmp_path):
+    topic = f'/image_raw{COMPRESSED}'
+    graph = Graph(DOMAIN, tmp_path)
+    try:
+        compressed = graph.node.create_publisher(CompressedImage, topic.lstrip('/'), NEWEST)
+        first = graph.start('record', output=str(tmp_path / 'alone'))
+        graph.spin_until(compressed.get_subscription_count, 'the subscription')
+        assert first.end() == 0
+        graph.spin_until(lambda: not compressed.get_subscription_count(), 'its end')
+        images = graph.node.create_publisher(Image, 'image_raw', NEWEST)
+        second = graph.start('record', output=str(tmp_path / 'beside'))
+        graph.spin_until(images.get_subscription_count, 'the subscription to image_raw')
+        graph.spin(0.5)  # two looks more
+        assert compressed.get_subscription_count() == 0
+        graph.listen(CompressedImage, topic.lstrip('/'), NEWEST)
+        graph.spin_until(lambda: compressed.get_subscription_count() == 2, 'the subscription beside ours')
+        assert second.end() == 0
+        assert 'Traceback' not in first.output + second.output
+    finally:
+        graph.close()
