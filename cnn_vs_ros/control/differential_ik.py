@@ -195,13 +195,18 @@ def kinematic_model(urdf_xml: str) -> pinocchio.Model:
         raise DescriptionError(f'robot description should be a valid URDF but: {error}') from error
 
 
+def parent_joint(frame: pinocchio.Frame) -> int:
+    """Index of the joint that moves `frame`, in Pinocchio 2 as in 3 and later."""
+    return int(frame.parentJoint if hasattr(frame, 'parentJoint') else frame.parent)
+
+
 def _chain(urdf_xml: str, tip_frame: str) -> pinocchio.Model:
     """Model of the joints between the root link and `tip_frame`; the other joints are fixed at zero."""
     model = kinematic_model(urdf_xml)
     if not model.existBodyName(tip_frame):
         bodies = [frame.name for frame in model.frames if frame.type == pinocchio.FrameType.BODY]
         raise DescriptionError(f'tip frame should be one of {", ".join(bodies)} but is {tip_frame!r}')
-    chain = set(model.supports[model.frames[model.getFrameId(tip_frame)].parentJoint])
+    chain = set(model.supports[parent_joint(model.frames[model.getFrameId(tip_frame)])])
     others = [index for index in range(1, model.njoints) if index not in chain]
     if others:
         model = pinocchio.buildReducedModel(model, others, pinocchio.neutral(model))

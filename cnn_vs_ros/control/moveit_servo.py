@@ -14,7 +14,7 @@ import numpy as np
 import pinocchio
 from numpy.typing import ArrayLike, NDArray
 
-from cnn_vs_ros.control.differential_ik import kinematic_model
+from cnn_vs_ros.control.differential_ik import kinematic_model, parent_joint
 from cnn_vs_ros.control.servo import ServoStatus
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import se3
@@ -67,7 +67,7 @@ def rigid_transform(urdf: str, parent: str, child: str) -> Array:
         if not model.existBodyName(name):
             raise DescriptionError(f'robot description should have the link {name} but has none')
         frames.append(model.frames[model.getFrameId(name, pinocchio.FrameType.BODY)])
-    if frames[0].parentJoint != frames[1].parentJoint:
+    if parent_joint(frames[0]) != parent_joint(frames[1]):
         raise DescriptionError(f'{child} should be fixed to {parent} but a joint between them moves')
     return np.array((frames[0].placement.inverse() * frames[1].placement).homogeneous)
 
