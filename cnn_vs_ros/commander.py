@@ -187,8 +187,8 @@ class ServoCommander:
     def _result(self, status: ServoStatus, reason: str, began: float) -> ServoResult:
         length, angle = float('nan'), float('nan')
         if self._pose is not None:
-            vector = se3.pose_vector(self._pose[1])
-            length, angle = 1e3 * float(np.linalg.norm(vector[:3])), float(np.degrees(np.linalg.norm(vector[3:])))
+            metres, radians = se3.pose_error(self._pose[1])
+            length, angle = 1e3 * metres, float(np.degrees(radians))
         arrived = status is ServoStatus.CONVERGED
         return ServoResult(status, arrived, reason, length, angle, time.monotonic() - began)
 

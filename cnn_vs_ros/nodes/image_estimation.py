@@ -49,7 +49,7 @@ class Outcome:
 
 def looks_rectified(topic: str) -> bool:
     """Whether a topic of images is one that image_proc undistorts, by its name: image_rect, image_rect_color."""
-    return 'rect' in topic.removesuffix('/compressed').rpartition('/')[2]
+    return 'rect' in topic.removesuffix(messages.COMPRESSED).rpartition('/')[2]
 
 
 class ImageEstimation:

@@ -21,6 +21,9 @@ from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]
 
+COMPRESSED = '/compressed'
+"""What image_transport puts behind the name of a topic for its compressed images."""
+
 NO_REFERENCE = 'no_reference'
 """The word of pose_status while there is no reference to estimate against."""
 

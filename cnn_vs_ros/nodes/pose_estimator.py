@@ -116,7 +116,7 @@ class PoseEstimatorNode(ManagedNode):
         topic = self.resolve_topic_name('image_raw')
         kind: type = Image
         if self.get_parameter('image_transport').value == 'compressed':
-            kind, topic = CompressedImage, f'{topic}/compressed'
+            kind, topic = CompressedImage, f'{topic}{messages.COMPRESSED}'
         self._choose_calibration(topic)
         self._image_subscription = self.create_subscription(kind, topic, self._on_image, _NEWEST, **options)
         self._info_subscription = self.create_subscription(

@@ -15,13 +15,14 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from cnn_vs_ros.bags import BagWriter
 from cnn_vs_ros.errors import BagError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.nodes.messages import COMPRESSED
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
 from cnn_vs_ros.nodes.running import run_node
 
 TOPICS = (
     'image_raw',
-    'image_raw/compressed',
+    f'image_raw{COMPRESSED}',
     'camera_info',
     'relative_pose',
     'pose_status',
@@ -85,7 +86,7 @@ class RecordNode(Node):
 
     def _is_spare(self, topic: str) -> bool:
         """Whether a topic has the images of another, compressed for nobody yet: to listen would cost that."""
-        raw = topic.removesuffix('/compressed')
+        raw = topic.removesuffix(COMPRESSED)
         there = raw != topic and raw in self._topics and self.count_publishers(raw) > 0
         return there and self.count_subscribers(topic) == 0
 

@@ -34,7 +34,6 @@ _KINDS = {
     PoseWithCovarianceStamped: 'geometry_msgs/msg/PoseWithCovarianceStamped',
     TwistStamped: 'geometry_msgs/msg/TwistStamped',
 }
-_COMPRESSED = '/compressed'
 _AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
 
 
@@ -72,8 +71,9 @@ def replay(
     when it is late), and the track is begun anew where it began one: then both should agree.
     Raises BagError when the bag has no images with a camera_info.
     """
-    images, kind = _images(bag, image.removesuffix(_COMPRESSED))
-    infos = bag.topic(str(Path(image.removesuffix(_COMPRESSED)).with_name('camera_info')), _KINDS[CameraInfo])
+    name = image.removesuffix(messages.COMPRESSED)
+    images, kind = _images(bag, name)
+    infos = bag.topic(str(Path(name).with_name('camera_info')), _KINDS[CameraInfo])
     said = _statuses(bag, needed=not every)
     poses = _poses(bag)
     twists = _topic_if_any(bag, 'twist', TwistStamped)
@@ -112,7 +112,7 @@ def _images(bag: BagReader, name: str) -> tuple[str, type]:
     try:
         return bag.topic(name, _KINDS[Image]), Image
     except BagError:
-        compressed = _topic_if_any(bag, f'{name}{_COMPRESSED}', CompressedImage)
+        compressed = _topic_if_any(bag, f'{name}{messages.COMPRESSED}', CompressedImage)
         if not compressed:
             raise
     return compressed, CompressedImage

@@ -163,7 +163,6 @@ class _Campaign:
             return True
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:  # on a busy computer a start may end before it was seen
-            self._graph.restart_dead()
             self._start()
             if wait_for(lambda: again() or over(), _BY_ITSELF) and again():
                 return False
@@ -181,6 +180,7 @@ class _Campaign:
         raise NotServoingError(f'no reference: {problem}')
 
     def _start(self) -> None:
+        self._graph.restart_dead()  # one that became deaf has ended
         seed = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=int(self._random.integers(1000)))
         batch = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=_BATCH)
         parameters = [Parameter(name='start.seed', value=seed), Parameter(name='start.batch', value=batch)]
@@ -199,7 +199,6 @@ class _Campaign:
         """Have the arm on its way, for a random while."""
         deadline = time.monotonic() + 2 * _PATIENCE
         while time.monotonic() < deadline:
-            self._graph.restart_dead()  # one that became deaf has ended
             self._start()
             if wait_for(lambda: self._watch.status == 'servoing' and self._watch.speed > _BRISK, 5.0):
                 time.sleep(self._random.uniform(0.0, 0.5))
