@@ -31,7 +31,7 @@ START, STOP = 'pbvs_controller/start', 'pbvs_controller/stop'
 CAPTURE = 'pose_estimator/capture_reference'
 
 WAIT_TIMEOUT = 5.0
-"""Seconds of wall time for which a service or a message is waited for."""
+"""Seconds of wall time for which a service, a message, or a start that is not refused is waited for."""
 
 CALL_TIMEOUT = 30.0
 """Seconds of wall time that a service may take to answer."""
@@ -158,6 +158,9 @@ class ServoCommander:
         self._pose = None
         try:
             success, refusal = self._call(START)
+            while not success and time.monotonic() - began < min(timeout, WAIT_TIMEOUT):
+                time.sleep(_POLL_PERIOD)  # just after a capture or a stop no estimate is fresh yet
+                success, refusal = self._call(START)
             if not success:
                 return self._result(self.status()[0], refusal, began)
             answered = time.monotonic()
