@@ -58,10 +58,10 @@ class ServoResult:
 
 @dataclass(frozen=True)
 class Offset:
-    """Where the desired camera is: its pose (4, 4), metres, in the present one's frame, and the confidence."""
+    """Where the desired camera is: its pose (4, 4), metres, in the present one's frame, and the confidence if any."""
 
     transform: np.ndarray
-    confidence: float
+    confidence: float | None
 
 
 class ServoCommander:
@@ -83,7 +83,7 @@ class ServoCommander:
         self._heard = threading.Condition()
         self._statuses: list[ServoStatus] = []
         self._reason = ''
-        self._said: tuple[Any, str, float, str] | None = None
+        self._said: tuple[Any, str, float | None, str] | None = None
         self._pose: tuple[Any, np.ndarray] | None = None
         self._subscriptions = [
             node.create_subscription(String, f'{prefix}servo_status', self._on_status, _LATCHED),
@@ -227,7 +227,7 @@ class ServoCommander:
 
     def _on_said(self, message: DiagnosticArray) -> None:
         values = {item.key: item.value for item in message.status[0].values}
-        confidence = float(values.get('confidence', 'nan'))
+        confidence = messages.confidence_from_text(values.get('confidence', messages.NO_CONFIDENCE))
         self._said = _stamp(message), message.status[0].message, confidence, values.get('reason', '')
         self._tell()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import math
 from typing import Any
 
 import cv2
@@ -26,6 +27,9 @@ COMPRESSED = '/compressed'
 
 NO_REFERENCE = 'no_reference'
 """The word of pose_status while there is no reference to estimate against."""
+
+NO_CONFIDENCE = 'none'
+"""The `confidence` of pose_status where the estimator cannot tell."""
 
 
 def seconds(stamp: Time) -> float:
@@ -142,7 +146,27 @@ def relative_pose_to_message(pose: RelativePose) -> PoseWithCovariance:
     return message
 
 
-def relative_pose_from_message(message: PoseWithCovariance, confidence: float, status: PoseStatus) -> RelativePose:
+def confidence_to_text(confidence: float | None) -> str:
+    """The value of `confidence` in a pose_status; none where the estimator cannot tell."""
+    return NO_CONFIDENCE if confidence is None else f'{confidence:.6g}'
+
+
+def confidence_from_text(text: str) -> float | None:
+    """Inverse of `confidence_to_text`. Raises PoseError for what is neither none nor a finite number."""
+    if text == NO_CONFIDENCE:
+        return None
+    try:
+        confidence = float(text)
+    except ValueError:
+        confidence = math.nan
+    if not math.isfinite(confidence):
+        raise PoseError(f'confidence should be {NO_CONFIDENCE} or a finite number but is {shortened(text)!r}')
+    return confidence
+
+
+def relative_pose_from_message(
+    message: PoseWithCovariance, confidence: float | None, status: PoseStatus
+) -> RelativePose:
     """Inverse of `relative_pose_to_message`. Raises PoseError for a pose that is not finite."""
     transform = pose_from_message(message.pose)
     covariance = np.asarray(message.covariance, dtype=np.float64).reshape(6, 6)

@@ -27,7 +27,7 @@ from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_i
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
-_Said = tuple[PoseStatus, float]
+_Said = tuple[PoseStatus, float | None]
 _WATCH_PERIOD = 0.05
 """Wall-clock seconds between two looks at the clock, and steps of a stop while it stands still."""
 _LEVELS = {
@@ -253,7 +253,7 @@ def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, str]:
+def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float | None, str]:
     """Status (None: no reference) and confidence of a pose_status, and why its image could not be used.
 
     Raises PoseError when it is malformed.
@@ -262,10 +262,7 @@ def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, str]:
         raise PoseError(f'pose_status should hold one status but holds {len(message.status)}')
     status = message.status[0]
     values = {item.key: item.value for item in status.values}
-    try:
-        confidence = float(values['confidence'])
-    except (KeyError, ValueError) as error:
-        raise PoseError(f'pose_status should hold a number as confidence but holds {values}') from error
+    confidence = messages.confidence_from_text(values.get('confidence', ''))
     return messages.pose_status_of(status.message), confidence, values.get('reason', '')
 
 

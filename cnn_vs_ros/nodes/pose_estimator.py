@@ -170,7 +170,10 @@ class PoseEstimatorNode(ManagedNode):
             self._publish_debug_image(message)
 
     def _publish(self, outcome: Outcome, stamp: Time) -> None:
-        values: dict[str, object] = {**outcome.details, 'confidence': outcome.confidence}
+        values: dict[str, object] = {
+            **outcome.details,
+            'confidence': messages.confidence_to_text(outcome.confidence),
+        }
         if outcome.reason:
             values['reason'] = outcome.reason
         status = DiagnosticStatus(
@@ -209,7 +212,7 @@ class PoseEstimatorNode(ManagedNode):
         status.values = messages.key_values(
             {
                 'status': outcome.word,
-                'confidence': outcome.confidence,
+                'confidence': messages.confidence_to_text(outcome.confidence),
                 **figures,
                 'estimator': self._estimation.estimator.name,
                 **self._usage.report(),

@@ -78,7 +78,7 @@ class HybridEstimator(SceneHolder):
 
     Far from the goal the regressor's pose is taken, close to it the photometric one.
     With `photometric` False the regressor alone. Poses of the regressor have status ACQUIRED, the covariance of
-    its validation and confidence 0: it cannot tell whether it is right. `details['photometric']` is 1 when the
+    its validation and confidence None: it cannot tell whether it is right. `details['photometric']` is 1 when the
     alignment has the word.
     """
 
@@ -144,8 +144,8 @@ class HybridEstimator(SceneHolder):
                 return self._found(track.begin(match, pyramid), PoseStatus.ACQUIRED, photometric=1.0)
         track.forget()
         self._last = pose
-        self.details = {'confidence': 0.0, 'photometric': 0.0}
-        return RelativePose(pose, self._regressor.covariance, 0.0, PoseStatus.ACQUIRED)
+        self.details = {'photometric': 0.0}
+        return RelativePose(pose, self._regressor.covariance, None, PoseStatus.ACQUIRED)
 
     def _is_fine(self, found: Match) -> bool:
         distance = _distance(found.alignment.current_T_desired, found.alignment.plane.depth)
