@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, PhotometricAlignment
 from cnn_vs_ros.estimation.fine.attached import AttachedParts
 from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, judge
+from cnn_vs_ros.estimation.motion_check import MotionCheck
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera, se3
@@ -36,17 +37,25 @@ _NEUTRAL = 0.3
 
 
 class Track:
-    """The pose of the reference in a stream of images, and the belief about its plane, which outlives it."""
+    """The pose of the reference in a stream of images, and the belief about its plane, which outlives it.
+
+    A track that turns otherwise than the camera is turned is no scene: it is forgotten with what it taught, and from
+    then on one has to turn as the camera does before it is reported.
+    """
 
     def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane, camera: PinholeCamera) -> None:
         self._aligner = aligner
         self._camera = camera.undistorted
+        self._given = plane
+        self._check = MotionCheck()
         self.know(plane)
         self.forget()
 
     def know(self, plane: ScenePlane) -> None:
         """Believe this of the plane, and of nothing that it moves with the camera."""
         self.plane = self.seen_plane = plane
+        self._given = plane
+        self._has_to_prove = False
         self._attached = AttachedParts(self._aligner.reference.levels[0])
         self._aligner.leave_out(None)
 
@@ -55,8 +64,14 @@ class Track:
         self._pose: Array | None = None
         self._belief: TrackBelief | None = None
         self._motion = np.eye(4)
-        self.is_believed = False
+        self._is_believed = False
         self.seen_plane = self.plane
+        self._check.begin()
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether the track is believed, and turns as the camera does where that is in doubt."""
+        return self._is_believed and not self._has_to_prove
 
     @property
     def probability(self) -> float:
@@ -71,7 +86,9 @@ class Track:
         match = self._of_one_plane(match)
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
-        self.is_believed = match.probability > BELIEVED
+        self._is_believed = match.probability > BELIEVED
+        self._check.begin()
+        self._check.add(self._pose)
         self._learn(match, image)
         return match
 
@@ -80,6 +97,7 @@ class Track:
 
         `motion` (4, 4) is the pose of this image's camera in the previous one's; without it the velocity is kept.
         """
+        self._check.send(motion)
         if self._pose is None or self._belief is None:
             return None
         before, self.seen_plane = self._pose, self.plane
@@ -95,9 +113,20 @@ class Track:
         match = self._of_one_plane(match)
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
-        self.is_believed = belief > (_MIN_TRACK if self.is_believed else BELIEVED)
+        self._check.add(self._pose)
+        if self._check.contradicts:
+            self._refute()
+            return None
+        self._has_to_prove &= not self._check.proves
+        self._is_believed = belief > (_MIN_TRACK if self._is_believed else BELIEVED)
         self._learn(match, image)
-        return match if self.is_believed else None
+        return match if self.is_reported else None
+
+    def _refute(self) -> None:
+        """Forget the track and what it taught."""
+        self.know(self._given)
+        self.forget()
+        self._has_to_prove = True
 
     def _of_one_plane(self, match: Match) -> Match:
         """Of the two planes that a view leaves open take the likelier, and be no surer than it is."""

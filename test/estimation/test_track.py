@@ -79,11 +79,11 @@ def test_there_is_nothing_to_follow_before_a_match_nor_after_it_was_forgotten():
     track = Track(Aligner(), KNOWN, CAMERA)
     assert track.follow(IMAGE, None) is None
     track, _ = begun()
-    assert track.is_believed
+    assert track.is_reported
     assert track.probability > 0.9
     track.forget()
     assert track.follow(IMAGE, None) is None
-    assert not track.is_believed
+    assert not track.is_reported
     assert track.probability == 0.0
 
 
