@@ -23,8 +23,9 @@ State = tuple[ServoStatus, str]
 
 FOLLOWING = ServoStatus.SERVOING, 'the arm follows the twists'
 
-HALTED = 0.02
-"""Part of the speed under which an arm that a limit slows down has halted."""
+HALTED = 0.25
+"""Part of a motion under which an arm that a limit slows down counts as halted: those who watch the camera by its
+images must hear of it before so little is left that it seems not to follow (`least_followed`, 0.2)."""
 
 SHORTEST_STOP = 0.1
 """Seconds that a stop may take from any speed of the tip, else no more than what keeps it within STOP_DISTANCE."""
@@ -123,19 +124,20 @@ class ArmDrive:
         return FOLLOWING
 
     def _wanted(self, q: Array, twist: Array, now: float) -> Array:
-        velocities = self._kinematics.unlimited_velocities(q, twist)
+        clear = self._kinematics.clear_of_singularity(q, twist)
+        velocities = self._kinematics.unlimited_velocities(q, clear)
         scales = {
-            'a singularity': self._kinematics.singularity_scale(q, velocities),
+            'a singularity': float(clear @ clear) / max(float(twist @ twist), 1e-300),
             'a joint limit': self._kinematics.limit_scale(q, velocities),
             'a face of the box': self._box_scale(q, velocities),
         }
         if self._obstacle is not None:
             scales['a collision'] = self._obstacle.scale(q, velocities)
         least = min(scales, key=lambda name: scales[name])
-        if scales[least] < HALTED and velocities.any():
+        if scales[least] < HALTED and twist.any():
             self._halted, self._halt = now, f'halted: before {least}'
-        first, *others = scales.values()
-        return np.asarray(velocities * first * min(others))
+        del scales['a singularity']  # it has had its part
+        return np.asarray(velocities * min(scales.values()))
 
     def _box_scale(self, q: Array, velocities: Array) -> float:
         base_T_tip = self._kinematics.pose(q)
