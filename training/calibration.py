@@ -26,13 +26,13 @@ from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, TRACK_STAGES, A
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import plane_homography, se3
-from training import textures
 from training.benchmark import strangers
 from training.benchmark.altered_worlds import ChangedWorld, GripperWorld, ObliqueWorld
 from training.benchmark.disturbances import DISTURBANCES
 from training.benchmark.runs import HARDEST, SUCCESS, hash_of
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor, World
-from training.corpus import Corpus
+from training.images import textures
+from training.images.corpus import Corpus
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training import textures
+from training.images import textures
 
 
 @pytest.fixture(scope='session')

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip('tqdm')
 
-from training import corpus, image_filters, licences, textures
 from training.errors import TrainingError
+from training.images import corpus, filters, licences, textures
 
 
 def leaves(seed: int, size: int = 448) -> np.ndarray:
@@ -105,8 +105,8 @@ def test_the_last_matching_paragraph_holds() -> None:
 
 
 def test_periodicity_tells_a_repeated_texture_from_one_that_is_not() -> None:
-    assert image_filters.periodicity(np.tile(leaves(3, 64), (7, 7))) > 0.95
-    assert image_filters.periodicity(leaves(3)) < image_filters.MAXIMUM_PERIODICITY
+    assert filters.periodicity(np.tile(leaves(3, 64), (7, 7))) > 0.95
+    assert filters.periodicity(leaves(3)) < filters.MAXIMUM_PERIODICITY
 
 
 def test_no_image_that_passes_is_an_error_in_one_sentence(tmp_path: Path) -> None:

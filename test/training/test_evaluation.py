@@ -10,10 +10,10 @@ pytest.importorskip('tqdm')
 
 from cnn_vs_ros.estimation import Reference
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
-from training import evaluation, evaluation_report
 from training.__main__ import main
 from training.errors import TrainingError
-from training.evaluation import CONDITIONS, SHARES, Answer
+from training.evaluation import measure, report
+from training.evaluation.measure import CONDITIONS, SHARES, Answer
 
 
 @pytest.fixture(scope='module')
@@ -48,14 +48,14 @@ def test_an_interrupted_evaluation_goes_on(
     lines = (folder / 'result' / 'answers.jsonl').read_text().splitlines(keepends=True)
     (tmp_path / 'answers.jsonl').write_text(''.join(lines[:-2]) + lines[-2][:20])
     asked = []
-    judge = evaluation.Candidate.answer
+    judge = measure.Candidate.answer
 
     def counted(self, *arguments):
         asked.append(1)
         return judge(self, *arguments)
 
-    monkeypatch.setattr(evaluation.Candidate, 'answer', counted)
-    answers = evaluation.evaluate('scene_agnostic', reference, tmp_path, views=1, occluder_folder=None)
+    monkeypatch.setattr(measure.Candidate, 'answer', counted)
+    answers = measure.evaluate('scene_agnostic', reference, tmp_path, views=1, occluder_folder=None)
     assert len(asked) == 2
     assert len(answers) == len(SHARES) * len(CONDITIONS)
     written = (tmp_path / 'answers.jsonl').read_text()
@@ -65,7 +65,7 @@ def test_an_interrupted_evaluation_goes_on(
 def test_another_evaluation_in_the_folder_is_refused(folder: Path) -> None:
     other = Reference(view(drawn_texture(3), np.eye(4), seed=1), CAMERA, DEPTH)
     with pytest.raises(TrainingError, match='holds something else'):
-        evaluation.evaluate('scene_agnostic', other, folder / 'result', views=1, occluder_folder=None)
+        measure.evaluate('scene_agnostic', other, folder / 'result', views=1, occluder_folder=None)
 
 
 def test_a_summary_counts_what_was_answered_and_what_was_right() -> None:
@@ -74,10 +74,10 @@ def test_a_summary_counts_what_was_answered_and_what_was_right() -> None:
         for share in SHARES
         for view in range(4)
     ]
-    row = evaluation_report.summarise(answers)['network']['nominal'][0]
+    row = report.summarise(answers)['network']['nominal'][0]
     assert (row['answered'], row['right']) == (0.75, 0.75)
     assert row['median_mm'] == pytest.approx(0.2)
-    assert evaluation_report.summarise(answers)['estimator']['nominal'][0]['right'] == 0.0
+    assert report.summarise(answers)['estimator']['nominal'][0]['right'] == 0.0
 
 
 def test_a_missing_reference_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,9 +93,9 @@ def test_views_have_the_colours_of_the_reference(reference: Reference, tmp_path:
         shown.append(image)
         return None, None
 
-    monkeypatch.setattr(evaluation.Candidate, 'answer', answer)
+    monkeypatch.setattr(measure.Candidate, 'answer', answer)
     coloured = Reference(blue, CAMERA, DEPTH)
-    evaluation.evaluate('scene_agnostic', coloured, tmp_path, views=1, occluder_folder=None)
+    measure.evaluate('scene_agnostic', coloured, tmp_path, views=1, occluder_folder=None)
     nominal = shown[0].astype(float)
     assert nominal.shape == (*CAMERA.size[::-1], 3)
     assert nominal[200:280, 280:360, 0].mean() == pytest.approx(4 * nominal[200:280, 280:360, 2].mean(), rel=0.1)

@@ -16,11 +16,12 @@ pytest.importorskip('onnxruntime')
 import onnxruntime
 import torch
 
-from training import checkpoints, export
 from training.errors import TrainingError
+from training.images.views import ViewSampling
+from training.loop import checkpoints_old as checkpoints
+from training.matcher import export
+from training.matcher.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
 from training.networks.matcher import Matcher
-from training.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
-from training.views import ViewSampling
 
 
 @pytest.fixture(scope='module')

@@ -21,12 +21,13 @@ import torch
 from cnn_vs_ros.estimation import PoseEstimator, Reference
 from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.resources import resource_path
-from training import finetuning, textures
 from training.__main__ import main
 from training.errors import TrainingError
-from training.finetuning import FineTuning, FineTuningOptions, checkpoint_path, finetune
+from training.images import textures
+from training.matcher import finetuning
+from training.matcher.finetuning import FineTuning, FineTuningOptions, checkpoint_path, finetune
+from training.matcher.reference_groups import ReferenceGroups, ReferenceSampling
 from training.networks.onnx_weights import read_matcher
-from training.snapshot.reference_groups import ReferenceGroups, ReferenceSampling
 
 SHIPPED = resource_path('weights') / 'scene_agnostic.onnx'
 OPTIONS = FineTuningOptions(steps=4, batch_groups=1, validate_every=2, validation_groups=1)

@@ -7,8 +7,8 @@ pytest.importorskip('torch')
 
 import torch
 
-from training import targets
-from training.matching_loss import matching_outcome
+from training.matcher import targets
+from training.matcher.loss import matching_outcome
 from training.networks import matcher
 
 

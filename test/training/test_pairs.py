@@ -14,9 +14,9 @@ from cnn_vs_ros.estimation import Reference, load_estimator, load_model
 from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairRegressor
 from cnn_vs_ros.geometry import PinholeCamera, plane_homography, se3
 from training.__main__ import main
+from training.images.views import ViewSampling, sample_group
 from training.networks.regressor import PoseRegressor, load_weights
 from training.regression.pairs import FOCAL, ImagePairs, deviations, sampling
-from training.views import ViewSampling, sample_group
 
 SMALL = ViewSampling(width=64, height=64, views=2, framed=0.0, focal=FOCAL)
 

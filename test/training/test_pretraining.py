@@ -13,11 +13,11 @@ pytest.importorskip('tqdm')
 
 import torch
 
-from training import matching_data
 from training.errors import TrainingError
-from training.matching_loss import evaluate_batch
-from training.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
-from training.views import ViewSampling
+from training.images.views import ViewSampling
+from training.matcher.data import MatchingGroups, batches
+from training.matcher.loss import evaluate_batch
+from training.matcher.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
 
 SMALL = ViewSampling(width=64, height=48, views=2)
 OPTIONS = PretrainingOptions(
@@ -73,15 +73,13 @@ def test_the_log_has_a_line_a_validation(drawn_corpus: Path, tmp_path: Path) -> 
 
 
 def test_data_do_not_depend_on_the_process_that_draws_them(drawn_corpus: Path) -> None:
-    def batches(workers: int, first: int) -> list[torch.Tensor]:
-        groups = matching_data.MatchingGroups(drawn_corpus, 'train', SMALL, seed=3, drawn_share=0.5, length=6)
+    def drawn(workers: int, first: int) -> list[torch.Tensor]:
+        groups = MatchingGroups(drawn_corpus, 'train', SMALL, seed=3, drawn_share=0.5, length=6)
         return [
-            part
-            for batch in matching_data.batches(groups, batch_groups=2, first_batch=first, workers=workers)
-            for part in batch
+            part for batch in batches(groups, batch_groups=2, first_batch=first, workers=workers) for part in batch
         ]
 
-    here, elsewhere, later = batches(0, 0), batches(1, 0), batches(0, 2)
+    here, elsewhere, later = drawn(0, 0), drawn(1, 0), drawn(0, 2)
     assert len(here) == len(elsewhere) == 6
     assert all(torch.equal(a, b) for a, b in zip(here, elsewhere, strict=True))
     assert torch.equal(later[0], here[4])
@@ -91,10 +89,8 @@ def test_data_do_not_depend_on_the_process_that_draws_them(drawn_corpus: Path) -
 def test_training_on_one_batch_learns_it(drawn_corpus: Path) -> None:
     options = replace(OPTIONS, steps=40, warmup=5)
     training = Pretraining(drawn_corpus, options, replace(SMALL, perturbed=False, framed=0.0))
-    groups = matching_data.MatchingGroups(
-        drawn_corpus, 'train', training.sampling, seed=0, drawn_share=0.0, length=2
-    )
-    (images, labels) = next(iter(matching_data.batches(groups, batch_groups=2, first_batch=0, workers=0)))
+    groups = MatchingGroups(drawn_corpus, 'train', training.sampling, seed=0, drawn_share=0.0, length=2)
+    (images, labels) = next(iter(batches(groups, batch_groups=2, first_batch=0, workers=0)))
     first = training.train_step(images, labels).match.item()
     for _ in range(39):
         last = training.train_step(images, labels).match.item()

@@ -21,9 +21,9 @@ import torch
 from cnn_vs_ros.estimation import Reference, load_estimator, load_model
 from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork
 from cnn_vs_ros.geometry import PinholeCamera, se3
-from training import textures
 from training.__main__ import main
 from training.errors import TrainingError
+from training.images import textures
 from training.networks.regressor import ARCHITECTURES, PoseRegressor, load_weights
 from training.regression import training as regression
 from training.regression.loss import PoseLoss

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros import geometry
-from training import targets
+from training.matcher import targets
 
 CAMERA = geometry.PinholeCamera(width=160, height=120, fx=150, fy=150, cx=79.5, cy=59.5)
 

@@ -5,12 +5,12 @@ import pytest
 
 from cnn_vs_ros.estimation import load_model
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
-from training import textures
 from training.__main__ import main
-from training.matching_data import MatchingGroups
-from training.textures import KINDS
-from training.validation import validate_exported
-from training.views import ViewSampling
+from training.images import textures
+from training.images.textures import KINDS
+from training.images.views import ViewSampling
+from training.matcher.data import MatchingGroups
+from training.matcher.validation import validate_exported
 
 
 def test_the_shipped_matcher_is_right_about_most_cells_of_every_kind(drawn_corpus):

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training import lighting, occlusion, sensor, textures, views
+from training.images import lighting, occlusion, sensor, textures, views
 
 SAMPLING = views.ViewSampling(width=160, height=120, perturbed=False, framed=0.0)
 

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from cnn_vs_ros.estimation.fine import confidence
     from training import calibration
-    from training.corpus import Corpus
+    from training.images.corpus import Corpus
 
     if arguments.scenes < 4:
         raise TrainingError(f'scenes should be at least 4 but is {arguments.scenes}')

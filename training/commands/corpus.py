@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build the corpus and print its size per source."""
-    from training import corpus
+    from training.images import corpus
 
     built = corpus.build(
         arguments.source,

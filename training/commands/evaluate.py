@@ -33,22 +33,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, and print the table."""
-    from training import evaluation, evaluation_report
     from training.commands.views import reference_of
+    from training.evaluation import measure, report
 
     reference = reference_of(arguments)
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        answers = evaluation.evaluate(
+        answers = measure.evaluate(
             arguments.model,
             reference,
             arguments.output,
             views=arguments.views,
             occluder_folder=arguments.occluders,
         )
-        summary = evaluation_report.write(answers, arguments.output)
+        summary = report.write(answers, arguments.output)
     except OSError as error:
         raise TrainingError(f'cannot write {arguments.output}: {os.strerror(error.errno or 0)}') from error
-    print(evaluation_report.table(summary))
+    print(report.table(summary))
     print(f'evaluate: table.md, summary.json and errors.png are in {arguments.output}')
     return 0

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export, check against onnxruntime, and print the size."""
     from training.errors import TrainingError
-    from training.export import export_matcher
+    from training.matcher.export import export_matcher
 
     if arguments.output.suffix != '.onnx':
         raise TrainingError(f'expected an output that ends in .onnx, but got {arguments.output}')

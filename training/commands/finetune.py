@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _tune_matcher(arguments: argparse.Namespace) -> int:
     from cnn_vs_ros.resources import resource_path
-    from training.finetuning import FineTuningOptions, finetune
+    from training.matcher.finetuning import FineTuningOptions, finetune
 
     options = FineTuningOptions(**_given(arguments, FineTuningOptions, _MATCHER))
     reference = views.reference_of(arguments)

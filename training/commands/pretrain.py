@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train_matcher(arguments: argparse.Namespace) -> int:
-    from training.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
-    from training.views import ViewSampling
+    from training.images.views import ViewSampling
+    from training.matcher.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
 
     names = {field.name for field in fields(PretrainingOptions)}
     options = PretrainingOptions(**{name: value for name, value in vars(arguments).items() if name in names})

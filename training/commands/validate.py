@@ -27,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_vs_ros.estimation import load_model
     from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
     from training.errors import TrainingError
-    from training.textures import KINDS
-    from training.validation import validate_exported
+    from training.images.textures import KINDS
+    from training.matcher.validation import validate_exported
 
     network = MatcherNetwork(load_model(arguments.model))
     least = 4 * network.stride

@@ -57,7 +57,7 @@ class Matcher(nn.Module):
     """Describe grey images for matching.
 
     `log_temperature` and `dustbin` are learned with the rest and belong to the matching rule (see
-    `training.matching_loss`): S = temperature * d_a . d_b, and the logit of 'no match' for cell a is
+    `training.matcher.loss`): S = temperature * d_a . d_b, and the logit of 'no match' for cell a is
     dustbin - matchability_a.
     """
 

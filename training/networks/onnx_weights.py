@@ -15,7 +15,7 @@ from training.networks.matcher import Matcher
 
 
 def read_matcher(path: Path) -> tuple[Matcher, dict[str, str]]:
-    """Return the network of a model that `training.export` wrote, in evaluation mode, and the file's metadata.
+    """Return the network of a model that `matcher.export` wrote, in evaluation mode, and its metadata.
 
     Export folds batch normalisation into the convolutions. Here the folded weights go to the convolutions and the
     biases to the normalisations, whose statistics are set so that they scale by one: in evaluation mode the

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
-from training.regression import storage
+from training.loop import checkpoints as storage
 from training.regression.export import export_regressor
 from training.regression.options import RegressionOptions
 from training.regression.parallel import Team

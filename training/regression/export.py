@@ -20,7 +20,7 @@ from cnn_vs_ros.estimation.model_file import FORMAT_VERSION
 from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regression.regressor import KIND
 from training.errors import TrainingError
-from training.export import git_commit, save_graph
+from training.matcher.export import git_commit, save_graph
 from training.networks.regressor import PoseRegressor
 from training.regression.pairs import PairRegression
 from training.regression.training import Regression

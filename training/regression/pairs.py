@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cnn_vs_ros.geometry import se3
-from training import textures, views
-from training.corpus import TRAIN, VALIDATION, Corpus
 from training.errors import TrainingError
+from training.images import textures, views
+from training.images.corpus import TRAIN, VALIDATION, Corpus
+from training.images.views import ViewSampling
 from training.networks.regressor import PoseRegressor
 from training.regression.batches import Batches
 from training.regression.loss import PoseLoss
@@ -25,7 +26,6 @@ from training.regression.options import RegressionOptions
 from training.regression.parallel import Team
 from training.regression.training import Regression
 from training.regression.validation import SEED, Validation
-from training.views import ViewSampling
 
 Array = NDArray[np.float64]
 

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
-from training.interruption import Interruption
+from training.loop import checkpoints as storage
+from training.loop.interruption import Interruption
 from training.networks.regressor import PoseRegressor, load_weights
-from training.regression import storage
 from training.regression.batches import Batches
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
-from training.interruption import interrupt_on_terminate
+from training.loop.interruption import interrupt_on_terminate
 from training.snapshot import occluders, shards
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
 from training.snapshot.occluders import ClusterBank

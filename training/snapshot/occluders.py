@@ -12,9 +12,9 @@ from zipfile import BadZipFile
 import cv2
 import numpy as np
 
-from training import textures
-from training.corpus import IMAGE_SUFFIXES
 from training.errors import TrainingError
+from training.images import textures
+from training.images.corpus import IMAGE_SUFFIXES
 
 IMAGE_SIZE = 256  # longer side at which images are segmented, px
 DRAWN_IMAGES = 40

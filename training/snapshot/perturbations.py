@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from training import lighting
 from training.errors import TrainingError
+from training.images import lighting
 from training.snapshot.occluders import ClusterBank, paste
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation import CONDITIONS, SHARES, Answer
+from training.evaluation.measure import CONDITIONS, SHARES, Answer
 
 PARTS = ('network', 'estimator')
 RIGHT = (1.0, 0.2)  # mm, degrees: an answer within both counts as right

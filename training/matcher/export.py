@@ -15,8 +15,8 @@ import onnx
 import onnxruntime
 import torch
 
-from training import checkpoints
 from training.errors import TrainingError
+from training.loop import checkpoints_old as checkpoints
 from training.networks.matcher import CELL_OFFSET, STRIDE, Matcher
 
 KIND = 'scene_agnostic_matcher'

@@ -23,14 +23,14 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference
-from training import checkpoints
 from training.errors import TrainingError
-from training.export import write_onnx
-from training.interruption import Interruption
-from training.matching_loss import evaluate_batch
+from training.loop import checkpoints_old as checkpoints
+from training.loop.interruption import Interruption
+from training.matcher.export import write_onnx
+from training.matcher.loss import evaluate_batch
+from training.matcher.reference_groups import ReferenceGroups, ReferenceSampling
 from training.networks.matcher import STRIDE, Matcher
 from training.networks.onnx_weights import read_matcher
-from training.snapshot.reference_groups import ReferenceGroups, ReferenceSampling
 
 VALIDATION_SEED = 1_000_003
 _WIDEST = 192  # pixels of the views: between the widths that the runtime looks at, for a minute or two of training

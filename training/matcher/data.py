@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from training import targets, textures, views
-from training.corpus import Corpus
 from training.errors import TrainingError
+from training.images import textures, views
+from training.images.corpus import Corpus
+from training.matcher import targets
 
 
 class MatchingGroups(Dataset):

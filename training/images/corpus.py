@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training import image_filters, licences
 from training.errors import TrainingError
+from training.images import filters, licences
 
 TILE_SIZE = 448
 MINIMUM_SIZE = 256
@@ -143,8 +143,8 @@ def _admit(
     image = read_grey(path)
     if image is None or min(image.shape) < MINIMUM_SIZE:
         return None, 'size'
-    image_hash = image_filters.difference_hash(image)
-    if image_filters.is_duplicate(image_hash, seen):
+    image_hash = filters.difference_hash(image)
+    if filters.is_duplicate(image_hash, seen):
         return None, 'duplicate'
     seen.append(image_hash)
     return image, ''
@@ -186,7 +186,7 @@ def read_grey(path: Path) -> np.ndarray | None:
 
 
 def _is_useful(tile: np.ndarray) -> bool:
-    return image_filters.is_textured(tile) and image_filters.periodicity(tile) < image_filters.MAXIMUM_PERIODICITY
+    return filters.is_textured(tile) and filters.periodicity(tile) < filters.MAXIMUM_PERIODICITY
 
 
 def _image_paths(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
@@ -207,7 +207,7 @@ def _hashes(folder: Path) -> Iterator[int]:
     for path in _image_paths(folder, ()):
         image = read_grey(path)
         if image is not None:
-            yield image_filters.difference_hash(image)
+            yield filters.difference_hash(image)
 
 
 def _write(output: Path, tiles: np.ndarray, records: list[TileRecord], rejected: dict[str, int]) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cnn_vs_ros import geometry
-from training import lighting, occlusion, sensor
+from training.images import lighting, occlusion, sensor
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from cnn_vs_ros import geometry
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
-from training import sensor, targets, textures, views
+from training.images import sensor, textures, views
+from training.matcher import targets
 
 Array = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ class ReferenceSampling:
 
 
 class ReferenceGroups:
-    """Groups of views: images (V, H, W) uint8 and labels (2, P, N, 3) float32 of `training.targets`.
+    """Groups of views: images (V, H, W) uint8 and labels (2, P, N, 3) float32 of `training.matcher.targets`.
 
     A map-style dataset for torch's loaders. Group `index` is the same whatever process draws it.
     """

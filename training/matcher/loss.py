@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from training.matcher.targets import view_pairs
 from training.networks.matcher import STRIDE, Matcher
-from training.targets import view_pairs
 
 _NEAR = 1 / 20
 
@@ -61,7 +61,7 @@ def matching_outcome(
     Args:
         descriptors: (G, V, N, D) of unit norm.
         matchability: (G, V, N).
-        targets: (G, 2, P, N, 3) of `training.targets.group_targets`.
+        targets: (G, 2, P, N, 3) of `training.matcher.targets.group_targets`.
         temperature: scalar factor of the similarities.
         dustbin: scalar, the logit of 'no match' before the cell's matchability is taken off.
         columns: cells in a row of the grid.

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
-from training import matching_data
-from training.corpus import VALIDATION
-from training.matching_loss import MatchingOutcome, evaluate_batch, matching_outcome
+from training.images.corpus import VALIDATION
+from training.images.textures import KINDS
+from training.images.views import ViewSampling
+from training.matcher.data import MatchingGroups, batches
+from training.matcher.loss import MatchingOutcome, evaluate_batch, matching_outcome
 from training.networks.matcher import Matcher
-from training.textures import KINDS
-from training.views import ViewSampling
 
 SEED = 1_000_003  # of the validation views, the same in every run
 
@@ -73,7 +73,7 @@ def _by_condition(
 ) -> dict[str, float]:
     result = {}
     for name in ('nominal', 'perturbed'):
-        data = matching_data.MatchingGroups(
+        data = MatchingGroups(
             corpus,
             VALIDATION,
             replace(sampling, perturbed=name == 'perturbed'),
@@ -83,9 +83,7 @@ def _by_condition(
             kind=kind,
         )
         correct = visible = 0.0
-        for images, labels in matching_data.batches(
-            data, batch_groups=min(batch_groups, groups), first_batch=0, workers=0
-        ):
+        for images, labels in batches(data, batch_groups=min(batch_groups, groups), first_batch=0, workers=0):
             outcome = judge(images, labels)
             correct += float(outcome.correct)
             visible += float(outcome.visible)

@@ -13,14 +13,16 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from training import checkpoints, matching_data, validation
-from training.corpus import TRAIN, Corpus
 from training.errors import TrainingError
-from training.interruption import interrupt_on_terminate
-from training.matching_loss import MatchingOutcome, evaluate_batch
+from training.images.corpus import TRAIN, Corpus
+from training.images.views import ViewSampling
+from training.loop import checkpoints_old as checkpoints
+from training.loop.interruption import interrupt_on_terminate
+from training.matcher import validation
+from training.matcher.data import MatchingGroups, batches
+from training.matcher.loss import MatchingOutcome, evaluate_batch
 from training.networks.matcher import Matcher
 from training.networks.onnx_weights import read_matcher
-from training.views import ViewSampling
 
 CHECKPOINT = 'checkpoint.safetensors'
 
@@ -128,7 +130,7 @@ class Pretraining:
         """
         path = output / CHECKPOINT
         output.mkdir(parents=True, exist_ok=True)
-        groups = matching_data.MatchingGroups(
+        groups = MatchingGroups(
             self.corpus,
             TRAIN,
             self.sampling,
@@ -136,7 +138,7 @@ class Pretraining:
             drawn_share=self.options.drawn_share,
             length=self.options.steps * self.options.batch_groups,
         )
-        loader = matching_data.batches(
+        loader = batches(
             groups, batch_groups=self.options.batch_groups, first_batch=self.step, workers=self.options.workers
         )
         bar = tqdm(total=self.options.steps, initial=self.step, unit='step', disable=not progress, mininterval=5)
