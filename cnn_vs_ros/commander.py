@@ -58,7 +58,7 @@ class ServoResult:
 
 @dataclass(frozen=True)
 class Offset:
-    """Where the desired camera is: its pose (4, 4), metres, in the present one's frame, and the confidence if any."""
+    """The desired camera: its pose (4, 4), metres, in the present one's frame, and the confidence if any."""
 
     transform: np.ndarray
     confidence: float | None
