@@ -112,17 +112,19 @@ def _tune_matcher(arguments: argparse.Namespace) -> int:
     done = finetune(
         base, reference, arguments.output, options, threads=arguments.threads, workers=arguments.workers
     )
-    shown = ', '.join(f'{name} {done.before[name]:.3f} -> {done.after[name]:.3f}' for name in done.after)
-    print(f'finetune: cells matched right: {shown} (step {done.best_step} of {done.step}); {arguments.output}')
+    result = done.standing
+    pairs = ((name, result.before[name], after) for name, after in result.best_metrics.items())
+    shown = ', '.join(f'{name} {before:.3f} -> {after:.3f}' for name, before, after in pairs)
+    print(f'finetune: cells matched right: {shown} (step {result.best_step} of {result.step}); {arguments.output}')
     return 0
 
 
 def _train_regressor(arguments: argparse.Namespace) -> int:
     import torch
 
+    from training.loop.team import team
     from training.regression import command
     from training.regression.options import LEARNING_RATES, RegressionOptions
-    from training.regression.parallel import team
 
     defaults: dict[str, Any] = {**_REGRESSOR, 'learning_rate': LEARNING_RATES[arguments.architecture]}
     if arguments.architecture == 'vgg16':
