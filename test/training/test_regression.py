@@ -25,7 +25,8 @@ from training.__main__ import main
 from training.errors import TrainingError
 from training.images import textures
 from training.loop.training import log_path
-from training.networks.regressor import ARCHITECTURES, PoseRegressor, load_weights
+from training.networks.architectures import ARCHITECTURES
+from training.networks.regressor import PoseRegressor, load_weights
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
 from training.regression.training import Regression

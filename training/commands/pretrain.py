@@ -11,21 +11,20 @@ from dataclasses import fields
 from pathlib import Path
 
 from training.errors import TrainingError
+from training.networks.architectures import PAIR_ARCHITECTURES, architecture
 
 SUMMARY = 'pre-train the scene-agnostic matcher on a corpus, or a regressor of image pairs'
 
 CHECKPOINT = 'run.checkpoint'
 
-ARCHITECTURES = ('matcher', 'vgg16_pairs', 'mobilenet_v3_small_pairs')
+CHOICES = ('matcher', *PAIR_ARCHITECTURES)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('--corpus', type=Path, required=True, help="folder written by the verb 'corpus'")
     parser.add_argument('--output', type=Path, required=True, help='folder for the checkpoint and run.csv')
-    parser.add_argument(
-        '--architecture', default='matcher', help=f'one of {", ".join(ARCHITECTURES)} (default matcher)'
-    )
+    parser.add_argument('--architecture', default='matcher', help=f'one of {", ".join(CHOICES)} (default matcher)')
     parser.add_argument('--base', type=Path, help='exported matcher whose weights to go on from (matcher)')
     parser.add_argument('--steps', type=int, default=4000, help='total number of steps (default 4000)')
     parser.add_argument('--batch-groups', type=int, default=8, help='textures a step, 4 views each (default 8)')
@@ -45,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pairs.add_argument('--epochs', type=int, default=50, help='at most; pairs are new in each (default 50)')
     pairs.add_argument('--pairs', type=int, default=11_000, help='of an epoch (default 11000)')
     pairs.add_argument('--batch', type=int, default=50, help='pairs a step (default 50)')
-    pairs.add_argument('--micro-batch', type=int, default=2, help='of them at once (default 2, for little memory)')
+    pairs.add_argument('--micro-batch', type=int, help='of them at once, to save memory (default: all; vgg16: 2)')
     pairs.add_argument('--patience', type=int, default=10, help='epochs without gain to the end (default 10)')
     pairs.add_argument('--validation-images', type=int, default=300, help='pairs judged each epoch (default 300)')
     pairs.add_argument('--loss', default='balanced', help='balanced or paper (eq. 10) (default balanced)')
@@ -59,9 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print the last validation."""
-    if arguments.architecture not in ARCHITECTURES:
+    if arguments.architecture not in CHOICES:
         raise TrainingError(
-            f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{arguments.architecture}'"
+            f"expected an architecture among {', '.join(CHOICES)}, but got '{arguments.architecture}'"
         )
     return _train_matcher(arguments) if arguments.architecture == 'matcher' else _train_pairs(arguments)
 
@@ -92,16 +91,16 @@ def _train_pairs(arguments: argparse.Namespace) -> int:
     from training.regression.pairs import PairRegression
 
     torch.set_num_threads(arguments.threads)
-    is_vgg = arguments.architecture.startswith('vgg16')
+    network = architecture(arguments.architecture)
     options = RegressionOptions(
         architecture=arguments.architecture,
         epochs=arguments.epochs,
         batch=arguments.batch,
-        micro_batch=arguments.micro_batch if is_vgg else 0,
+        micro_batch=arguments.micro_batch or network.micro_batch,
         seed=arguments.seed,
         loss=arguments.loss,
-        optimizer='sgd' if is_vgg else 'adamw',
-        learning_rate=1e-3,
+        optimizer=network.optimizer,
+        learning_rate=network.learning_rate,
         patience=arguments.patience,
         validation_images=arguments.validation_images,
     )
