@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.control.joint_ramp import JointRamp
 from cnn_vs_ros.control.joint_states import JointStates
+from cnn_vs_ros.control.limits import STOP_DISTANCE
 from cnn_vs_ros.control.motion_watch import MotionWatch
 from cnn_vs_ros.control.servo import ServoStatus
 from cnn_vs_ros.control.tip_box import TipBox
@@ -22,8 +23,12 @@ State = tuple[ServoStatus, str]
 
 FOLLOWING = ServoStatus.SERVOING, 'the arm follows the twists'
 
-HALTED = 0.02
-"""Part of the speed under which an arm that a limit slows down has halted."""
+HALTED = 0.25
+"""Part of a motion under which an arm that a limit slows down counts as halted: those who watch the camera by its
+images must hear of it before so little is left that it seems not to follow (`least_followed`, 0.2)."""
+
+SHORTEST_STOP = 0.1
+"""Seconds that a stop may take from any speed of the tip, else no more than what keeps it within STOP_DISTANCE."""
 
 _REMEMBERED = 0.3
 """Seconds after which an arm that has halted counts as moving again."""
@@ -75,6 +80,7 @@ class ArmDrive:
         self._halted, self._halt = -np.inf, ''
         self._refusal = ''
         self._zeros_since: float | None = None
+        self._longest_stop = bounds.stop_time
 
     @property
     def is_moving(self) -> bool:
@@ -102,11 +108,12 @@ class ArmDrive:
         command = self._ramp.follow(self._wanted(q, twist, now), now)
         # The ramp may lag behind a limit that comes near; these two it must not pass.
         command = self._ramp.scale(min(self._kinematics.limit_scale(q, command), self._box_scale(q, command)))
+        self._longest_stop = self._stop_within(float(np.linalg.norm(self._tip_velocity(q, command))))
         return se3.as_vector(command, len(q), 'joint velocities')
 
     def stop(self, now: float) -> Array:
         """Command (n,) at `now` of a stop, which ends with zeros in time whatever else happens."""
-        command = self._ramp.stop(now)
+        command = self._ramp.stop(now, self._longest_stop)
         self._watch_the_stop(now)
         return command
 
@@ -117,24 +124,32 @@ class ArmDrive:
         return FOLLOWING
 
     def _wanted(self, q: Array, twist: Array, now: float) -> Array:
-        velocities = self._kinematics.unlimited_velocities(q, twist)
+        clear = self._kinematics.clear_of_singularity(q, twist)
+        velocities = self._kinematics.unlimited_velocities(q, clear)
         scales = {
-            'a singularity': self._kinematics.singularity_scale(q, velocities),
+            'a singularity': float(clear @ clear) / max(float(twist @ twist), 1e-300),
             'a joint limit': self._kinematics.limit_scale(q, velocities),
             'a face of the box': self._box_scale(q, velocities),
         }
         if self._obstacle is not None:
             scales['a collision'] = self._obstacle.scale(q, velocities)
         least = min(scales, key=lambda name: scales[name])
-        if scales[least] < HALTED and velocities.any():
+        if scales[least] < HALTED and twist.any():
             self._halted, self._halt = now, f'halted: before {least}'
-        first, *others = scales.values()
-        return np.asarray(velocities * first * min(others))
+        del scales['a singularity']  # it has had its part
+        return np.asarray(velocities * min(scales.values()))
 
     def _box_scale(self, q: Array, velocities: Array) -> float:
         base_T_tip = self._kinematics.pose(q)
-        velocity = base_T_tip[:3, :3] @ (self._kinematics.jacobian(q) @ velocities)[:3]
-        return self._box.scale(base_T_tip[:3, 3], velocity)
+        return self._box.scale(base_T_tip[:3, 3], base_T_tip[:3, :3] @ self._tip_velocity(q, velocities))
+
+    def _tip_velocity(self, q: Array, velocities: Array) -> Array:
+        return np.asarray(self._kinematics.jacobian(q) @ velocities)[:3]
+
+    @staticmethod
+    def _stop_within(tip_speed: float) -> float:
+        """Seconds of a stop from a speed of the tip, m/s: half of the way that it would go on in that time."""
+        return max(SHORTEST_STOP, 2.0 * STOP_DISTANCE / tip_speed if tip_speed > 0 else np.inf)
 
     def _watch_the_stop(self, now: float) -> None:
         try:

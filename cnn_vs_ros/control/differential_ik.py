@@ -12,8 +12,8 @@ from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
-_LOOK_AHEAD = 1e-3
-"""Radians of the fastest joint after which the condition number is looked at again."""
+_LOOK_AHEAD = 1e-4
+"""Radians (sliding joints: metres) to either side by which the slope of the condition number is taken."""
 
 
 class DifferentialIk:
@@ -26,9 +26,12 @@ class DifferentialIk:
     the direction of the motion, so that no joint exceeds its velocity limit, nor runs towards a position limit
     faster than in proportion to what is left of `position_margin`.
 
-    Towards a singularity the whole vector is scaled down besides, from `lower_singularity_threshold` of the
-    Jacobian's condition number on, to zero at `hard_stop_singularity_threshold` (the two thresholds of
-    moveit_servo); motion away from it is free.
+    Towards a singularity a twist loses the part that raises the Jacobian's condition number, from
+    `lower_singularity_threshold` on, all of it at `hard_stop_singularity_threshold` (the two thresholds of
+    moveit_servo); what lowers that number or leaves it as it is, is free.
+
+    With more than six joints, sliding ones among them, the velocities are the least that give the twist; with
+    fewer they give the part of it that the joints can reach, in the sense of least squares over m/s and rad/s.
 
     Args:
         urdf_xml: robot description; joints off the chain (a gripper's) are ignored.
@@ -116,8 +119,8 @@ class DifferentialIk:
         Raises:
             PoseError: `q` or `twist` has the wrong shape or is not finite.
         """
-        velocities = self.unlimited_velocities(q, twist)
-        return velocities * (self.limit_scale(q, velocities) * self.singularity_scale(q, velocities))
+        velocities = self.unlimited_velocities(q, self.clear_of_singularity(q, twist))
+        return velocities * self.limit_scale(q, velocities)
 
     def unlimited_velocities(self, q: ArrayLike, twist: ArrayLike) -> Array:
         """Joint velocities (n,) for a twist as `joint_velocities` has them before it scales them."""
@@ -138,16 +141,34 @@ class DifferentialIk:
         s = np.linalg.svd(self.jacobian(q), compute_uv=False)
         return float(s[0] / s[-1]) if s[-1] > 0 else float('inf')
 
-    def singularity_scale(self, q: ArrayLike, velocities: Array) -> float:
-        """Part of the joint velocities (n,) that may be kept at `q` (n,), from 1 to 0 at a halt."""
+    def clear_of_singularity(self, q: ArrayLike, twist: ArrayLike) -> Array:
+        """What a singularity leaves of a `twist` (6,) at `q` (n,): all but some of what leads towards it.
+
+        Linear and angular velocity lose part of their projection on the velocity that raises the condition number
+        fastest, each for itself: neither becomes faster than it was, nor turns into the other.
+        """
+        twist = se3.as_vector(twist, 6, 'twist')
         condition = self.condition_number(q)
-        fastest = float(np.abs(velocities).max())
-        if condition <= self._slow_from or fastest == 0.0:
-            return 1.0
-        ahead = self.condition_number(np.asarray(q) + velocities * (_LOOK_AHEAD / fastest))
-        if ahead <= condition:
-            return 1.0
-        return float(np.clip((self._halt_from - condition) / (self._halt_from - self._slow_from), 0.0, 1.0))
+        if condition <= self._slow_from:
+            return twist
+        fall = (self._fall_of_regularity(q) @ self._damped_inverse(self.jacobian(q))).reshape(2, 3)
+        halves = twist.reshape(2, 3)
+        shares = (fall * halves).sum(axis=1)
+        if shares.sum() <= 0.0:
+            return twist
+        kept = np.clip((self._halt_from - condition) / (self._halt_from - self._slow_from), 0.0, 1.0)
+        raising = np.maximum(shares, 0.0)
+        taken = (1.0 - kept) * shares.sum() * raising / raising.sum()
+        squares = np.maximum((fall * fall).sum(axis=1), 1e-300)
+        return np.asarray(halves - (taken / squares)[:, None] * fall).reshape(6)
+
+    def _fall_of_regularity(self, q: ArrayLike) -> Array:
+        """How fast the inverse of the condition number falls with each joint (n,)."""
+        q = self._checked(q)
+        steps = _LOOK_AHEAD * np.eye(len(q))
+        return np.array(
+            [1 / self.condition_number(q - step) - 1 / self.condition_number(q + step) for step in steps]
+        )
 
     def smallest_singular_value(self, q: ArrayLike) -> float:
         """How far `q` (n,) is from a singularity: the Jacobian's smallest singular value, in m and rad."""

@@ -20,7 +20,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Int64, String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.errors import NoAnswerError
 from cnn_vs_ros.nodes.messages import seconds
+from cnn_vs_ros.nodes.requests import answer_of
 
 MOVING = 0.01
 """Joint speed, rad/s, above which the arm is not at rest."""
@@ -28,7 +30,14 @@ MOVING = 0.01
 STATE_PERIOD = 0.01
 """Seconds of the arm between two joint states."""
 
+QUIET = 0.3
+"""Seconds of the arm for which it does not move when it is at rest."""
+
 _REPEAT_AFTER = 4.0
+"""Seconds of wall time after which a request is repeated."""
+_UP_PERIOD = 0.5
+"""The same of a node that has just been started, which may not know us yet."""
+
 _RELAY_PATIENCE = 30.0
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -92,9 +101,9 @@ class Watch:
         self._since_mark = self.time_to_rest = self.way = 0.0
 
     def rests(self, patience: float = 10.0) -> bool:
-        """Whether the arm is at rest now, as told by joint states of this moment or later."""
+        """Whether the arm is at rest, and has been for QUIET seconds, as told by joint states from now on."""
         now = time.time()
-        return wait_for(lambda: self._newest >= now and self.speed <= MOVING, patience)
+        return wait_for(lambda: self._newest >= now and self._since_mark - self.time_to_rest >= QUIET, patience)
 
     def fault(self, kind: str, clock_jump: float = 0.0) -> None:
         """Set the fault of the relay, an empty kind is none, and measure the time to rest from there.
@@ -182,23 +191,33 @@ class Watch:
             return f'{node}/set_parameters did not answer'
         return '; '.join(result.reason for result in response.results if not result.successful)
 
-    def call(self, service_type: Any, name: str, request: Any = None, timeout: float = 15.0) -> Any:
-        """Response of a service, or None when it does not come within `timeout` seconds.
+    def is_up(self, node: str, timeout: float) -> bool:
+        """Wait until a node that was started answers, at most `timeout` seconds; say whether it does."""
+        request = GetParameters.Request(names=['use_sim_time'])
+        return self.call(GetParameters, f'{node}/get_parameters', request, timeout, _UP_PERIOD) is not None
 
-        A request that reaches a restarted server before that knows this client goes unanswered: so it is repeated.
-        """
+    def call(
+        self,
+        service_type: Any,
+        name: str,
+        request: Any = None,
+        timeout: float = 15.0,
+        period: float = _REPEAT_AFTER,
+    ) -> Any:
+        """Response of a service, or None when it does not come within `timeout` seconds."""
         key = (service_type, name)
         if key not in self._clients:
             self._clients[key] = self.node.create_client(service_type, name)
-        client, deadline = self._clients[key], time.monotonic() + timeout
+        client, began = self._clients[key], time.monotonic()
         if not wait_for(client.service_is_ready, timeout):
             return None
-        while time.monotonic() < deadline:
-            future = client.call_async(request or service_type.Request())
-            if wait_for(future.done, min(_REPEAT_AFTER, deadline - time.monotonic())):
-                return future.result()
-            client.remove_pending_request(future)
-        return None
+        left = timeout - (time.monotonic() - began)
+        try:
+            return answer_of(
+                lambda: client.call_async(request or service_type.Request()), name, left, period=period
+            )
+        except NoAnswerError:
+            return None
 
     def trigger(self, name: str, timeout: float = 15.0) -> str | None:
         """Call a Trigger service: None when it succeeds, else why it did not."""

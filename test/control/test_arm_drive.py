@@ -126,7 +126,7 @@ def test_no_joint_passes_its_limit_at_full_speed_and_the_reason_is_said():
 def test_a_singularity_halts_the_arm_and_the_reason_is_said():
     arm = Arm()
     arm.q[4] = -0.3
-    for _ in range(400):
+    for _ in range(600):
         arm.step(IK.jacobian(arm.q)[:, 4] * 0.3)
-    assert arm.q[4] < -0.05
+    assert IK.condition_number(arm.q) < 30.5
     assert arm.drive.state(arm.now) == (ServoStatus.LIMITED, 'halted: before a singularity')

@@ -110,7 +110,7 @@ def test_near_a_singularity_the_other_directions_stay_exact(six):
     u, s, _ = np.linalg.svd(six.jacobian(q))
     assert s[-1] < 1e-3 < 0.08 < s[-2]
     twist = 0.05 * (u[:, 0] + u[:, 2] - u[:, 4])
-    np.testing.assert_allclose(six.jacobian(q) @ six.joint_velocities(q, twist), twist, atol=1e-9)
+    np.testing.assert_allclose(six.jacobian(q) @ six.unlimited_velocities(q, twist), twist, atol=1e-9)
 
 
 def test_damping_sets_in_without_a_jump(six):
@@ -204,15 +204,30 @@ def with_condition(six: DifferentialIk, condition: float) -> np.ndarray:
     return q
 
 
-@pytest.mark.parametrize(('condition', 'part'), [(16.9, 1.0), (23.5, 0.5), (29.9, 1 / 130), (31.0, 0.0)])
-def test_motion_towards_a_singularity_slows_down_and_halts_between_the_thresholds(six, condition, part):
-    q = with_condition(six, condition)
-    towards, away = towards_and_away(six, q)
-    assert six.singularity_scale(q, towards) == pytest.approx(part, abs=1e-3)
-    assert six.singularity_scale(q, away) == 1.0
+@pytest.mark.parametrize(('condition', 'kept'), [(16.9, 1.0), (23.5, 0.5), (29.9, 1 / 130), (31.0, 0.0)])
+@pytest.mark.parametrize('seed', range(5))
+def test_near_a_singularity_a_twist_loses_what_leads_there_and_nothing_gets_faster(six, condition, kept, seed):
+    q, twist = with_condition(six, condition), np.random.default_rng(seed).normal(0, 0.05, 6)
+
+    def rate(twist: np.ndarray) -> float:
+        step = 1e-4 * six.unlimited_velocities(q, twist)
+        return (1 / six.condition_number(q - step) - 1 / six.condition_number(q + step)) / 2e-4
+
+    twist = twist if rate(twist) > 0 else -twist
+    clear = six.clear_of_singularity(q, twist)
+    assert rate(clear) == pytest.approx(kept * rate(twist), abs=1e-3 * rate(twist))
+    for half in (slice(0, 3), slice(3, 6)):
+        assert np.linalg.norm(clear[half]) <= np.linalg.norm(twist[half]) + 1e-12
+    np.testing.assert_array_equal(six.clear_of_singularity(q, -twist), -twist)
 
 
-def test_a_servoing_tip_halts_before_a_singularity_and_can_leave_it(six):
+def test_beyond_a_singularity_threshold_motion_that_does_not_change_the_condition_number_is_free(six):
+    q = with_condition(six, 40.0)
+    turn = six.jacobian(q)[:, 0]  # the whole arm about its base
+    np.testing.assert_allclose(six.clear_of_singularity(q, turn), turn, atol=1e-3)
+
+
+def test_a_servoing_tip_slides_along_a_singularity_halts_there_and_can_leave_it(six):
     q = with_condition(six, 12.0)
     towards, _ = towards_and_away(six, q)
     for _ in range(3000):
@@ -227,3 +242,67 @@ def test_a_servoing_tip_halts_before_a_singularity_and_can_leave_it(six):
 def test_the_singularity_thresholds_must_be_in_order():
     with pytest.raises(ParameterError, match='should be greater than lower_singularity_threshold'):
         DifferentialIk(SIX, 'tip', lower_singularity_threshold=30.0, hard_stop_singularity_threshold=17.0)
+
+
+# Arms with other joints than six hinges. A chain is written as letters: z, y turn about that axis, Z, X slide.
+def chain(letters: str, *offsets: str) -> str:
+    """URDF of links 0.3 m apart, or as `offsets` say, to a link `tip`."""
+    axes = {'z': '0 0 1', 'y': '0 1 0', 'x': '1 0 0'}
+    parts = []
+    for index, letter in enumerate(letters):
+        kind = 'prismatic' if letter.isupper() else 'revolute'
+        origin = offsets[index] if index < len(offsets) else '0 0 0.3'
+        limits = (
+            'lower="-0.4" upper="0.4" velocity="0.5"' if letter.isupper() else 'lower="-3" upper="3" velocity="2"'
+        )
+        parts.append(
+            f'<link name="l{index + 1}"/><joint name="j{index + 1}" type="{kind}"><parent link="l{index}"/>'
+            f'<child link="l{index + 1}"/><origin xyz="{origin}"/><axis xyz="{axes[letter.lower()]}"/>'
+            f'<limit {limits} effort="1"/></joint>'
+        )
+    end = f'<joint name="end" type="fixed"><parent link="l{len(letters)}"/><child link="tip"/>'
+    return (
+        f'<robot name="arm"><link name="l0"/>{"".join(parts)}<link name="tip"/>{end}'
+        '<origin xyz="0 0 0.1"/></joint></robot>'
+    )
+
+
+SEVEN = chain('zyzyzyz')
+RAIL = chain('Xzyyyzy')
+SCARA = chain('zzZz', '0 0 0.4', '0.3 0 0', '0.25 0 0', '0 0 0')
+ARMS = {
+    'seven': (SEVEN, np.array([0.2, 0.5, -0.3, 1.2, 0.4, 0.9, 0.1])),
+    'rail': (RAIL, np.array([0.05, 0.3, 0.6, 1.0, 0.5, 0.8, 0.7])),
+    'scara': (SCARA, np.array([0.3, 1.2, 0.05, -0.4])),
+}
+
+
+@pytest.mark.parametrize('name', ['seven', 'rail'])
+def test_with_more_than_six_joints_the_twist_is_exact_by_the_least_velocities(name):
+    urdf, q = ARMS[name]
+    ik, twist = DifferentialIk(urdf, 'tip'), np.array([0.02, -0.01, 0.03, 0.05, -0.1, 0.08])
+    velocities = ik.joint_velocities(q, twist)
+    np.testing.assert_allclose(ik.jacobian(q) @ velocities, twist, atol=1e-12)
+    idle = np.linalg.svd(ik.jacobian(q))[2][-1]  # joint motion that leaves the tip where it is
+    assert velocities @ idle == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_rail_keeps_its_own_limits_in_metres():
+    urdf, q = ARMS['rail']
+    ik = DifferentialIk(urdf, 'tip')
+    along = ik.jacobian(q)[:, 0]
+    assert abs(ik.joint_velocities(q, 100 * along)[0]) <= 0.5
+    for _ in range(2000):
+        q = q + 0.01 * ik.joint_velocities(q, ik.jacobian(q)[:, 0])
+    assert ik.within_limits(q)
+
+
+def test_with_four_joints_the_part_of_the_twist_that_they_reach_is_exact():
+    urdf, q = ARMS['scara']
+    ik = DifferentialIk(urdf, 'tip')
+    reachable = np.array([0.02, -0.01, 0.03, 0.0, 0.0, 0.08])  # its tip keeps pointing down
+    np.testing.assert_allclose(ik.jacobian(q) @ ik.joint_velocities(q, reachable), reachable, atol=1e-12)
+    tilted = reachable + np.array([0, 0, 0, 0.1, -0.2, 0])
+    np.testing.assert_allclose(ik.joint_velocities(q, tilted), ik.joint_velocities(q, reachable), atol=1e-12)
+    stretched = np.array([0.3, 0.0, 0.05, -0.4])
+    assert ik.condition_number(q) < 17 < 1000 < ik.condition_number(stretched)
