@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 import cnn_vs_ros
 from cnn_vs_ros import resources
@@ -82,19 +83,44 @@ def test_every_import_is_declared_by_its_rosdep_key():
 
 def test_every_optional_import_is_in_its_extra():
     for module, extra in OPTIONAL.items():
-        assert [item for item in PROJECT['optional-dependencies'][extra] if item.startswith(f'{module}==')]
+        assert module in {Requirement(item).name for item in PROJECT['optional-dependencies'][extra]}
 
 
-def test_versions_are_pinned():
-    groups = [PROJECT['dependencies'], *PROJECT['optional-dependencies'].values()]
-    for requirement in (item for group in groups for item in group):
-        assert '==' in requirement or requirement.startswith('cnn_vs_ros['), requirement
+def requirements(*extras):
+    """Requirements of extras, of those that they name in turn, and of the package itself."""
+    found = [Requirement(item) for item in PROJECT['dependencies']]
+    for extra in extras:
+        for item in map(Requirement, PROJECT['optional-dependencies'][extra]):
+            found += requirements(*item.extras) if item.name == PROJECT['name'] else [item]
+    return found
+
+
+def constraints(name):
+    lines = (line.partition('#')[0].strip() for line in (ROOT / 'constraints' / name).read_text().splitlines())
+    return dict(line.split('==') for line in lines if line)
+
+
+def test_every_requirement_is_a_range_that_holds_the_version_it_was_tested_with():
+    tested = constraints('tested.txt')
+    needed = requirements(*PROJECT['optional-dependencies'])
+    for requirement in needed:
+        assert sorted(part.operator for part in requirement.specifier) == ['<', '>='], requirement
+        assert tested[requirement.name] in requirement.specifier, requirement
+    assert set(tested) == {requirement.name for requirement in needed}
+
+
+def test_the_ranges_begin_with_the_oldest_versions_that_the_demo_is_tried_with():
+    oldest = constraints('oldest.txt')
+    needed = [item for item in requirements('demo') if not item.name.startswith('ros-')]
+    for requirement in needed:
+        assert f'>={oldest[requirement.name]}' in str(requirement.specifier).split(','), requirement
+    assert set(oldest) == {requirement.name for requirement in needed}
 
 
 def test_the_demo_needs_no_torch():
     extras = PROJECT['optional-dependencies']
-    groups = [PROJECT['dependencies'], extras['ros'], extras['simulation'], extras['report'], extras['bag']]
-    assert extras['demo'] == ['cnn_vs_ros[ros,simulation,report,bag]']
+    groups = [PROJECT['dependencies'], extras['jazzy'], extras['simulation'], extras['report'], extras['bag']]
+    assert extras['demo'] == ['cnn_vs_ros[jazzy,simulation,report,bag]']
     assert not [item for group in groups for item in group if item.startswith('torch')]
     assert 'torch' not in {module for module, _ in imports(ROOT / 'cnn_vs_ros')}
 
