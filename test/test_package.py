@@ -81,6 +81,24 @@ def test_every_import_is_declared_by_its_rosdep_key():
                 assert DEPENDENCIES.get(module, module) in declared, f'{module}, imported by {path}'
 
 
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')  # within catkin_pkg
+@pytest.mark.parametrize(
+    ('wanted', 'installed'),
+    [
+        ((), set()),
+        (('GAZEBO',), {'gz_ros2_control', 'ros_gz_bridge', 'ros_gz_sim'}),
+        (('RVIZ', 'PLOTJUGGLER'), {'rviz2', 'plotjuggler_ros'}),
+    ],
+)
+def test_rosdep_installs_gazebo_moveit_rviz_and_plotjuggler_only_where_they_are_asked_for(wanted, installed):
+    package = pytest.importorskip('catkin_pkg.package').parse_package(ROOT / 'package.xml')
+    package.evaluate_conditions({f'CNN_VS_ROS_{name}': '1' for name in wanted})
+    needed = {dependency.name for dependency in package.exec_depends if dependency.evaluated_condition}
+    big = {name for name in needed if re.match('gz_|ros_gz_|moveit|rviz|plotjuggler', name)}
+    assert big == installed
+    assert {'rclpy', 'launch_ros', 'controller_manager', 'python3-opencv'} <= needed
+
+
 def test_every_optional_import_is_in_its_extra():
     for module, extra in OPTIONAL.items():
         assert module in {Requirement(item).name for item in PROJECT['optional-dependencies'][extra]}
@@ -206,6 +224,7 @@ def test_colcon_builds_it_as_an_ament_python_package(tmp_path):
         assert (share / name).is_file(), name
     assert sorted(path.name for path in (prefix / 'lib' / 'cnn_vs_ros').iterdir()) == sorted([*NODES, *TOOLS])
     package = next(prefix.glob('lib/python3*/site-packages'))
+    assert (package / 'cnn_vs_ros' / 'py.typed').is_file()  # a user's mypy reads our types
     found = subprocess.run(
         [sys.executable, '-c', 'from cnn_vs_ros.resources import share_directory as s; print(s())'],
         cwd=tmp_path,
