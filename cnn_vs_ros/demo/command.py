@@ -11,6 +11,7 @@ from cnn_vs_ros.demo.arguments import positive, whole_number
 from cnn_vs_ros.demo.graph import Parameters
 from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, VIEW, check_installation, open_file, run_graph
 from cnn_vs_ros.demo.scaling import scaled_parameters
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import RunFolder, new_folder
 
@@ -84,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='as on a real robot, nobody waits for anybody (default: simulated time waits for slow computers)',
     )
     output = parser.add_argument_group('the output')
-    output.add_argument('--output', type=Path, default=Path('runs'), metavar='DIR', help='default: runs')
+    output.add_argument('--output', type=user_path, default=Path('runs'), metavar='DIR', help='default: runs')
     output.add_argument('--no-video', action='store_true', help='do not make run.mp4')
     output.add_argument('--bag', action='store_true', help='record the run to OUTPUT/latest/bag (see replay)')
     output.add_argument(

@@ -22,6 +22,7 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import ProbingLimits, ProbingMotion
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import PoseError, ProbingError, ReferenceFolderError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.estimation.depth_calibration import DepthCalibration, DepthObservation, calibrate_depth, mean_pose
@@ -211,7 +212,7 @@ class CalibrateDepthNode(Node):
         request = self._estimator_parameters.get_parameters(['reference_folder'])
         response = await self._result(request, 'pose_estimator', CALL_TIMEOUT)
         value = parameter_value_to_python(response.values[0])
-        return Path(value).expanduser() if value else default_reference_folder(self.get_namespace())
+        return user_path(value) if value else default_reference_folder(self.get_namespace())
 
     async def _controller_is_active(self) -> bool:
         """Whether pbvs_controller sends twists too; a robot may be without one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import NoAnswerError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.experiment import ExperimentError, Recorder
@@ -130,7 +130,7 @@ class RosGraph:
     def reference_image(self) -> np.ndarray:
         """The image that the estimator servoes to, BGR or grey."""
         value = self.estimator_parameters('reference_folder')[0]
-        folder = Path(value).expanduser() if value else default_reference_folder(self._node.get_namespace())
+        folder = user_path(value) if value else default_reference_folder(self._node.get_namespace())
         try:
             return Reference.load(folder).image
         except VisualServoingError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.environment import ros_home, user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.estimation.kept_reference import KeptReference
@@ -44,8 +44,7 @@ _POLL_PERIOD = 0.002
 
 def default_reference_folder(namespace: str = '/') -> Path:
     """Folder used when the parameter reference_folder is empty: each namespace, and so each robot, has one."""
-    home = Path(os.environ.get('ROS_HOME', '~/.ros')).expanduser()
-    return home.joinpath('cnn_vs_ros', *namespace.split('/'), 'reference')
+    return ros_home().joinpath('cnn_vs_ros', *namespace.split('/'), 'reference')
 
 
 def comparison(current: np.ndarray, desired: np.ndarray) -> np.ndarray:
@@ -246,7 +245,7 @@ class PoseEstimatorNode(ManagedNode):
     def _mask(self) -> np.ndarray | None:
         """Mask of the parameter. Raises ImageError where the file is none."""
         path = self.get_parameter('mask').value
-        return read_mask(Path(path).expanduser(), ImageError) if path else None
+        return read_mask(user_path(path), ImageError) if path else None
 
     def _keep_plane(self) -> None:
         """Write what was learned of the plane into the folder of the reference in use."""
@@ -268,7 +267,7 @@ class PoseEstimatorNode(ManagedNode):
 
     def _reference_folder(self) -> Path:
         value = self.get_parameter('reference_folder').value
-        return Path(value).expanduser() if value else default_reference_folder(self.get_namespace())
+        return user_path(value) if value else default_reference_folder(self.get_namespace())
 
     def _image_taken_from_now(self) -> Image | CompressedImage:
         """Wait for an image taken after this moment: the newest one may still show the arm in motion.

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from cnn_vs_ros.bags import BagWriter
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import BagError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.nodes.messages import COMPRESSED
@@ -46,8 +46,8 @@ class RecordNode(Node):
     def __init__(self) -> None:
         super().__init__('record')
         output, topics, folder = self._declare_parameters()
-        self._reference = Path(folder).expanduser() if folder else default_reference_folder(self.get_namespace())
-        self._writer = BagWriter(Path(output or time.strftime('bag_%Y-%m-%d_%H-%M-%S')).expanduser())
+        self._reference = user_path(folder) if folder else default_reference_folder(self.get_namespace())
+        self._writer = BagWriter(user_path(output or time.strftime('bag_%Y-%m-%d_%H-%M-%S')))
         self._topics = frozenset(self.resolve_topic_name(topic) for topic in topics)
         self._wanted = set(self._topics)
         self.get_logger().info(f'recording to {self._writer.folder}')
