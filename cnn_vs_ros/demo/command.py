@@ -118,7 +118,7 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     clock = {'use_sim_time': lockstep}
     scaled = scaled_parameters(arguments.scene)
     scaled['simulator'] |= {'lockstep': lockstep, 'real_time_factor': 0.0 if lockstep else 1.0}
-    scaled['pose_estimator']['reference_folder'] = str(folder / 'reference')
+    scaled['pose_estimator']['library'] = str(folder)
     if arguments.model is not None:
         scaled['pose_estimator']['model'] = arguments.model
     if arguments.calibrate_depth:
@@ -139,8 +139,7 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     if arguments.calibrate_depth:
         chosen[CALIBRATE_DEPTH] = dict(clock)
     if arguments.bag:
-        bag = {'output': str(folder / 'bag'), 'reference_folder': str(folder / 'reference')}
-        chosen[RECORD] = {**clock, **bag}
+        chosen[RECORD] = {**clock, 'output': str(folder / 'bag')}
     if arguments.view:
         chosen[VIEW] = dict(clock)
     return {

@@ -92,7 +92,7 @@ def parameters(experiment: PaperExperiment, arguments: argparse.Namespace, folde
         'seed': arguments.seed,
         'perturbations.intermittent': True,
     }
-    result['pose_estimator']['reference_folder'] = str(folder / 'reference')
+    result['pose_estimator']['library'] = str(folder)
     if arguments.model is not None:
         result['pose_estimator']['model'] = arguments.model
     result['pbvs_controller'] |= {

@@ -22,9 +22,9 @@ def test_the_depth_is_unknown_until_it_is_calibrated(tmp_path):
     assert chosen['experiment']['calibrate_depth'] is True
 
 
-def test_a_recording_has_the_reference_of_the_run(tmp_path):
+def test_a_recording_is_beside_the_reference_of_the_run(tmp_path):
     chosen = parameters(make_parser().parse_args(['demo', '--bag']), tmp_path)
-    assert chosen['record']['reference_folder'] == chosen['pose_estimator']['reference_folder']
+    assert chosen['pose_estimator']['library'] == str(tmp_path)
     assert chosen['record']['output'] == str(tmp_path / 'bag')
 
 
