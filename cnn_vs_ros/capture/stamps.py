@@ -35,7 +35,7 @@ class ImageStamps:
             self.jumps += 1
             jump = f'{"back" if advance < 0 else "ahead"} by {abs(advance - elapsed):.1f} s'
             return True, (
-                f'stamps of images should advance with the time but jumped {jump}: was a clock set, or are there two '
-                'cameras?'
+                f'stamps of images should advance with the time but jumped {jump}: '
+                'was a clock set, or are there two cameras?'
             )
         return True, ''
