@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 PACKAGE = 'cnn_vs_ros'
 EXECUTABLES = [
     'simulator',
+    'simulated_camera',
     'pose_estimator',
     'pbvs_controller',
     'differential_ik',
@@ -34,7 +35,8 @@ def shared_files():
 
 setup(
     python_requires='>=3.11',
-    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*', 'training', 'training.*']),
+    package_data={PACKAGE: ['py.typed']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

@@ -14,6 +14,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import Servo, ServoStatus
+from cnn_vs_ros.control.servo import ANEW
 from cnn_vs_ros.errors import PoseError, VisualServoingError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
@@ -22,6 +23,7 @@ from cnn_vs_ros.nodes.clock_watch import ClockWatch
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
+from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_in_force, servo_settings
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
@@ -44,9 +46,8 @@ class PbvsControllerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('pbvs_controller')
-        declare(
-            self, 'twist_frame', 'camera_optical_frame', 'Frame of the twist: the optical frame of the camera.'
-        )
+        frame = 'Frame of the twist: the optical frame of the camera.'
+        declare(self, 'twist_frame', 'camera_optical_frame', frame, read_on='activation')
         declare_servo_parameters(self)
         self._servo = Servo(servo_settings(self))
         self._warn = ThrottledWarnings(self.get_logger())
@@ -58,6 +59,7 @@ class PbvsControllerNode(ManagedNode):
         """Make the servo task of the parameters."""
         self._servo = Servo(servo_settings(self))
         self._announced: tuple[ServoStatus, str, bool] | None = None
+        self._reference = ''
         self._usage = ProcessUsage()
         self._matcher: StampMatcher[_Said, PoseWithCovariance] = StampMatcher()
         self._twist_publisher = self.create_lifecycle_publisher(TwistStamped, 'twist', 1)
@@ -70,12 +72,8 @@ class PbvsControllerNode(ManagedNode):
     def activate(self) -> None:
         """Begin to send twists; zeros, until the start service is called."""
         self._twist_frame = self.get_parameter('twist_frame').value
-        self._pose_subscription = self.create_subscription(
-            PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10
-        )
-        self._said_subscription = self.create_subscription(
-            DiagnosticArray, 'pose_status', self._on_pose_status, 10
-        )
+        self._pose_subscription = subscribe(self, PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
+        self._said_subscription = subscribe(self, DiagnosticArray, 'pose_status', self._on_pose_status, 10)
         self._arm_watch = ArmWatch(self, self._servo.arm, self._twist_publisher.topic_name, self._now)
         self._period = 1.0 / self.get_parameter('rate').value
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -131,10 +129,12 @@ class PbvsControllerNode(ManagedNode):
         stamp = messages.seconds(message.header.stamp)
         self._clock_watch.hear()
         try:
-            status, confidence, unusable = _said(message)
+            status, confidence, values = _said(message)
         except PoseError as error:
             self._reject(error)
             return
+        unusable = values.get('reason', '')
+        self._watch_reference(values.get('reference', ''))
         if status is None:  # there is nothing to servo to, nor to look for
             self._servo.reject_estimate('the estimator has no reference')
         elif unusable:  # an image that says nothing is no reason to look for the target
@@ -145,6 +145,12 @@ class PbvsControllerNode(ManagedNode):
             pair = self._matcher.add_first(_key(message), (status, confidence))
             if pair is not None:
                 self._take_pose(*pair, stamp)
+
+    def _watch_reference(self, name: str) -> None:
+        """Stop where the estimates are of another reference from now on."""
+        before, self._reference = self._reference, name or self._reference
+        if before and self._reference != before and self._servo.running:
+            self._servo.stop(f'the reference was {before} and is {name} now; {ANEW}')
 
     def _take_pose(self, said: _Said, message: PoseWithCovariance, stamp: float) -> None:
         status, confidence = said
@@ -253,8 +259,8 @@ def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float | None, str]:
-    """Status (None: no reference) and confidence of a pose_status, and why its image could not be used.
+def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float | None, dict[str, str]]:
+    """Status (None: no reference) and confidence of a pose_status, and all its values by name.
 
     Raises PoseError when it is malformed.
     """
@@ -263,7 +269,7 @@ def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float | None, st
     status = message.status[0]
     values = {item.key: item.value for item in status.values}
     confidence = messages.confidence_from_text(values.get('confidence', ''))
-    return messages.pose_status_of(status.message), confidence, values.get('reason', '')
+    return messages.pose_status_of(status.message), confidence, values
 
 
 def make_node() -> PbvsControllerNode:
