@@ -14,7 +14,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import Servo, ServoStatus
-from cnn_vs_ros.errors import PoseError, VisualServoingError
+from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
@@ -29,7 +29,7 @@ from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 _Said = tuple[PoseStatus, float]
 _WATCH_PERIOD = 0.05
-"""Wall-clock seconds between two looks at the clock, and steps of a stop while it stands still."""
+"""Wall-clock seconds between two looks at the clock."""
 _LEVELS = {
     ServoStatus.LOST: DiagnosticStatus.WARN,
     ServoStatus.STALE: DiagnosticStatus.WARN,
@@ -85,7 +85,7 @@ class PbvsControllerNode(ManagedNode):
             self._period, self._on_timer, clock=self.get_clock() if simulated else steady
         )
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
-        self._clock_watch = ClockWatch(self)
+        self._clock_watch, self._watched = ClockWatch(self), time.monotonic()
         self._watch_timer = (
             self.create_timer(_WATCH_PERIOD, self._watch_clock, clock=steady) if simulated else None
         )
@@ -169,18 +169,13 @@ class PbvsControllerNode(ManagedNode):
 
     def _watch_clock(self) -> None:
         """Stop by the wall's time while the clock stands still and the images go on."""
+        before, self._watched = self._watched, time.monotonic()
         if self._clock_watch.stands_still and self._servo.twist.any():
             self._warn('the clock should go on while images come but stands still: zeros')
-            self._send(self._servo.brake(_WATCH_PERIOD))
+            self._send(self._servo.brake(self._watched - before))
 
     def _on_timer(self) -> None:
-        try:
-            twist = self._servo.update(self._now())
-        except VisualServoingError as error:
-            self._warn(f'no twist, zeros instead: {error}')
-            self._servo.fail(f'no twist: {error}')
-            twist = self._servo.brake(self._period)
-        self._send(twist)
+        self._send(self._servo.update(self._now()))
         self._announce()
 
     def _send(self, twist: np.ndarray) -> None:
