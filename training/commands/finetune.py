@@ -16,11 +16,11 @@ from typing import Any
 
 from training.commands import views
 from training.errors import TrainingError
+from training.networks.architectures import ARCHITECTURES
 
 SUMMARY = 'train a model on one reference: the shipped matcher tuned, or a pose regressor'
 
-REGRESSORS = ('alexnet', 'vgg16', 'mobilenet_v3_small', 'efficientnet_lite0')
-ARCHITECTURES = ('matcher', *REGRESSORS)
+CHOICES = ('matcher', *ARCHITECTURES)
 
 # Of the arguments that only some architectures take; None on the command line stands for these.
 _MATCHER = {'steps': 120, 'batch_groups': 6, 'validate_every': 30, 'learning_rate': 6e-4, 'patience': 3}
@@ -31,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('--reference', type=Path, required=True, help='reference folder, of capture_reference')
     parser.add_argument('--output', type=Path, required=True, help='model file to write (.onnx)')
-    parser.add_argument(
-        '--architecture', default='matcher', help=f'one of {", ".join(ARCHITECTURES)} (default matcher)'
-    )
+    parser.add_argument('--architecture', default='matcher', help=f'one of {", ".join(CHOICES)} (default matcher)')
     parser.add_argument(
         '--learning-rate', type=float, help='the highest (default 6e-4; alexnet 1e-4; the others 1e-3)'
     )
@@ -87,9 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print what the validation says."""
-    if arguments.architecture not in ARCHITECTURES:
+    if arguments.architecture not in CHOICES:
         raise TrainingError(
-            f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{arguments.architecture}'"
+            f"expected an architecture among {', '.join(CHOICES)}, but got '{arguments.architecture}'"
         )
     if arguments.output.suffix != '.onnx':
         raise TrainingError(f'expected an output that ends in .onnx, but got {arguments.output}')
@@ -112,21 +110,25 @@ def _tune_matcher(arguments: argparse.Namespace) -> int:
     done = finetune(
         base, reference, arguments.output, options, threads=arguments.threads, workers=arguments.workers
     )
-    shown = ', '.join(f'{name} {done.before[name]:.3f} -> {done.after[name]:.3f}' for name in done.after)
-    print(f'finetune: cells matched right: {shown} (step {done.best_step} of {done.step}); {arguments.output}')
+    result = done.standing
+    pairs = ((name, result.before[name], after) for name, after in result.best_metrics.items())
+    shown = ', '.join(f'{name} {before:.3f} -> {after:.3f}' for name, before, after in pairs)
+    print(f'finetune: cells matched right: {shown} (step {result.best_step} of {result.step}); {arguments.output}')
     return 0
 
 
 def _train_regressor(arguments: argparse.Namespace) -> int:
     import torch
 
+    from training.loop.team import team
     from training.regression import command
-    from training.regression.options import LEARNING_RATES, RegressionOptions
-    from training.regression.parallel import team
+    from training.regression.options import RegressionOptions
 
-    defaults: dict[str, Any] = {**_REGRESSOR, 'learning_rate': LEARNING_RATES[arguments.architecture]}
-    if arguments.architecture == 'vgg16':
-        defaults |= {'optimizer': 'sgd', 'micro_batch': 2}
+    network = ARCHITECTURES[arguments.architecture]
+    defaults = {
+        **_REGRESSOR,
+        **{name: getattr(network, name) for name in ('learning_rate', 'optimizer', 'micro_batch')},
+    }
     options = RegressionOptions(**_given(arguments, RegressionOptions, defaults))
     reference = views.reference_of(arguments)
     torch.set_num_threads(arguments.threads)
