@@ -28,6 +28,7 @@ from cnn_vs_ros.nodes.controller_joints import ControllerJoints
 from cnn_vs_ros.nodes.ik_parameters import IkParameters
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.transport import leave_shared_memory
 
 Array = NDArray[np.float64]
 
@@ -196,4 +197,5 @@ class DifferentialIkNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until a signal ends it."""
+    leave_shared_memory()
     return run_node(DifferentialIkNode, args)

@@ -26,6 +26,7 @@ from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_in_force, servo_settings
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.transport import leave_shared_memory
 
 _Said = tuple[PoseStatus, float]
 _WATCH_PERIOD = 0.05
@@ -273,4 +274,5 @@ def make_node() -> PbvsControllerNode:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
+    leave_shared_memory()
     return run_node(make_node, args)

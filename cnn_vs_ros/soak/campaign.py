@@ -13,6 +13,7 @@ import numpy as np
 from cnn_vs_ros.demo.graph import environment
 from cnn_vs_ros.demo.processes import Interrupted, signals_raise
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.nodes.transport import leave_shared_memory
 from cnn_vs_ros.report.folder import new_folder
 from cnn_vs_ros.soak.faults import FAULTS, Fault, Scene
 from cnn_vs_ros.soak.graph import NODES, SoakGraph
@@ -62,6 +63,7 @@ def run_soak(seconds: float, seed: int, names: list[str], output: Path, into: Pa
     folder = new_folder(output).resolve()
     variables = environment(folder)
     os.environ.update(variables)  # before the first DDS participant of this process
+    leave_shared_memory()
     # Under nohup SIGHUP is ignored, and so it would be by the nodes: a handler is not inherited.
     signal.signal(signal.SIGHUP, lambda *_: None)
     graph = SoakGraph(folder, variables, seed)

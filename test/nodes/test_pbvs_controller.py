@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -444,6 +445,10 @@ def test_a_transition_that_there_is_not_is_refused_and_ends_nothing(controller):
         assert not answer.success
     assert 'cannot change state by transition 250' in controller.process.output
     controller.move()
+
+
+def test_it_shares_no_memory_whose_locks_could_hold_it_up(controller):
+    assert '/dev/shm/fast' not in Path(f'/proc/{controller.process.process.pid}/maps').read_text()
 
 
 def test_the_limits_in_force_are_logged(controller):
