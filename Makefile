@@ -1,8 +1,10 @@
 # Everything is installed into .venv; runs are written to runs. Both can be deleted at any time (make clean).
 
-# Versions to install, within the ranges of pyproject.toml; others than the tested ones get an environment of their own.
+# The wheels of ROS to run on, jazzy or kilted, and the versions to install, within the ranges of pyproject.toml; others than
+# these get an environment of their own, such as .venv-kilted.
+ROS := jazzy
 CONSTRAINTS := constraints/tested.txt
-VENV := .venv$(filter-out -tested,-$(basename $(notdir $(CONSTRAINTS))))
+VENV := .venv$(filter-out -jazzy,-$(ROS))$(filter-out -tested,-$(basename $(notdir $(CONSTRAINTS))))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 INSTALL := $(PIP) install --constraint $(CONSTRAINTS) --editable
@@ -18,7 +20,8 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 help:
 	@echo 'make demo ARGS="--batch 3 --seed 0"   servo the simulated arm to a reference image (see ARGS="--help")'
 	@echo 'make test ARGS="-k servo"             lint, type check and all tests'
-	@echo 'make demo CONSTRAINTS=constraints/oldest.txt   the same with the oldest libraries, in .venv-oldest'
+	@echo 'make test ROS=kilted                  the same on ROS 2 Kilted, in .venv-kilted'
+	@echo 'make demo CONSTRAINTS=constraints/oldest.txt   on the oldest libraries, in .venv-oldest'
 	@echo 'make lint                             ruff and mypy only'
 	@echo 'make format                           let ruff format the code'
 	@echo 'make clean                            delete .venv*, caches and builds (runs are kept)'
@@ -58,11 +61,11 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml setup.py $(CONSTRAINTS) | $(BIN)/python
 	@echo 'installing what the demo needs into $(VENV) (once; a minute or two)'
-	@$(INSTALL) '.[demo]'
+	@$(INSTALL) '.[$(ROS),simulation,report,bag]'
 	@$(BIN)/python -m cnn_vs_ros.demo.rendering --install
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
 	@echo 'installing what the tests and the training need into $(VENV) (once; a few minutes)'
-	@$(INSTALL) '.[test]'
+	@$(INSTALL) '.[$(ROS),test]'
 	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ def _record(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         print(f'record: {error}', file=sys.stderr)
         return FAILED
-    parameters = [f'output:={arguments.output}'] if arguments.output else []
+    # As JSON, so that a number stays the text that it is: 007, 1.10.
+    parameters = [f'output:={json.dumps(arguments.output)}'] if arguments.output else []
     parameters += ['use_sim_time:=true'] if arguments.use_sim_time else []
     return main(['record', '--ros-args', *(item for pair in parameters for item in ('-p', pair))])
 

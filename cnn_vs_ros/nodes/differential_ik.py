@@ -26,6 +26,7 @@ from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.controller_joints import ControllerJoints
 from cnn_vs_ros.nodes.ik_parameters import IkParameters
+from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.nodes.transport import leave_shared_memory
@@ -65,7 +66,7 @@ class DifferentialIkNode(Node):
             settings.twist_timeout,
         )
         self._senders = SenderWatch()
-        self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
+        subscribe(self, TwistStamped, 'twist', self._on_twist, 1)
         # Steady, so that the watch goes on when the node's clock stands still or jumps.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / settings.rate, self._on_timer, clock=steady)

@@ -22,6 +22,7 @@ from cnn_vs_ros.nodes.clock_watch import ClockWatch
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
+from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_in_force, servo_settings
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
@@ -45,9 +46,8 @@ class PbvsControllerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('pbvs_controller')
-        declare(
-            self, 'twist_frame', 'camera_optical_frame', 'Frame of the twist: the optical frame of the camera.'
-        )
+        frame = 'Frame of the twist: the optical frame of the camera.'
+        declare(self, 'twist_frame', 'camera_optical_frame', frame, read_on='activation')
         declare_servo_parameters(self)
         self._servo = Servo(servo_settings(self))
         self._warn = ThrottledWarnings(self.get_logger())
@@ -71,12 +71,8 @@ class PbvsControllerNode(ManagedNode):
     def activate(self) -> None:
         """Begin to send twists; zeros, until the start service is called."""
         self._twist_frame = self.get_parameter('twist_frame').value
-        self._pose_subscription = self.create_subscription(
-            PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10
-        )
-        self._said_subscription = self.create_subscription(
-            DiagnosticArray, 'pose_status', self._on_pose_status, 10
-        )
+        self._pose_subscription = subscribe(self, PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
+        self._said_subscription = subscribe(self, DiagnosticArray, 'pose_status', self._on_pose_status, 10)
         self._arm_watch = ArmWatch(self, self._servo.arm, self._twist_publisher.topic_name, self._now)
         self._period = 1.0 / self.get_parameter('rate').value
         steady = Clock(clock_type=ClockType.STEADY_TIME)

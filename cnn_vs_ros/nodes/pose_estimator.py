@@ -15,7 +15,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
@@ -31,6 +30,7 @@ from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage, keep_heap_small
+from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node, stop_requested
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
@@ -61,7 +61,8 @@ class PoseEstimatorNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('pose_estimator')
-        declare(self, 'model', 'scene_agnostic', "A shipped model's name or the path of a .onnx file.")
+        model = "A shipped model's name or the path of a .onnx file."
+        declare(self, 'model', 'scene_agnostic', model, read_on='configuration')
         declare(self, 'reference_folder', '', 'Folder; empty: cnn_vs_ros/reference in $ROS_HOME (~/.ros).')
         declare(self, 'depth', 0.25, 'Depth of the scene at the next captured reference, m.', bounds=(0.01, 100.0))
         declare(self, 'mask', '', 'Image file, 0 where what moves with the camera hides the scene; empty: none.')
@@ -69,18 +70,21 @@ class PoseEstimatorNode(ManagedNode):
             self,
             'image_transport',
             'raw',
-            'raw: the topic image_raw; compressed: JPEG or PNG on image_raw/compressed. Read on activation.',
+            'raw: the topic image_raw; compressed: JPEG or PNG on image_raw/compressed.',
             choices=('raw', 'compressed'),
+            read_on='activation',
         )
         declare(
             self,
             'rectified',
             'auto',
             'Whether the images are undistorted already, so that P of camera_info is theirs; auto: by the name of '
-            'their topic. Read on activation.',
+            'their topic.',
             choices=('auto', 'true', 'false'),
+            read_on='activation',
         )
-        declare(self, 'threads', 1, 'Threads of the network inference.', bounds=(1, 64))
+        threads = 'Threads of the network inference.'
+        declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
         declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
         self._statistics = FrameStatistics()
         self._usage = ProcessUsage()
@@ -112,7 +116,7 @@ class PoseEstimatorNode(ManagedNode):
 
     def activate(self) -> None:
         """Begin to listen to the camera."""
-        options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
+        options = overridable()
         topic = self.resolve_topic_name('image_raw')
         kind: type = Image
         if self.get_parameter('image_transport').value == 'compressed':

@@ -512,7 +512,7 @@ def test_while_the_clock_stands_still_and_images_come_it_stops_by_the_wall(tmp_p
     [
         ({'lost_behaviour': 'panic'}, 'should be one of stop, retreat, search'),
         ({'pose_timeout': -1.0}, 'should lie between'),
-        ({'gain.at_zero': 'high'}, 'should be of the type'),
+        ({'gain.at_zero': 'high'}, 'should be a number but is'),
     ],
 )
 def test_a_parameter_without_meaning_ends_the_process_with_a_sentence(graph, parameters, sentence):
