@@ -261,7 +261,8 @@ def _killed(name: str, number: signal.Signals) -> Fault:
 
 def _frozen(name: str) -> Fault:
     mute = name in ('simulator', 'differential_ik')
-    by_itself = name not in ('simulator', 'differential_ik')
+    # A controller that comes to hears of the past all at once, in which the arm was not driven.
+    by_itself = name not in ('simulator', 'differential_ik', 'pbvs_controller')
     return Fault(partial(_freeze, name), rests=name != 'simulator', mute=mute, by_itself=by_itself)
 
 
