@@ -264,7 +264,7 @@ class _Campaign:
 
     def _converge(self) -> None:
         """Servo from a start of the benchmark to the reference; from some the target is not in view."""
-        deadline, converged = time.monotonic() + _PATIENCE, False
+        deadline, converged = time.monotonic() + 2 * _PATIENCE, False
         while not converged and time.monotonic() < deadline:  # a task may end on a busy computer
             self._start(_NEAR)
             wait_for(lambda: self._watch.status == 'converged' or self._is_over(), _PATIENCE)
