@@ -93,8 +93,8 @@ class SoakGraph:
     def growth(self, settled: float = 120.0) -> dict[str, float]:
         """Largest growth of memory (MiB) of one process of each node.
 
-        That is over the most that it had in the first half of its life after `settled` seconds: what a node needs for
-        the first time, to look for a lost target for instance, it needs no more of later.
+        That is over the most that it had in the first half of its life after `settled` seconds: what a node needs
+        for the first time, to look for a lost target for instance, it needs no more of later.
         """
         result = {}
         for name, samples in self.memory.items():

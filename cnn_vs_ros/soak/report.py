@@ -20,7 +20,7 @@ TWIST_LIMITS = (0.25, 1.0)
 NO_FAULT = 'none'
 """Name of the runs to convergence in between."""
 MEMORY_LIMIT = 15.0
-"""MiB that one process may grow by after its first two minutes."""
+"""MiB that one process may grow by in its later life: see SoakGraph.growth."""
 UNFINISHED = 'ended before its time'
 """What a run is that was interrupted or killed."""
 
