@@ -106,9 +106,9 @@ class Servo:
             self._set(ServoStatus.STALE, _WAITING)
         return refusal
 
-    def stop(self) -> None:
+    def stop(self, reason: str = 'stopped by request') -> None:
         """Come to a stop and stay there."""
-        self._end(ServoStatus.STOPPED, 'stopped by request')
+        self._end(ServoStatus.STOPPED, reason)
 
     def halt(self) -> None:
         """Take the camera to stand still from this moment, as after zeros were sent past the exit."""
