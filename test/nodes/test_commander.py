@@ -82,8 +82,8 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     assert graph.call(Trigger, 'simulator/move_to_start').success
     away = lambda: np.linalg.norm(speak.offset().transform[:3, 3]) > 0.002  # noqa: E731
     graph.spin_until(away, 'an offset')
-    late = speak.servo(timeout=0.1)
-    assert (late.status, late.arrived) == (ServoStatus.STOPPED, False)
+    # A start may be refused at first, on a busy machine.
+    graph.spin_until(lambda: speak.servo(timeout=0.3).reason == 'not there within 0.3 s', 'an end by time')
     graph.spin(0.3)
     assert speak.status().status is ServoStatus.STOPPED
     for number, exception in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
