@@ -224,8 +224,8 @@ def test_servo_answers_when_the_task_has_ended_and_nothing_waits_for_it(controll
     graph.spin_until(asks, 'motion', controller.estimate)
     assert not asked[-1].done()
     asked.append(client.call_async(Trigger.Request()))  # a second one gets the same answer
-    controller.call('stop', controller.estimate)
-    graph.spin_until(lambda: asked[-1].done() and asked[-2].done(), 'the answers', controller.estimate)
+    controller.call('stop', controller.lose)  # lost, it does not arrive meanwhile
+    graph.spin_until(lambda: asked[-1].done() and asked[-2].done(), 'the answers')
     for future in asked[-2:]:
         answer = future.result()
         assert (answer.success, answer.message) == (False, 'stopped: stopped by request')
