@@ -84,6 +84,13 @@ class PoseEstimatorNode(ManagedNode):
             read_on='activation',
         )
         threads = 'Threads of the network inference.'
+        declare(
+            self,
+            'stamp_delay',
+            0.0,
+            'Seconds by which the stamps of the images are late (see calibrate); taken off the estimates.',
+            bounds=(-1.0, 1.0),
+        )
         declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
         declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
         self._statistics = FrameStatistics()
@@ -164,7 +171,10 @@ class PoseEstimatorNode(ManagedNode):
     # Images
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        stamp = message.header.stamp
+        # In place: from here on the image has the stamp that it should have.
+        stamp = message.header.stamp = messages.earlier(
+            message.header.stamp, self.get_parameter('stamp_delay').value
+        )
         self._outcome = self._estimation.estimate(message)
         if self._outcome.reason:
             self._warn(self._outcome.reason)

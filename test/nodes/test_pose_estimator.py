@@ -12,6 +12,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
@@ -158,6 +160,24 @@ def test_status_and_pose_carry_the_stamp_of_the_image(estimator):
     stamps = lambda received: [messages.seconds(message.header.stamp) for message in received]  # noqa: E731
     estimator.graph.spin_until(lambda: stamp in stamps(estimator.poses), 'the pose')
     estimator.graph.spin_until(lambda: stamp in stamps(estimator.statuses), 'the status')
+
+
+def test_a_delay_of_the_stamps_is_taken_off_the_estimates(estimator):
+    client = AsyncParameterClient(estimator.graph.node, 'pose_estimator')
+    estimator.graph.spin_until(client.services_are_ready, 'the parameters')
+    client.set_parameters([Parameter('stamp_delay', value=0.25)])
+    shown = []
+    estimator.graph.spin_until(
+        lambda: any(
+            abs(messages.seconds(message.header.stamp) + 0.25 - stamp) < 1e-6
+            for message in estimator.poses[-5:]
+            for stamp in shown
+        ),
+        'a pose with the earlier stamp',
+        lambda: shown.append(estimator.show(NEAR_PICTURE)),
+    )
+    reset = client.set_parameters([Parameter('stamp_delay', value=0.0)])
+    estimator.graph.spin_until(reset.done, 'no delay')
 
 
 def test_says_lost_and_gives_no_pose_when_the_reference_is_not_in_view(estimator):
