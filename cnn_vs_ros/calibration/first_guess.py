@@ -7,14 +7,18 @@ X, and with the rotation known, lever arm and scale of the camera's translations
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.calibration.recording import ArmTrack
-from cnn_vs_ros.errors import HandEyeError
-from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.calibration.recording import ArmTrack, Recording
+from cnn_vs_ros.calibration.tracks import Tracks
+from cnn_vs_ros.errors import HandEyeError, PoseError
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.geometry import PinholeCamera, pose_from_homography, se3
 
 Array = NDArray[np.float64]
 
@@ -28,6 +32,14 @@ _DELAYS = np.arange(-LONGEST_DELAY, LONGEST_DELAY + 1e-9, 0.02)
 _HALF_TURN = 2.8
 """Radians; a rotation vector near half a turn may as well point the other way."""
 _ROUNDS = 10
+_LEAST_PLACES = 3
+_LEAST_POINTS = 8
+_BENDS = (-0.3, -0.25, -0.2, -0.15, -0.1, -0.05, 0.05, 0.1, 0.15, 0.2)
+"""Values of k1 that are tried where the turns do not fit."""
+
+_DOUBTFUL_FIT = 0.2
+"""Part of the turns that remains from which on the lens is suspected."""
+
 _WORST_FIT = 0.6
 """Part of the turns that may remain: a lens without its distortion takes turns for shifts."""
 
@@ -42,19 +54,64 @@ class Guess:
     delay: float
 
 
+def guess_of_tracks(recording: Recording, tracks: Tracks) -> Guess:
+    """Guess from the tracks of a recording, also where the lens bends and its calibration does not know.
+
+    Small turns and shifts differ in an image as little as such a lens bends it; that with which the camera turns
+    as the flange does is the right one. Raises HandEyeError as `first_guess`.
+    """
+    arm, stamps, still = recording.arm, recording.stamps[tracks.image], recording.still
+    if len(tracks.poses) < _LEAST_PLACES:
+        return first_guess(arm, stamps, tracks.poses, still=still)
+    middle, _, fits = _fits(arm, stamps, tracks.poses, still)
+    delay, *_, fit = min(fits, key=lambda item: item[3])
+    if fit < _DOUBTFUL_FIT:
+        return first_guess(arm, stamps, tracks.poses, still=still)
+    candidates = [tracks.poses]
+    remains = [fit]
+    for bend in _BENDS:
+        poses = straightened(tracks, recording.reference, bend)
+        candidates.append(poses)
+        remains.append(_rotation_fit(arm, stamps, _turns(poses, middle), middle, delay)[3])
+    return first_guess(arm, stamps, candidates[int(np.argmin(remains))], still=still)
+
+
+def straightened(tracks: Tracks, reference: Reference, bend: float) -> Array:
+    """Poses ``reference_T_camera`` (n, 4, 4) by the points of each image, were the lens one with k1 = `bend`."""
+    camera, normal = reference.camera, (*tracks.slope, 1.0)
+    points, pixels = (_unbent(places, camera, bend) for places in (tracks.points, tracks.pixels))
+    poses = tracks.poses.copy()
+    for index, seen in enumerate(tracks.seen):
+        if seen.sum() < _LEAST_POINTS:
+            continue
+        homography, _ = cv2.findHomography(points[seen], pixels[index, seen], cv2.LMEDS)
+        if homography is not None:
+            with contextlib.suppress(PoseError):
+                current = pose_from_homography(homography, camera, reference.depth, normal)
+                poses[index] = se3.inverse(current)
+    return poses
+
+
+def _unbent(pixels: Array, camera: PinholeCamera, bend: float) -> Array:
+    """Pixels (..., 2) as a lens without k1 would show them."""
+    focal, centre = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
+    bent = (pixels - centre) / focal
+    places = bent
+    for _ in range(5):
+        places = bent / (1.0 + bend * (places**2).sum(axis=-1, keepdims=True))
+    return places * focal + centre
+
+
 def first_guess(arm: ArmTrack, stamps: Array, poses: Array, *, still: bool) -> Guess:
     """Guess from estimates ``reference_T_camera`` (n, 4, 4) of images stamped `stamps` (n,).
 
     Raises HandEyeError where the camera turned too little or about one axis only, or where image and arm have
     nothing to do with one another.
     """
-    if len(poses) < 3:
-        raise HandEyeError(f'the camera should be seen in 3 places or more but is in {len(poses)}')
-    middle = int(np.argmin([_spread(poses, index) for index in range(len(poses))]))
-    turned = _turns(poses, middle)
+    if len(poses) < _LEAST_PLACES:
+        raise HandEyeError(f'the camera should be seen in {_LEAST_PLACES} places or more but is in {len(poses)}')
+    middle, turned, fits = _fits(arm, stamps, poses, still)
     second = float(np.linalg.svd(turned, compute_uv=False)[1]) / np.sqrt(len(turned))
-    delays = (0.0,) if still else _DELAYS
-    fits = [_rotation_fit(arm, stamps, turned, middle, delay) for delay in delays]
     delay, rotation, weights, fit = min(fits, key=lambda item: item[3])
     flange_turn = float(np.sqrt((_turns(arm.at(stamps + delay), middle) ** 2).sum(axis=1).mean()))
     camera_turn = float(np.sqrt((turned**2).sum(axis=1).mean()))
@@ -83,6 +140,16 @@ def first_guess(arm: ArmTrack, stamps: Array, poses: Array, *, still: bool) -> G
     lever, scale = _lever(flanges, poses, rotation, middle, weights)
     mount = se3.transform(rotation, lever)
     return Guess(mount, _reference_pose(flanges, poses, mount, scale, weights), scale, delay)
+
+
+def _fits(
+    arm: ArmTrack, stamps: Array, poses: Array, still: bool
+) -> tuple[int, Array, list[tuple[float, Array, Array, float]]]:
+    """The middle one of poses (n, 4, 4), the turns (n, 3) from it, and how they fit with each delay."""
+    middle = int(np.argmin([_spread(poses, index) for index in range(len(poses))]))
+    turned = _turns(poses, middle)
+    delays = (0.0,) if still else _DELAYS
+    return middle, turned, [_rotation_fit(arm, stamps, turned, middle, delay) for delay in delays]
 
 
 def _spread(poses: Array, index: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.calibration.first_guess import Guess, first_guess
+from cnn_vs_ros.calibration.first_guess import Guess, guess_of_tracks
 from cnn_vs_ros.calibration.problem import (
     BEND,
     CENTRE,
@@ -96,7 +96,7 @@ def calibrate(
 
     Raises HandEyeError where the motion does not tell the mount, or arm and image contradict each other.
     """
-    guess = first_guess(recording.arm, recording.stamps[tracks.image], tracks.poses, still=recording.still)
+    guess = guess_of_tracks(recording, tracks)
     wanted, refused = tuple(lens), []
     while True:
         problem = Problem(

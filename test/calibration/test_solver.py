@@ -1,7 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from cnn_vs_ros.calibration.first_guess import first_guess
+from cnn_vs_ros.calibration.first_guess import first_guess, guess_of_tracks, straightened
 from cnn_vs_ros.calibration.motion import first_places
 from cnn_vs_ros.calibration.problem import SHARED, Noise, Problem, State
 from cnn_vs_ros.calibration.recording import ArmTrack
@@ -82,6 +84,17 @@ def test_the_first_guess_needs_only_the_first_places():
     assert guess.delay == pytest.approx(0.1, abs=0.011)
 
 
+def test_the_first_guess_sees_through_a_lens_that_bends():
+    recording, tracks = recorded(first_places(LIMITS), k1=-0.1)
+    poses = straightened(tracks, recording.reference, 0.0)
+    bent = dataclasses.replace(tracks, poses=poses)
+    distance, angle = error_of(guess_of_tracks(recording, bent).mount)
+    assert distance < 10.0
+    assert angle < 2.0
+    with_lens_unknown = first_guess(recording.arm, recording.stamps, poses, still=False)
+    assert error_of(with_lens_unknown.mount)[0] > 20.0
+
+
 def one_axis():
     return [se3.from_pose_vector([0.02 * k, 0, 0, 0, 0, 0.1 * k]) for k in (1, 2, -1, -2)]
 
@@ -94,7 +107,7 @@ def test_turns_about_one_axis_are_too_little():
 
 def test_a_camera_that_is_not_on_this_arm_is_told():
     recording, tracks = recorded()
-    tracks.poses[:] = np.eye(4)
+    tracks.poses[:], tracks.pixels[:] = np.eye(4), tracks.points
     with pytest.raises(HandEyeError, match='is the camera on this arm'):
         calibrate(recording, tracks)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.calibration import verdict
-from cnn_vs_ros.calibration.first_guess import first_guess
+from cnn_vs_ros.calibration.first_guess import guess_of_tracks
 from cnn_vs_ros.calibration.motion import MotionLimits, first_places, later_places
 from cnn_vs_ros.calibration.solver import calibrate
 from cnn_vs_ros.calibration.tracks import Tracker
@@ -83,8 +83,7 @@ def _trial(name: str, seed: int, estimator: PoseEstimator) -> Trial:
         session.go(first_places(limits))
         for image in session.images:
             tracker.add(image)
-        shown, tracks = len(session.images), tracker.tracks
-        guess = first_guess(session.arm, np.array(session.stamps)[tracks.image], tracks.poses, still=False)
+        shown, guess = len(session.images), guess_of_tracks(session.recording, tracker.tracks)
         session.go(later_places(limits, guess.mount, guess.scale * ASSUMED_DEPTH))
         for image in session.images[shown:]:
             tracker.add(image)
