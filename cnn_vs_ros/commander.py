@@ -22,6 +22,7 @@ from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control.servo import ANEW
 from cnn_vs_ros.control.servo_status import ServoStatus
+from cnn_vs_ros.environment import check_environment
 from cnn_vs_ros.errors import CommanderError, NoAnswerError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
@@ -74,6 +75,7 @@ class ServoCommander:
     def __init__(self, namespace: str = '', node: Node | None = None) -> None:
         self._owned = node is None
         if node is None:
+            check_environment()
             context = rclpy.Context()
             rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
             node = Node('servo_commander', context=context)

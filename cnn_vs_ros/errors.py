@@ -55,6 +55,10 @@ class ResourceError(VisualServoingError):
     """A shipped data file that is not where an installation has it."""
 
 
+class EnvironmentVariableError(VisualServoingError):
+    """A variable of the process's environment with which nodes cannot work."""
+
+
 class JointStateError(VisualServoingError):
     """Joint states that are missing, old, not finite or cannot be true."""
 

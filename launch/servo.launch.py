@@ -33,7 +33,8 @@ CONTROLLERS = {
 # argument: (node, parameter, type)
 OVERRIDES: dict[str, tuple[str, str, Callable]] = {
     'model': ('pose_estimator', 'model', str),
-    'reference': ('pose_estimator', 'reference_folder', str),
+    'library': ('pose_estimator', 'library', str),
+    'reference': ('pose_estimator', 'reference', str),
     'depth': ('pose_estimator', 'depth', float),
     'lost_behaviour': ('pbvs_controller', 'lost_behaviour', str),
     'scene': ('simulator', 'scene', str),
@@ -65,7 +66,8 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
             'those of a real arm, and over it config/simulated.yaml unless the arm is external.',
         ),
         'model': ('', "Model of the estimator: a shipped model's name or the path of a .onnx file."),
-        'reference': ('', 'Reference folder: loaded if it exists, written by pose_estimator/capture_reference.'),
+        'library': ('', 'Folder of the references. Empty: cnn_vs_ros/<namespace> in $ROS_HOME (~/.ros).'),
+        'reference': ('', 'Name of the reference: loaded if it is there, written by ~/capture_reference.'),
         'depth': ('', 'Depth of the scene when a reference is captured, m.'),
         'lost_behaviour': ('', 'When the reference is out of sight: stop, retreat or search.'),
         'scene': ('', 'What the arm sees, simulated or in Gazebo: photo, prints, low_texture, relief and others.'),

@@ -106,9 +106,9 @@ class Servo:
             self._set(ServoStatus.STALE, _WAITING)
         return refusal
 
-    def stop(self) -> None:
+    def stop(self, reason: str = 'stopped by request') -> None:
         """Come to a stop and stay there."""
-        self._end(ServoStatus.STOPPED, 'stopped by request')
+        self._end(ServoStatus.STOPPED, reason)
 
     def fail(self, reason: str) -> None:
         """No twist could be made: take no estimate until the next one, and say so."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from urllib.parse import unquote
 
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import CalibrationError
 from cnn_vs_ros.foreign.entries import Entries, shortened
 from cnn_vs_ros.foreign.images import MAX_PIXELS
@@ -26,7 +26,7 @@ def load_calibration(path: str | os.PathLike[str]) -> PinholeCamera:
     name = os.fspath(path)
     if name.startswith('file://'):
         name = unquote(name.removeprefix('file://'))
-    entries = read_yaml(Path(name).expanduser(), CalibrationError)
+    entries = read_yaml(user_path(name), CalibrationError)
     if 'cam0' in entries:
         return _of_kalibr(Entries(entries['cam0'], f'{name}: cam0', CalibrationError))
     if 'camera_matrix' not in entries:

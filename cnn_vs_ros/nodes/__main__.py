@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
+from cnn_vs_ros.environment import check_environment
+from cnn_vs_ros.errors import EnvironmentVariableError
 from cnn_vs_ros.nodes.signals import STOP_SIGNALS, is_heeded
 
 for _number in filter(is_heeded, STOP_SIGNALS):
@@ -21,6 +23,11 @@ for _number in filter(is_heeded, STOP_SIGNALS):
 
 def run(name: str) -> int:
     """Run a node by name until its end, with the arguments of this process, and return the exit status."""
+    try:
+        check_environment()
+    except EnvironmentVariableError as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        return 1
     status = int(import_module(f'cnn_vs_ros.nodes.{name}').main())
     for number in STOP_SIGNALS:  # said again while the interpreter ends, they would change the status
         signal.signal(number, signal.SIG_IGN)

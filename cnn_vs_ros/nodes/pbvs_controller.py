@@ -14,6 +14,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import Servo, ServoStatus
+from cnn_vs_ros.control.servo import ANEW
 from cnn_vs_ros.errors import PoseError, VisualServoingError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
@@ -58,6 +59,7 @@ class PbvsControllerNode(ManagedNode):
         """Make the servo task of the parameters."""
         self._servo = Servo(servo_settings(self))
         self._announced: tuple[ServoStatus, str, bool] | None = None
+        self._reference = ''
         self._usage = ProcessUsage()
         self._matcher: StampMatcher[_Said, PoseWithCovariance] = StampMatcher()
         self._twist_publisher = self.create_lifecycle_publisher(TwistStamped, 'twist', 1)
@@ -127,10 +129,12 @@ class PbvsControllerNode(ManagedNode):
         stamp = messages.seconds(message.header.stamp)
         self._clock_watch.hear()
         try:
-            status, confidence, unusable = _said(message)
+            status, confidence, values = _said(message)
         except PoseError as error:
             self._reject(error)
             return
+        unusable = values.get('reason', '')
+        self._watch_reference(values.get('reference', ''))
         if status is None:  # there is nothing to servo to, nor to look for
             self._servo.reject_estimate('the estimator has no reference')
         elif unusable:  # an image that says nothing is no reason to look for the target
@@ -141,6 +145,12 @@ class PbvsControllerNode(ManagedNode):
             pair = self._matcher.add_first(_key(message), (status, confidence))
             if pair is not None:
                 self._take_pose(*pair, stamp)
+
+    def _watch_reference(self, name: str) -> None:
+        """Stop where the estimates are of another reference from now on."""
+        before, self._reference = self._reference, name or self._reference
+        if before and self._reference != before and self._servo.running:
+            self._servo.stop(f'the reference was {before} and is {name} now; {ANEW}')
 
     def _take_pose(self, said: _Said, message: PoseWithCovariance, stamp: float) -> None:
         status, confidence = said
@@ -249,8 +259,8 @@ def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, str]:
-    """Status (None: no reference) and confidence of a pose_status, and why its image could not be used.
+def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, dict[str, str]]:
+    """Status (None: no reference) and confidence of a pose_status, and all its values by name.
 
     Raises PoseError when it is malformed.
     """
@@ -262,7 +272,7 @@ def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, str]:
         confidence = float(values['confidence'])
     except (KeyError, ValueError) as error:
         raise PoseError(f'pose_status should hold a number as confidence but holds {values}') from error
-    return messages.pose_status_of(status.message), confidence, values.get('reason', '')
+    return messages.pose_status_of(status.message), confidence, values
 
 
 def make_node() -> PbvsControllerNode:

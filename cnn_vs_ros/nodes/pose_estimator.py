@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,16 +12,21 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.estimation.kept_reference import KeptReference
-from cnn_vs_ros.estimation.reference import read_mask
+from cnn_vs_ros.estimation.reference import Reference, read_mask
+from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME, ReferenceLibrary
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome, looks_rectified
@@ -39,13 +43,8 @@ CAPTURE_TIMEOUT = 2.0
 
 _TWISTS = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _POLL_PERIOD = 0.002
-
-
-def default_reference_folder(namespace: str = '/') -> Path:
-    """Folder used when the parameter reference_folder is empty: each namespace, and so each robot, has one."""
-    home = Path(os.environ.get('ROS_HOME', '~/.ros')).expanduser()
-    return home.joinpath('cnn_vs_ros', *namespace.split('/'), 'reference')
 
 
 def comparison(current: np.ndarray, desired: np.ndarray) -> np.ndarray:
@@ -63,7 +62,14 @@ class PoseEstimatorNode(ManagedNode):
         super().__init__('pose_estimator')
         model = "A shipped model's name or the path of a .onnx file."
         declare(self, 'model', 'scene_agnostic', model, read_on='configuration')
-        declare(self, 'reference_folder', '', 'Folder; empty: cnn_vs_ros/reference in $ROS_HOME (~/.ros).')
+        self._in_use = ''  # the name of the reference that the estimator has
+        # The first callback is asked last: what it loads nobody refuses any more.
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        declare(self, 'library', '', 'Folder of references; empty: cnn_vs_ros/<namespace> in $ROS_HOME (~/.ros).')
+        declare(
+            self, 'reference', DEFAULT_NAME, 'Name of the reference, a folder in the library; set, it is used.'
+        )
+        declare(self, 'capture_as', '', 'Name that the next captured reference gets; empty: that of reference.')
         declare(self, 'depth', 0.25, 'Depth of the scene at the next captured reference, m.', bounds=(0.01, 100.0))
         declare(self, 'mask', '', 'Image file, 0 where what moves with the camera hides the scene; empty: none.')
         declare(
@@ -110,16 +116,23 @@ class PoseEstimatorNode(ManagedNode):
         self._status_publisher = self.create_lifecycle_publisher(DiagnosticArray, 'pose_status', 10)
         self._debug_publisher = self.create_lifecycle_publisher(Image, '~/debug_image', 1)
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._folder_publisher = self.create_publisher(String, '~/reference_folder', _LATCHED)
         self._capture_service = self.create_service(Trigger, '~/capture_reference', self._on_capture)
         self._load_service = self.create_service(Trigger, '~/load_reference', self._on_load)
-        folder = self._reference_folder()
+        self._list_service = self.create_service(Trigger, '~/list_references', self._on_list)
+        self._load_first(mask)
+
+    def _load_first(self, mask: np.ndarray | None) -> None:
+        name, library = self.get_parameter('reference').value, self._library()
+        if name not in library.names():
+            self.get_logger().info(f'no reference in {library.path(name)} yet: capture one by ~/capture_reference')
+            return
         try:
-            if folder.exists():
-                self._reference.load(folder, mask)
+            self._reference.load(library.path(name), mask)
         except (VisualServoingError, OSError) as error:
             self.get_logger().warning(f'no reference loaded: {error}; capture another')
-        if estimator.reference is None:
-            self.get_logger().info(f'no reference in {folder} yet: capture one by the service ~/capture_reference')
+            return
+        self._set_in_use(name)
 
     def activate(self) -> None:
         """Begin to listen to the camera."""
@@ -161,12 +174,15 @@ class PoseEstimatorNode(ManagedNode):
     def cleanup(self) -> None:
         """Drop the model, the publishers and the services."""
         del self._estimation, self._reference
+        self._in_use = ''
+        self.destroy_publisher(self._folder_publisher)
         self.destroy_lifecycle_publisher(self._pose_publisher)
         self.destroy_lifecycle_publisher(self._status_publisher)
         self.destroy_lifecycle_publisher(self._debug_publisher)
         self.destroy_lifecycle_publisher(self._diagnostics_publisher)
         self.destroy_service(self._capture_service)
         self.destroy_service(self._load_service)
+        self.destroy_service(self._list_service)
 
     # Images
 
@@ -185,6 +201,8 @@ class PoseEstimatorNode(ManagedNode):
 
     def _publish(self, outcome: Outcome, stamp: Time) -> None:
         values: dict[str, object] = {**outcome.details, 'confidence': outcome.confidence}
+        if self._in_use:
+            values['reference'] = self._in_use
         if outcome.reason:
             values['reason'] = outcome.reason
         status = DiagnosticStatus(
@@ -231,32 +249,68 @@ class PoseEstimatorNode(ManagedNode):
         )
         self._diagnostics_publisher.publish(messages.diagnostics(status, self.get_clock().now().to_msg()))
 
-    # Services
+    # References
+
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Use the reference of another name, or refuse the name."""
+        values = {parameter.name: parameter.value for parameter in parameters}
+        try:
+            for name in filter(None, (values.get('capture_as'), values.get('reference'))):
+                ReferenceLibrary('').path(name)
+            name = values.get('reference', self._in_use)
+            if self.configured and name != self._in_use:
+                self._use(name, self._library(values.get('library')))
+        except (VisualServoingError, OSError) as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
 
     def _on_capture(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        name = self.get_parameter('capture_as').value or self.get_parameter('reference').value
         try:
             message = self._image_taken_from_now()
             reference = self._estimation.capture(message, self.get_parameter('depth').value, self._mask())
             self._keep_plane()
-            folder = self._reference.save(reference, self._reference_folder())
+            folder = self._reference.save(reference, self._library().path(name))
         except (VisualServoingError, OSError) as error:
             return self._answer(response, False, f'no reference captured: {error}')
+        self._set_in_use(name)
+        self.set_parameters([Parameter('reference', value=name), Parameter('capture_as', value='')])
         size = f'{reference.camera.width}x{reference.camera.height}'
         return self._answer(response, True, f'captured {size} at depth {reference.depth:g} m to {folder}')
 
     def _on_load(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        folder = self._reference_folder()
         try:
-            self._keep_plane()
-            reference = self._reference.load(folder, self._mask())
+            reference = self._use(self.get_parameter('reference').value, self._library())
         except (VisualServoingError, OSError) as error:
             return self._answer(response, False, f'no reference loaded: {error}')
-        return self._answer(response, True, f'loaded {folder}, depth {reference.depth:g} m')
+        return self._answer(response, True, f'loaded {self._reference.folder}, depth {reference.depth:g} m')
+
+    def _on_list(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        entries = self._library().entries()
+        said = [{**entry.as_values(), 'in_use': entry.name == self._in_use} for entry in entries]
+        response.success, response.message = True, json.dumps(said)
+        return response
+
+    def _use(self, name: str, library: ReferenceLibrary) -> Reference:
+        """Have the estimator begin anew with a reference, or raise and leave it the one that it has."""
+        folder = library.find(name)
+        self._keep_plane()
+        reference = self._reference.load(folder, self._mask())
+        self._set_in_use(name)
+        return reference
+
+    def _set_in_use(self, name: str) -> None:
+        self._in_use = name
+        self._folder_publisher.publish(String(data=str(self._reference.folder)))
+
+    def _library(self, folder: str | None = None) -> ReferenceLibrary:
+        value = self.get_parameter('library').value if folder is None else folder
+        return ReferenceLibrary.of_robot(value, self.get_namespace())
 
     def _mask(self) -> np.ndarray | None:
         """Mask of the parameter. Raises ImageError where the file is none."""
         path = self.get_parameter('mask').value
-        return read_mask(Path(path).expanduser(), ImageError) if path else None
+        return read_mask(user_path(path), ImageError) if path else None
 
     def _keep_plane(self) -> None:
         """Write what was learned of the plane into the folder of the reference in use."""
@@ -275,10 +329,6 @@ class PoseEstimatorNode(ManagedNode):
             self.get_logger().error(sentence)
         response.success, response.message = success, sentence
         return response
-
-    def _reference_folder(self) -> Path:
-        value = self.get_parameter('reference_folder').value
-        return Path(value).expanduser() if value else default_reference_folder(self.get_namespace())
 
     def _image_taken_from_now(self) -> Image | CompressedImage:
         """Wait for an image taken after this moment: the newest one may still show the arm in motion.

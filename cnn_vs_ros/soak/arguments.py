@@ -6,6 +6,8 @@ import argparse
 import random
 from pathlib import Path
 
+from cnn_vs_ros.environment import user_path
+
 _DESCRIPTION = """
 Servo the simulated arm in real time for some minutes while faults are injected at random: nodes killed and frozen,
 images lost, late and damaged, the clock set, files deleted and truncated, parameters and services abused. Speeds,
@@ -25,9 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, help='of the faults and starts (default: a new one, which is printed)')
     parser.add_argument('--faults', metavar='NAME,...', help='only these, in this order (default: all, at random)')
     parser.add_argument(
-        '--into', type=Path, metavar='DIR', help='also add the results to soak.md and soak.json of this folder'
+        '--into',
+        type=user_path,
+        metavar='DIR',
+        help='also add the results to soak.md and soak.json of this folder',
     )
-    parser.add_argument('--output', type=Path, default=Path('runs/soak'), metavar='DIR', help='default: runs/soak')
+    parser.add_argument(
+        '--output', type=user_path, default=Path('runs/soak'), metavar='DIR', help='default: runs/soak'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from rcl_interfaces.srv import SetParameters
 from cnn_vs_ros.demo.graph import environment
 from cnn_vs_ros.demo.processes import Interrupted, signals_raise
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.report.folder import new_folder
+from cnn_vs_ros.report.folder import RunFolder, new_folder
 from cnn_vs_ros.soak.faults import FAULTS, Fault, Scene
 from cnn_vs_ros.soak.graph import NODES, SoakGraph
 from cnn_vs_ros.soak.report import NO_FAULT, UNFINISHED, FaultResult, ReportError, SoakReport
@@ -60,6 +60,7 @@ def run_soak(seconds: float, seed: int, names: list[str], output: Path, into: Pa
         print(f'soak: faults should be among {", ".join(FAULTS)} but are {", ".join(unknown)}', file=sys.stderr)
         return 2
     folder = new_folder(output).resolve()
+    RunFolder(folder).begin()
     variables = environment(folder)
     os.environ.update(variables)  # before the first DDS participant of this process
     # Under nohup SIGHUP is ignored, and so it would be by the nodes: a handler is not inherited.

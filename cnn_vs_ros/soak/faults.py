@@ -178,7 +178,7 @@ def _truncated_weights(scene: Scene) -> str:
     path = scene.graph.folder / 'truncated.onnx'
     path.write_bytes(weights[:size])
     status = scene.graph.run_estimator(
-        {'model': str(path), 'reference_folder': str(scene.graph.folder / 'none')}, 'truncated'
+        {'model': str(path), 'library': str(scene.graph.folder / 'none')}, 'truncated'
     )
     return '' if status == 1 else f'weights of {size} bytes: exit status {status} instead of 1'
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cnn_vs_ros.demo.graph import node_command, write_parameters
 from cnn_vs_ros.demo.processes import ProcessGroup
+from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME
 
 RELAY = 'fault_relay'
 NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', RELAY)
@@ -24,11 +25,11 @@ class SoakGraph:
     """The processes of the nodes, to be killed, frozen and restarted, and their use of memory."""
 
     def __init__(self, folder: Path, environment: dict[str, str], seed: int) -> None:
-        self.folder, self.reference = folder, folder / 'data' / 'reference'
+        self.folder, self.reference = folder, folder / 'data' / DEFAULT_NAME
         self.reference.parent.mkdir(parents=True)
         self.processes = ProcessGroup(folder, environment)
         clock = {'use_sim_time': True}
-        estimator = {**clock, 'reference_folder': str(self.reference)}
+        estimator = {**clock, 'library': str(self.reference.parent)}
         self._overrides = write_parameters(
             folder / 'parameters.yaml',
             {

@@ -85,10 +85,10 @@ class Controller:
             message.pose = messages.relative_pose_to_message(RelativePose(pose))
         self.poses.publish(message)
 
-    def estimate(self, pose: np.ndarray | None = None) -> None:
+    def estimate(self, pose: np.ndarray | None = None, **values: str) -> None:
         stamp = self.graph.now()
         self._follow(messages.seconds(stamp))
-        self.say('tracked', stamp)
+        self.say('tracked', stamp, **values)
         self.show(self.pose if pose is None else pose, stamp)
 
     def _follow(self, now: float) -> None:
@@ -190,6 +190,18 @@ def test_stops_without_looking_for_the_target_when_the_image_could_not_be_used(c
 def test_stops_without_a_reference(controller):
     controller.move()
     controller.expect_stop('stale', lambda: controller.say('no_reference', controller.graph.now(), '0'))
+
+
+def test_stops_when_the_reference_becomes_another(controller):
+    def estimate(name: str) -> None:
+        controller.estimate(reference=name)
+
+    controller.call('stop')
+    controller.start(lambda: estimate('part'))
+    controller.graph.spin_until(lambda: controller.twist.any(), 'motion', lambda: estimate('part'))
+    controller.expect_stop('stopped', lambda: estimate('bin'))
+    assert controller.reason.startswith('the reference was part and is bin now')
+    controller.start(lambda: estimate('bin'))
 
 
 def test_stops_on_a_pose_that_is_not_finite(controller):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from cnn_vs_ros.environment import user_path
 from training.errors import TrainingError
 
 SUMMARY = "compare methods by closed-loop convergence (the paper's figure 5)"
@@ -23,9 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     also = f'and, with --model, {", ".join(MODEL_METHODS)}'
     parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}; {also}')
-    parser.add_argument('--model', type=Path, help='model file of ' + ', '.join(MODEL_METHODS))
+    parser.add_argument('--model', type=user_path, help='model file of ' + ', '.join(MODEL_METHODS))
     parser.add_argument(
-        '--references', type=Path, metavar='DIR', help="write the scenes' references there, for finetune, and end"
+        '--references',
+        type=user_path,
+        metavar='DIR',
+        help="write the scenes' references there, for finetune, and end",
     )
     parser.add_argument(
         '--rejection',
@@ -54,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes; default one a core')
     parser.add_argument(
         '--output',
-        type=Path,
+        type=user_path,
         default=Path('runs/benchmark'),
         help='folder; runs found there are kept, and are in the table',
     )
@@ -70,7 +74,10 @@ def _add_real_arguments(parser: argparse.ArgumentParser) -> None:
 
     real = parser.add_argument_group('real images', 'instead of runs: pairs and videos, in a folder of your own')
     real.add_argument(
-        '--real', type=Path, metavar='DIR', help=f'folder as in docs/benchmark.md; methods are {", ".join(NAMES)}'
+        '--real',
+        type=user_path,
+        metavar='DIR',
+        help=f'folder as in docs/benchmark.md; methods are {", ".join(NAMES)}',
     )
     real.add_argument('--sets', help='comma-separated; default all that its truth.json names')
     real.add_argument(

@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
+from cnn_vs_ros.environment import user_path
 from training.commands import views
 from training.errors import TrainingError
 from training.networks.architectures import ARCHITECTURES
@@ -29,8 +29,10 @@ _REGRESSOR = {'epochs': 50, 'batch': 50, 'patience': 10}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--reference', type=Path, required=True, help='reference folder, of capture_reference')
-    parser.add_argument('--output', type=Path, required=True, help='model file to write (.onnx)')
+    parser.add_argument(
+        '--reference', type=user_path, required=True, help='reference folder, of capture_reference'
+    )
+    parser.add_argument('--output', type=user_path, required=True, help='model file to write (.onnx)')
     parser.add_argument('--architecture', default='matcher', help=f'one of {", ".join(CHOICES)} (default matcher)')
     parser.add_argument(
         '--learning-rate', type=float, help='the highest (default 6e-4; alexnet 1e-4; the others 1e-3)'
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=int, default=1, help='processes that draw views (default 1)')
 
     matcher = parser.add_argument_group('matcher only')
-    matcher.add_argument('--base', type=Path, help='model file to start from (default: the shipped one)')
+    matcher.add_argument('--base', type=user_path, help='model file to start from (default: the shipped one)')
     matcher.add_argument('--steps', type=int, help='at most (default 120)')
     matcher.add_argument('--batch-groups', type=int, help='groups of 4 views a step (default 6)')
     matcher.add_argument('--validate-every', type=int, help='steps between validations (default 30)')
@@ -77,7 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     regressor.add_argument('--validation-images', type=int, help='views judged each epoch (default 300)')
     regressor.add_argument(
-        '--dataset', type=Path, metavar='DIR', help="train on this dataset of the verb 'dataset', not on new views"
+        '--dataset',
+        type=user_path,
+        metavar='DIR',
+        help="train on this dataset of the verb 'dataset'",
     )
     views.add_size_arguments(regressor)
     views.add_view_arguments(parser)

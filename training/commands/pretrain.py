@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from pathlib import Path
 
+from cnn_vs_ros.environment import user_path
 from training.errors import TrainingError
 from training.networks.architectures import PAIR_ARCHITECTURES, architecture
 
@@ -22,10 +22,10 @@ CHOICES = ('matcher', *PAIR_ARCHITECTURES)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--corpus', type=Path, required=True, help="folder written by the verb 'corpus'")
-    parser.add_argument('--output', type=Path, required=True, help='folder for the checkpoint and run.csv')
+    parser.add_argument('--corpus', type=user_path, required=True, help="folder written by the verb 'corpus'")
+    parser.add_argument('--output', type=user_path, required=True, help='folder for the checkpoint and run.csv')
     parser.add_argument('--architecture', default='matcher', help=f'one of {", ".join(CHOICES)} (default matcher)')
-    parser.add_argument('--base', type=Path, help='exported matcher whose weights to go on from (matcher)')
+    parser.add_argument('--base', type=user_path, help='exported matcher whose weights to go on from (matcher)')
     parser.add_argument('--steps', type=int, default=4000, help='total number of steps (default 4000)')
     parser.add_argument('--batch-groups', type=int, default=8, help='textures a step, 4 views each (default 8)')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights and data (default 0)')
