@@ -164,7 +164,7 @@ def test_status_and_pose_carry_the_stamp_of_the_image(estimator):
     estimator.graph.spin_until(lambda: stamp in stamps(estimator.statuses), 'the status')
 
 
-def set_parameter(graph, name: str, value: str | float):
+def set_parameter(graph, name: str, value: object):
     """Result of setting a parameter of the estimator."""
     request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
     return graph.call(SetParameters, 'pose_estimator/set_parameters', request).results[0]
@@ -256,6 +256,34 @@ def test_diagnostics_say_how_it_goes(estimator):
     assert state['estimator'] == 'scene_agnostic'
     assert float(state['frame_rate_hz']) > 0
     assert float(state['latency_max_ms']) >= float(state['latency_median_ms']) > 0
+
+
+def test_a_camera_that_is_slower_than_declared_is_warned_of(estimator):
+    received = estimator.graph.listen(DiagnosticArray, '/diagnostics')
+    said = lambda: [item.status[0].message for item in received]  # noqa: E731
+    assert set_parameter(estimator.graph, 'image_rate', 900.0).successful
+    try:
+        estimator.graph.spin_until(
+            lambda: any('images should come at 900 Hz but are estimated at' in text for text in said()),
+            'the warning',
+            lambda: estimator.show(NEAR_PICTURE),
+        )
+    finally:
+        set_parameter(estimator.graph, 'image_rate', 0.0)
+
+
+def test_an_image_that_was_overtaken_is_not_answered_for(estimator):
+    newest = estimator.show(NEAR_PICTURE)
+    stamps = lambda: [messages.seconds(item.header.stamp) for item in estimator.statuses]  # noqa: E731
+    estimator.graph.spin_until(lambda: newest in stamps(), 'the newest image')
+    late = estimator.graph.now()
+    seconds = newest - 0.1
+    late.sec, late.nanosec = int(seconds), int(1e9 * (seconds % 1))
+    estimator.images.publish(messages.image_to_message(NEAR_PICTURE, late, 'camera_optical_frame'))
+    estimator.graph.spin_until(
+        lambda: 'older than one that came before it' in estimator.process.output, 'the warning'
+    )
+    assert stamps()[-1] == newest
 
 
 def test_references_are_captured_and_used_by_name_while_it_runs(estimator, folder):
