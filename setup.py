@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 PACKAGE = 'cnn_vs_ros'
 EXECUTABLES = [
     'simulator',
+    'simulated_camera',
     'pose_estimator',
     'pbvs_controller',
     'differential_ik',

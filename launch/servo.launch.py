@@ -37,7 +37,6 @@ OVERRIDES: dict[str, tuple[str, str, Callable]] = {
     'reference': ('pose_estimator', 'reference', str),
     'depth': ('pose_estimator', 'depth', float),
     'lost_behaviour': ('pbvs_controller', 'lost_behaviour', str),
-    'scene': ('simulator', 'scene', str),
     'batch': ('experiment', 'batch', int),
     'seed': ('experiment', 'seed', int),
 }
@@ -54,7 +53,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'robot': (
             'simulated',
             'simulated: the arm and camera of this package; gazebo: the same in Gazebo; mock: the arm on mock '
-            'hardware, without a camera; external: yours, already running.',
+            'hardware, its camera simulated; external: yours, already running.',
         ),
         'arm_interface': (
             'differential_ik',
@@ -70,7 +69,8 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'reference': ('', 'Name of the reference: loaded if it is there, written by ~/capture_reference.'),
         'depth': ('', 'Depth of the scene when a reference is captured, m.'),
         'lost_behaviour': ('', 'When the reference is out of sight: stop, retreat or search.'),
-        'scene': ('', 'What the arm sees, simulated or in Gazebo: photo, prints, low_texture, relief and others.'),
+        'scene': ('', 'What the arm sees unless it is external: photo, prints, low_texture, relief and others.'),
+        'simulated_camera': ('auto', 'Whether to draw images from joint_states; auto: with a mock arm.'),
         'experiment': (
             'auto',
             'Whether to do one job and end, or wait for services; auto: simulated, by differential_ik.',
@@ -102,6 +102,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'rviz': ['true', 'false'],
         'gui': ['true', 'false'],
         'moveit_servo_node': ['auto', 'true', 'false'],
+        'simulated_camera': ['auto', 'true', 'false'],
     }
     return [
         DeclareLaunchArgument(name, default_value=default, description=description, choices=choices.get(name))
@@ -121,6 +122,7 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         'experiment': in_lockstep,
         'use_sim_time': in_lockstep or robot == 'gazebo',
         'moveit_servo_node': robot != 'external',
+        'simulated_camera': robot == 'mock',
     }
 
     files = [value('params_file')] if value('params_file') else [*parameter_files(robot)]
@@ -134,6 +136,8 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             for argument, (node, parameter, kind) in OVERRIDES.items()
             if node == name and value(argument)
         }
+        if name in ('simulator', 'simulated_camera') and value('scene'):
+            overrides['scene'] = value('scene')
         return Node(
             package=PACKAGE,
             executable=name,
@@ -163,6 +167,8 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         # Under RViz robot_state_publisher publishes the description.
         simulator = {'lockstep': clock['use_sim_time'], 'publish_robot_description': not rviz}
         nodes.append(required('simulator', **simulator))
+    if is_true('simulated_camera'):
+        nodes.append(required('simulated_camera', **clock))
     if is_true('experiment'):
         nodes.append(required('experiment', simulated=simulated, **clock))
     if rviz:

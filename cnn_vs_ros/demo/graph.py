@@ -17,7 +17,16 @@ from cnn_vs_ros.resources import config_path
 NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'experiment')
 """Names of the nodes, of their modules in cnn_vs_ros.nodes and of their executables."""
 
-TOOLS = ('calibrate_depth', 'camera', 'moveit_servo_adapter', 'record', 'move_arm', 'visualization', 'view')
+TOOLS = (
+    'calibrate_depth',
+    'camera',
+    'moveit_servo_adapter',
+    'move_arm',
+    'record',
+    'simulated_camera',
+    'view',
+    'visualization',
+)
 """Names of the nodes that are started on request."""
 
 PARAMETERS_FILES = 'servo.yaml', 'simulated.yaml'

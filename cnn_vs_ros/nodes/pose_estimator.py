@@ -21,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.capture.stamps import ImageStamps
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.estimation import load_estimator
@@ -90,9 +91,21 @@ class PoseEstimatorNode(ManagedNode):
             read_on='activation',
         )
         threads = 'Threads of the network inference.'
+        declare(
+            self,
+            'stamp_delay',
+            0.0,
+            'Seconds by which the stamps of the images are late (see calibrate); taken off the estimates.',
+            bounds=(-1.0, 1.0),
+        )
         declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
+        rate = (
+            'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
+        )
+        declare(self, 'image_rate', 0.0, rate, bounds=(0.0, 1000.0))
         declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
         self._statistics = FrameStatistics()
+        self._stamps = ImageStamps()
         self._usage = ProcessUsage()
         self._warn = ThrottledWarnings(self.get_logger())
         self._outcome = Outcome()
@@ -146,6 +159,7 @@ class PoseEstimatorNode(ManagedNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._statistics.reset(time.monotonic())
+        self._stamps.reset()
 
     def _choose_calibration(self, topic: str) -> None:
         said = self.get_parameter('rectified').value
@@ -180,12 +194,20 @@ class PoseEstimatorNode(ManagedNode):
     # Images
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        stamp = message.header.stamp
+        # In place: from here on the image has the stamp that it should have.
+        stamp = message.header.stamp = messages.earlier(
+            message.header.stamp, self.get_parameter('stamp_delay').value
+        )
+        usable, remark = self._stamps.take(messages.seconds(stamp), self._now())
+        if remark:
+            self._warn(remark)
+        if not usable:
+            return
         self._outcome = self._estimation.estimate(message)
         if self._outcome.reason:
             self._warn(self._outcome.reason)
         self._publish(self._outcome, stamp)
-        self._statistics.add(self._now() - messages.seconds(stamp))
+        self._statistics.add(messages.seconds(stamp), self._now())
         if self._debug_publisher.get_subscription_count():
             self._publish_debug_image(message)
 
@@ -228,11 +250,21 @@ class PoseEstimatorNode(ManagedNode):
         else:
             status.level = DiagnosticStatus.STALE
             status.message = f'no image on {self._image_subscription.topic_name}'
+        declared, measured = (
+            self.get_parameter('image_rate').value,
+            figures.get('image_rate_hz', figures['frame_rate_hz']),
+        )
+        if figures['images'] and 2 * measured < declared:
+            status.level = max(status.level, DiagnosticStatus.WARN)
+            status.message = f'images should come at {declared:g} Hz but are estimated at {measured:.1f} Hz'
+            self._warn(status.message)
         status.values = messages.key_values(
             {
                 'status': outcome.word,
                 'confidence': outcome.confidence,
                 **figures,
+                'images_dropped': self._stamps.dropped,
+                'stamp_jumps': self._stamps.jumps,
                 'estimator': self._estimation.estimator.name,
                 **self._usage.report(),
             }

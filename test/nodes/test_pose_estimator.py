@@ -13,9 +13,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.msg import Parameter as ParameterMessage
-from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -165,6 +164,27 @@ def test_status_and_pose_carry_the_stamp_of_the_image(estimator):
     estimator.graph.spin_until(lambda: stamp in stamps(estimator.statuses), 'the status')
 
 
+def set_parameter(graph, name: str, value: object):
+    """Result of setting a parameter of the estimator."""
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    return graph.call(SetParameters, 'pose_estimator/set_parameters', request).results[0]
+
+
+def test_a_delay_of_the_stamps_is_taken_off_the_estimates(estimator):
+    assert set_parameter(estimator.graph, 'stamp_delay', 0.25).successful
+    shown = []
+    estimator.graph.spin_until(
+        lambda: any(
+            abs(messages.seconds(message.header.stamp) + 0.25 - stamp) < 1e-6
+            for message in estimator.poses[-5:]
+            for stamp in shown
+        ),
+        'a pose with the earlier stamp',
+        lambda: shown.append(estimator.show(NEAR_PICTURE)),
+    )
+    assert set_parameter(estimator.graph, 'stamp_delay', 0.0).successful
+
+
 def test_says_lost_and_gives_no_pose_when_the_reference_is_not_in_view(estimator):
     estimator.show_until('lost', OTHER_PICTURE)
     count = len(estimator.poses)
@@ -238,11 +258,32 @@ def test_diagnostics_say_how_it_goes(estimator):
     assert float(state['latency_max_ms']) >= float(state['latency_median_ms']) > 0
 
 
-def set_parameter(graph, name: str, value: str):
-    """Result of setting a parameter of the estimator that is a string."""
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
-    request = SetParameters.Request(parameters=[ParameterMessage(name=name, value=value)])
-    return graph.call(SetParameters, 'pose_estimator/set_parameters', request).results[0]
+def test_a_camera_that_is_slower_than_declared_is_warned_of(estimator):
+    received = estimator.graph.listen(DiagnosticArray, '/diagnostics')
+    said = lambda: [item.status[0].message for item in received]  # noqa: E731
+    assert set_parameter(estimator.graph, 'image_rate', 900.0).successful
+    try:
+        estimator.graph.spin_until(
+            lambda: any('images should come at 900 Hz but are estimated at' in text for text in said()),
+            'the warning',
+            lambda: estimator.show(NEAR_PICTURE),
+        )
+    finally:
+        set_parameter(estimator.graph, 'image_rate', 0.0)
+
+
+def test_an_image_that_was_overtaken_is_not_answered_for(estimator):
+    newest = estimator.show(NEAR_PICTURE)
+    stamps = lambda: [messages.seconds(item.header.stamp) for item in estimator.statuses]  # noqa: E731
+    estimator.graph.spin_until(lambda: newest in stamps(), 'the newest image')
+    late = estimator.graph.now()
+    seconds = newest - 0.1
+    late.sec, late.nanosec = int(seconds), int(1e9 * (seconds % 1))
+    estimator.images.publish(messages.image_to_message(NEAR_PICTURE, late, 'camera_optical_frame'))
+    estimator.graph.spin_until(
+        lambda: 'older than one that came before it' in estimator.process.output, 'the warning'
+    )
+    assert stamps()[-1] == newest
 
 
 def test_references_are_captured_and_used_by_name_while_it_runs(estimator, folder):
