@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from cnn_vs_ros import __version__
-from cnn_vs_ros.commands import references
+from cnn_vs_ros.commands import references, servoing
 from cnn_vs_ros.demo import command as demo
 from cnn_vs_ros.demo import experiments, tools
 from cnn_vs_ros.soak import arguments as soak
@@ -29,6 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
+    servoing.add_commands(commands)
     tools.add_commands(commands)
     return parser
 
