@@ -70,6 +70,10 @@ def test_a_recording_is_calibrated_from_its_folder_by_command(tmp_path, capsys):
     distance, angle = se3.pose_error(se3.inverse(MOUNT) @ found)
     assert distance < 1e-3
     assert angle < np.radians(0.1)
+    moved = (tmp_path / 'here' / 'calibration.yaml').read_text().replace('- 0.0', '- 0.1', 1)
+    (tmp_path / 'before.yaml').write_text(moved)
+    assert main(['calibrate', '--from', str(tmp_path / 'here'), '--check', str(tmp_path / 'before.yaml')]) == 1
+    assert 'the mount is off by 100' in capsys.readouterr().out
 
 
 def test_images_with_flange_poses_of_others_are_calibrated(tmp_path, capsys):
