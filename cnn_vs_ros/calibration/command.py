@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import DescriptionError, HandEyeError, VisualServoingError
 from cnn_vs_ros.foreign.files import read_bytes
 from cnn_vs_ros.foreign.urdf import MAX_CHARACTERS
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 FAILED, MOVED = 2, 1
 _ASSUMED_DEPTH = 0.5
 _DESCRIPTION = """
-Calibrate a camera on an arm from images of anything with texture and the arm's poses: mount, depth and plane of
-the reference, delay of the stamps, lens. An arm is moved by the node calibrate; here its recordings are computed
-anew, and recordings of others.
+Calibrate a camera on an arm from recorded images of anything with texture and the arm's poses: mount, depth and plane
+of the reference, delay of the stamps, lens. It moves nothing.
 """
 
 
@@ -28,17 +27,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.description = _DESCRIPTION
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument('--from', dest='folder', type=Path, metavar='FOLDER', help='what the node calibrate saved')
     source.add_argument(
-        '--recorded', type=Path, metavar='DIR', help='images with flange poses, in poses.json or truth.json beside'
+        '--from',
+        dest='folder',
+        type=user_path,
+        metavar='FOLDER',
+        help='a recording in the form of docs/calibration.md',
+    )
+    source.add_argument(
+        '--recorded',
+        type=user_path,
+        metavar='DIR',
+        help='images with flange poses, in poses.json or truth.json beside',
     )
     source.add_argument(
         '--bag',
-        type=Path,
+        type=user_path,
         metavar='BAG',
         help='images, camera_info and joint_states of an arm that moved; with --urdf',
     )
-    parser.add_argument('--urdf', type=Path, metavar='FILE', help='robot description of the arm of a bag')
+    parser.add_argument('--urdf', type=user_path, metavar='FILE', help='robot description of the arm of a bag')
     parser.add_argument(
         '--flange', default='tool0', metavar='LINK', help='what the camera is fixed to (default: tool0)'
     )
@@ -65,12 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     board.add_argument('--chessboard', metavar='CxRxM', help='by a chessboard instead, as 10x7x0.0236')
     parser.add_argument(
         '--check',
-        type=Path,
+        type=user_path,
         metavar='FILE',
         help='a calibration.yaml: only say whether it still holds, or what moved',
     )
     parser.add_argument('--model', default='scene_agnostic', help="a shipped model's name or a .onnx file")
-    parser.add_argument('--output', type=Path, metavar='DIR', help='for report and picture (default: FOLDER)')
+    parser.add_argument('--output', type=user_path, metavar='DIR', help='for report and picture (default: FOLDER)')
 
 
 def run(arguments: argparse.Namespace) -> int:
