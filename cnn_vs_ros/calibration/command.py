@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 FAILED, MOVED = 2, 1
 _ASSUMED_DEPTH = 0.5
 _DESCRIPTION = """
-Calibrate a camera on an arm from recorded images of anything with texture and the arm's poses: mount, depth and plane
-of the reference, delay of the stamps, lens. It moves nothing.
+Calibrate a camera on an arm from recorded images of anything with texture and the arm's poses: mount, depth and
+plane of the reference, delay of the stamps, lens. It moves nothing.
 """
 
 
