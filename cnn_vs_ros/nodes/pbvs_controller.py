@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped, TwistStamped
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -51,6 +53,8 @@ class PbvsControllerNode(ManagedNode):
         declare_servo_parameters(self)
         self._servo = Servo(servo_settings(self))
         self._warn = ThrottledWarnings(self.get_logger())
+        self._ended: Future | None = None  # what ~/servo waits for
+        self._waiting_group = ReentrantCallbackGroup()
         self.add_post_set_parameters_callback(self._retune)
 
     # Transitions
@@ -68,6 +72,9 @@ class PbvsControllerNode(ManagedNode):
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
         self._start_service = self.create_service(Trigger, '~/start', self._on_start)
         self._stop_service = self.create_service(Trigger, '~/stop', self._on_stop)
+        self._servo_service = self.create_service(
+            Trigger, '~/servo', self._on_servo, callback_group=self._waiting_group
+        )
 
     def activate(self) -> None:
         """Begin to send twists; zeros, until the start service is called."""
@@ -114,6 +121,7 @@ class PbvsControllerNode(ManagedNode):
         self.destroy_lifecycle_publisher(self._diagnostics_publisher)
         self.destroy_service(self._start_service)
         self.destroy_service(self._stop_service)
+        self.destroy_service(self._servo_service)
 
     def _retune(self, _: object) -> None:
         self._servo.retune(servo_settings(self))
@@ -196,6 +204,7 @@ class PbvsControllerNode(ManagedNode):
         self._twist_publisher.publish(message)
 
     def _announce(self) -> None:
+        self._answer_servo()
         servo, before = self._servo, self._announced
         self._announced = servo.status, servo.reason, servo.running
         if before == self._announced:
@@ -236,16 +245,36 @@ class PbvsControllerNode(ManagedNode):
     # Services
 
     def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        refusal = self._start()
+        response.success, response.message = not refusal, refusal or 'servoing to the reference'
+        return response
+
+    async def _on_servo(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Start, and answer when the task has ended; requests that come meanwhile get the same answer."""
+        if self._ended is None:
+            response.message = self._start()
+            if response.message:
+                return response
+            self._ended = Future()
+        response.success, response.message = await self._ended
+        return response
+
+    def _start(self) -> str:
+        """Start, or say why not."""
         if not self.active:
-            response.message = 'pbvs_controller should be active to start but is not'
-            return response
+            return 'pbvs_controller should be active to start but is not'
         self._arm_watch.look()
-        response.message = self._servo.start(self._now())
-        if not response.message:
+        refusal = self._servo.start(self._now())
+        if not refusal:
             self._announce()
             self.get_logger().info(limits_in_force(self._servo.settings))
-            response.success, response.message = True, 'servoing to the reference'
-        return response
+        return refusal
+
+    def _answer_servo(self) -> None:
+        arrived = self._servo.status is ServoStatus.CONVERGED
+        if self._ended is not None and (arrived or not self._servo.running):
+            ended, self._ended = self._ended, None
+            ended.set_result((arrived, f'{self._servo.status.value}: {self._servo.reason}'))
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.active:

@@ -204,6 +204,41 @@ def test_stops_when_the_reference_becomes_another(controller):
     controller.start(lambda: estimate('bin'))
 
 
+def test_servo_answers_when_the_task_has_ended_and_nothing_waits_for_it(controller):
+    graph = controller.graph
+    controller.call('stop')
+    controller.place(POSE)
+    refused = controller.call('servo', each=lambda: controller.say('no_reference', graph.now(), '0'))
+    assert not refused.success
+    assert 'a fresh estimate should have come' in refused.message
+    client = graph.node.create_client(Trigger, 'pbvs_controller/servo')
+    graph.spin_until(client.service_is_ready, 'the service')
+    asked: list = []
+
+    def asks() -> bool:
+        """Ask until it is not refused, as it is while no estimate is fresh."""
+        if not asked or asked[-1].done():
+            asked.append(client.call_async(Trigger.Request()))
+        return controller.status == 'servoing' and controller.twist.any()
+
+    graph.spin_until(asks, 'motion', controller.estimate)
+    assert not asked[-1].done()
+    asked.append(client.call_async(Trigger.Request()))  # a second one gets the same answer
+    controller.call('stop', controller.lose)  # lost, it does not arrive meanwhile
+    graph.spin_until(lambda: asked[-1].done() and asked[-2].done(), 'the answers')
+    for future in asked[-2:]:
+        answer = future.result()
+        assert (answer.success, answer.message) == (False, 'stopped: stopped by request')
+
+
+def test_servo_says_that_it_has_arrived(controller):
+    controller.place(se3.from_pose_vector([0.002, 0, 0, 0, 0, 0]))
+    controller.graph.spin_until(
+        lambda: controller.call('servo', controller.estimate).success, 'an arrival', controller.estimate
+    )
+    assert controller.status == 'converged'
+
+
 def test_stops_on_a_pose_that_is_not_finite(controller):
     controller.move()
     controller.expect_stop('stale', lambda: controller.estimate(BROKEN))
