@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
 
 FAILED, MOVED = 2, 1
@@ -22,9 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.description = _DESCRIPTION
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument('--from', dest='folder', type=Path, metavar='FOLDER', help='what the node calibrate saved')
     source.add_argument(
-        '--recorded', type=Path, metavar='DIR', help='images with flange poses, in poses.json or truth.json beside'
+        '--from', dest='folder', type=user_path, metavar='FOLDER', help='what the node calibrate saved'
+    )
+    source.add_argument(
+        '--recorded',
+        type=user_path,
+        metavar='DIR',
+        help='images with flange poses, in poses.json or truth.json beside',
     )
     parser.add_argument(
         '--lens',
@@ -45,12 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     board.add_argument('--chessboard', metavar='CxRxM', help='by a chessboard instead, as 10x7x0.0236')
     parser.add_argument(
         '--check',
-        type=Path,
+        type=user_path,
         metavar='FILE',
         help='a calibration.yaml: only say whether it still holds, or what moved',
     )
     parser.add_argument('--model', default='scene_agnostic', help="a shipped model's name or a .onnx file")
-    parser.add_argument('--output', type=Path, metavar='DIR', help='for report and picture (default: FOLDER)')
+    parser.add_argument('--output', type=user_path, metavar='DIR', help='for report and picture (default: FOLDER)')
 
 
 def run(arguments: argparse.Namespace) -> int:
