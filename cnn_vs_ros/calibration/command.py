@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cnn_vs_ros.environment import user_path
-from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.errors import DescriptionError, HandEyeError, VisualServoingError
+from cnn_vs_ros.foreign.files import read_bytes
+from cnn_vs_ros.foreign.urdf import MAX_CHARACTERS
+
+if TYPE_CHECKING:
+    from cnn_vs_ros.calibration.recording import Recording
 
 FAILED, MOVED = 2, 1
 _ASSUMED_DEPTH = 0.5
 _DESCRIPTION = """
-Calibrate a camera on an arm from images of anything with texture and the arm's poses: mount, depth and plane of
-the reference, delay of the stamps, lens. An arm is moved by the node calibrate; here its recordings are computed
-anew, and recordings of others.
+Calibrate a camera on an arm from recorded images of anything with texture and the arm's poses: mount, depth and
+plane of the reference, delay of the stamps, lens. It moves nothing.
 """
 
 
@@ -23,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        '--from', dest='folder', type=user_path, metavar='FOLDER', help='what the node calibrate saved'
+        '--from',
+        dest='folder',
+        type=user_path,
+        metavar='FOLDER',
+        help='a recording in the form of docs/calibration.md',
     )
     source.add_argument(
         '--recorded',
@@ -31,6 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='images with flange poses, in poses.json or truth.json beside',
     )
+    source.add_argument(
+        '--bag',
+        type=user_path,
+        metavar='BAG',
+        help='images, camera_info and joint_states of an arm that moved; with --urdf',
+    )
+    parser.add_argument('--urdf', type=user_path, metavar='FILE', help='robot description of the arm of a bag')
+    parser.add_argument(
+        '--flange', default='tool0', metavar='LINK', help='what the camera is fixed to (default: tool0)'
+    )
+    parser.add_argument(
+        '--camera-frame', default='camera_optical_frame', metavar='LINK', help='default: camera_optical_frame'
+    )
+    parser.add_argument('--image', default='image_raw', metavar='TOPIC', help='of a bag (default: image_raw)')
     parser.add_argument(
         '--lens',
         default='k1',
@@ -62,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Calibrate and print the report; return the exit status: 1 where a check finds that something moved."""
     try:
         said, right = _calibrate(arguments)
-    except (VisualServoingError, OSError) as error:
+    except (VisualServoingError, OSError, ModuleNotFoundError) as error:
         print(f'calibrate: {error}', file=sys.stderr)
         return FAILED
     print(said)
@@ -79,10 +102,13 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
     from cnn_vs_ros.geometry import se3
 
     said = ''
+    depth = arguments.depth or _ASSUMED_DEPTH
     if arguments.folder is not None:
         recording = data.load(arguments.folder)
+    elif arguments.bag is not None:
+        recording = _of_bag(arguments, depth)
     else:
-        recording, name = data.read_recorded(arguments.recorded, arguments.depth or _ASSUMED_DEPTH)
+        recording, name = data.read_recorded(arguments.recorded, depth)
         said = f'the reference is image {name}\n'
     if arguments.charuco or arguments.chessboard:
         board = Board.parse(arguments.charuco or arguments.chessboard, markers=bool(arguments.charuco))
@@ -106,3 +132,19 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
     if output is None:
         return said + report.text(solution, recording), True
     return said + report.write(solution, recording, tracks, output), True
+
+
+def _of_bag(arguments: argparse.Namespace, depth: float) -> Recording:
+    from cnn_vs_ros.nodes.recording_of_bag import recording_of_bag
+
+    if arguments.urdf is None:
+        raise HandEyeError('a bag should come with the robot description of its arm (--urdf FILE) but is alone')
+    urdf = read_bytes(arguments.urdf, MAX_CHARACTERS, DescriptionError).decode(errors='replace')
+    return recording_of_bag(
+        arguments.bag,
+        urdf,
+        flange=arguments.flange,
+        camera_frame=arguments.camera_frame,
+        image=arguments.image,
+        depth=depth,
+    )
