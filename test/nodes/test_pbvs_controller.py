@@ -225,6 +225,7 @@ def test_servo_answers_when_the_task_has_ended_and_nothing_waits_for_it(controll
     graph.spin_until(asks, 'motion', controller.estimate)
     assert not asked[-1].done()
     asked.append(client.call_async(Trigger.Request()))  # a second one gets the same answer
+    graph.spin(0.2)  # the stop must not overtake it
     controller.call('stop', controller.lose)  # lost, it does not arrive meanwhile
     graph.spin_until(lambda: asked[-1].done() and asked[-2].done(), 'the answers')
     for future in asked[-2:]:
