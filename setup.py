@@ -23,8 +23,12 @@ EXECUTABLES = [
 
 
 def shared_files():
-    """Return the data files, a (destination, files) pair for each folder of launch/, config/ and resource/."""
+    """Return the data files: a (destination, files) pair for each folder of launch/, config/ and resource/.
+
+    With them the pages that ``--help`` of a node reads.
+    """
     files = [path for top in ('launch', 'config', 'resource') for path in Path(top).rglob('*') if path.is_file()]
+    files += [Path('docs', page) for page in ('nodes.md', 'tools.md', 'moveit.md')]
     files = [path for path in files if path.suffix != '.pyc' and path.name != PACKAGE]
     folders = sorted({path.parent for path in files})
     return [

@@ -188,7 +188,7 @@ def test_a_missing_resource_is_said_with_those_there_are():
 
 def copy_sources(destination):
     ignore = shutil.ignore_patterns('__pycache__')
-    for name in ('cnn_vs_ros', 'launch', 'config', 'resource'):
+    for name in ('cnn_vs_ros', 'launch', 'config', 'resource', 'docs'):
         shutil.copytree(ROOT / name, destination / name, ignore=ignore)
     for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(ROOT / name, destination)
@@ -218,6 +218,7 @@ def test_colcon_builds_it_as_an_ament_python_package(tmp_path):
     for name in (
         'package.xml',
         'config/servo.yaml',
+        'docs/nodes.md',
         'launch/servo.launch.py',
         'resource/weights/scene_agnostic.onnx',
     ):

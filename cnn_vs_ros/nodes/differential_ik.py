@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,8 @@ from cnn_vs_ros.nodes.ik_parameters import IkParameters
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.transport import leave_shared_memory
+from cnn_vs_ros.resources import share_folders
 
 Array = NDArray[np.float64]
 
@@ -101,9 +101,7 @@ class DifferentialIkNode(Node):
             return None
         from cnn_vs_ros.control.collision import CollisionCheck
 
-        prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-        folders = [Path(prefix) / 'share' for prefix in prefixes if prefix]
-        return CollisionCheck(kinematics, urdf, **self._settings.collision, packages=folders)
+        return CollisionCheck(kinematics, urdf, **self._settings.collision, packages=share_folders())
 
     def _on_controller_joints(self, joints: list[str]) -> None:
         try:
@@ -197,4 +195,5 @@ class DifferentialIkNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until a signal ends it."""
+    leave_shared_memory()
     return run_node(DifferentialIkNode, args)

@@ -26,6 +26,7 @@ from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.transport import leave_shared_memory
 
 Array = NDArray[np.float64]
 
@@ -248,4 +249,5 @@ def installed_messages() -> ServoMessages:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
+    leave_shared_memory()
     return run_node(lambda: MoveItServoAdapter(installed_messages()), args)

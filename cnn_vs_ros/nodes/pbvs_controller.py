@@ -8,14 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped, TwistStamped
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import Servo, ServoStatus
 from cnn_vs_ros.control.servo import ANEW
-from cnn_vs_ros.errors import PoseError, VisualServoingError
+from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
@@ -28,10 +30,11 @@ from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_in_force, servo_settings
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.transport import leave_shared_memory
 
 _Said = tuple[PoseStatus, float | None]
 _WATCH_PERIOD = 0.05
-"""Wall-clock seconds between two looks at the clock, and steps of a stop while it stands still."""
+"""Wall-clock seconds between two looks at the clock."""
 _LEVELS = {
     ServoStatus.LOST: DiagnosticStatus.WARN,
     ServoStatus.STALE: DiagnosticStatus.WARN,
@@ -51,6 +54,8 @@ class PbvsControllerNode(ManagedNode):
         declare_servo_parameters(self)
         self._servo = Servo(servo_settings(self))
         self._warn = ThrottledWarnings(self.get_logger())
+        self._ended: Future | None = None  # what ~/servo waits for
+        self._waiting_group = ReentrantCallbackGroup()
         self.add_post_set_parameters_callback(self._retune)
 
     # Transitions
@@ -68,6 +73,9 @@ class PbvsControllerNode(ManagedNode):
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
         self._start_service = self.create_service(Trigger, '~/start', self._on_start)
         self._stop_service = self.create_service(Trigger, '~/stop', self._on_stop)
+        self._servo_service = self.create_service(
+            Trigger, '~/servo', self._on_servo, callback_group=self._waiting_group
+        )
 
     def activate(self) -> None:
         """Begin to send twists; zeros, until the start service is called."""
@@ -83,7 +91,7 @@ class PbvsControllerNode(ManagedNode):
             self._period, self._on_timer, clock=self.get_clock() if simulated else steady
         )
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
-        self._clock_watch = ClockWatch(self)
+        self._clock_watch, self._watched = ClockWatch(self), time.monotonic()
         self._watch_timer = (
             self.create_timer(_WATCH_PERIOD, self._watch_clock, clock=steady) if simulated else None
         )
@@ -114,6 +122,7 @@ class PbvsControllerNode(ManagedNode):
         self.destroy_lifecycle_publisher(self._diagnostics_publisher)
         self.destroy_service(self._start_service)
         self.destroy_service(self._stop_service)
+        self.destroy_service(self._servo_service)
 
     def _retune(self, _: object) -> None:
         self._servo.retune(servo_settings(self))
@@ -175,18 +184,13 @@ class PbvsControllerNode(ManagedNode):
 
     def _watch_clock(self) -> None:
         """Stop by the wall's time while the clock stands still and the images go on."""
+        before, self._watched = self._watched, time.monotonic()
         if self._clock_watch.stands_still and self._servo.twist.any():
             self._warn('the clock should go on while images come but stands still: zeros')
-            self._send(self._servo.brake(_WATCH_PERIOD))
+            self._send(self._servo.brake(self._watched - before))
 
     def _on_timer(self) -> None:
-        try:
-            twist = self._servo.update(self._now())
-        except VisualServoingError as error:
-            self._warn(f'no twist, zeros instead: {error}')
-            self._servo.fail(f'no twist: {error}')
-            twist = self._servo.brake(self._period)
-        self._send(twist)
+        self._send(self._servo.update(self._now()))
         self._announce()
 
     def _send(self, twist: np.ndarray) -> None:
@@ -196,6 +200,7 @@ class PbvsControllerNode(ManagedNode):
         self._twist_publisher.publish(message)
 
     def _announce(self) -> None:
+        self._answer_servo()
         servo, before = self._servo, self._announced
         self._announced = servo.status, servo.reason, servo.running
         if before == self._announced:
@@ -236,16 +241,36 @@ class PbvsControllerNode(ManagedNode):
     # Services
 
     def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        refusal = self._start()
+        response.success, response.message = not refusal, refusal or 'servoing to the reference'
+        return response
+
+    async def _on_servo(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Start, and answer when the task has ended; requests that come meanwhile get the same answer."""
+        if self._ended is None:
+            response.message = self._start()
+            if response.message:
+                return response
+            self._ended = Future()
+        response.success, response.message = await self._ended
+        return response
+
+    def _start(self) -> str:
+        """Start, or say why not."""
         if not self.active:
-            response.message = 'pbvs_controller should be active to start but is not'
-            return response
+            return 'pbvs_controller should be active to start but is not'
         self._arm_watch.look()
-        response.message = self._servo.start(self._now())
-        if not response.message:
+        refusal = self._servo.start(self._now())
+        if not refusal:
             self._announce()
             self.get_logger().info(limits_in_force(self._servo.settings))
-            response.success, response.message = True, 'servoing to the reference'
-        return response
+        return refusal
+
+    def _answer_servo(self) -> None:
+        arrived = self._servo.status is ServoStatus.CONVERGED
+        if self._ended is not None and (arrived or not self._servo.running):
+            ended, self._ended = self._ended, None
+            ended.set_result((arrived, f'{self._servo.status.value}: {self._servo.reason}'))
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.active:
@@ -281,4 +306,5 @@ def make_node() -> PbvsControllerNode:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
+    leave_shared_memory()
     return run_node(make_node, args)

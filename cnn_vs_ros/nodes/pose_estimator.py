@@ -91,6 +91,13 @@ class PoseEstimatorNode(ManagedNode):
             read_on='activation',
         )
         threads = 'Threads of the network inference.'
+        declare(
+            self,
+            'stamp_delay',
+            0.0,
+            'Seconds by which the stamps of the images are late (see calibrate); taken off the estimates.',
+            bounds=(-1.0, 1.0),
+        )
         declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
         rate = (
             'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
@@ -187,7 +194,10 @@ class PoseEstimatorNode(ManagedNode):
     # Images
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        stamp = message.header.stamp
+        # In place: from here on the image has the stamp that it should have.
+        stamp = message.header.stamp = messages.earlier(
+            message.header.stamp, self.get_parameter('stamp_delay').value
+        )
         usable, remark = self._stamps.take(messages.seconds(stamp), self._now())
         if remark:
             self._warn(remark)

@@ -14,11 +14,12 @@ _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class ReferenceListener:
-    """Hears the folder of the reference in use, wherever that is."""
+    """Hears the folder of the reference in use, wherever that is; `prefix` is of the estimator's topics."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, prefix: str = '') -> None:
         self._folder = ''
-        node.create_subscription(String, 'pose_estimator/reference_folder', self._on_folder, _LATCHED)
+        topic = f'{prefix}pose_estimator/reference_folder'
+        self.subscription = node.create_subscription(String, topic, self._on_folder, _LATCHED)
 
     @property
     def has_heard(self) -> bool:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,9 +27,13 @@ HOLD = 0.8, 1.8
 _LONG_HOLD = 1.8, 2.5
 """Seconds of one that is noticed by what does not come of it."""
 
+Values = Mapping[str, float | str]
+
 _VALUES_A_TRY = 2000
 _FAREWELL = 10.0
 """Seconds in which a node that is told to end must have ended."""
+_STANDING = 0.002
+"""Metres that the camera of an arm goes at most that does not follow."""
 _FUZZED = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik')
 
 
@@ -112,14 +116,35 @@ def _interrupted_together(scene: Scene) -> str:
     return _kill('differential_ik', signal.SIGINT, scene)
 
 
-def _slow_to_stop(numbers: dict[str, float], scene: Scene) -> str:
-    """Set parameters that shape motion as they may be, stop, and set them back."""
-    before = {name: scene.watch.number('pbvs_controller', name) for name in numbers}
-    problem = scene.watch.set_numbers('pbvs_controller', numbers)
-    scene.watch.mark()
-    problem = problem or scene.watch.trigger('pbvs_controller/stop') or ''
+def _with(values: Values, act: Callable[[Scene], str], scene: Scene) -> str:
+    """Have a fault while pbvs_controller has other parameters."""
+    watch = scene.watch
+    before = {name: watch.value('pbvs_controller', name) for name in values}
+    problem = watch.set_values('pbvs_controller', values)
+    watch.mark()
+    problem = problem or act(scene)
+    former = {name: value for name, value in before.items() if value is not None}
+    return problem or watch.set_values('pbvs_controller', former)
+
+
+def _nothing(scene: Scene) -> str:
     time.sleep(scene.hold)
-    return problem or scene.watch.set_numbers('pbvs_controller', before)
+    return ''
+
+
+def _stop(scene: Scene) -> str:
+    problem = scene.watch.trigger('pbvs_controller/stop')
+    time.sleep(scene.hold)
+    return problem or ''
+
+
+def _start_without_images(scene: Scene) -> str:
+    """Have no images, stop, and ask for a start, which must be refused, then and when images come again."""
+    scene.watch.fault('silent')
+    problem = scene.watch.trigger('pbvs_controller/stop')
+    time.sleep(scene.hold)
+    refusal = scene.watch.trigger('pbvs_controller/start')
+    return problem or ('' if refusal else 'started without an estimate')
 
 
 def _starved(scene: Scene) -> str:
@@ -147,12 +172,20 @@ def _no_such_transitions(scene: Scene) -> str:
 
 
 def _arm_stands(scene: Scene) -> str:
-    """Overwrite every command with zeros, as an arm whose controller is inactive."""
-    end = time.monotonic() + scene.hold
-    while time.monotonic() < end:
-        scene.watch.send_zero_command()
+    """Overwrite every command with zeros, as an arm whose controller is inactive, until the task has ended of it.
+
+    On a busy computer some commands get through: so the time to rest is measured from the end of the task, which
+    needs to come only if the arm stood.
+    """
+    watch, end, noticed = scene.watch, time.monotonic() + scene.hold, False
+    while not noticed and time.monotonic() < end:
+        watch.send_zero_command()
         time.sleep(0.001)
-    return ''
+        noticed = watch.status == 'error'
+    stood = watch.way < _STANDING
+    watch.mark()
+    wait_for(lambda: '~/start' in watch.reason, scene.hold)
+    return 'an arm that stands is taken to follow' if stood and not noticed else ''
 
 
 def _reference_deleted(scene: Scene) -> str:
@@ -228,7 +261,8 @@ def _killed(name: str, number: signal.Signals) -> Fault:
 
 def _frozen(name: str) -> Fault:
     mute = name in ('simulator', 'differential_ik')
-    by_itself = name not in ('simulator', 'differential_ik')
+    # A controller that comes to hears of the past all at once, in which the arm was not driven.
+    by_itself = name not in ('simulator', 'differential_ik', 'pbvs_controller')
     return Fault(partial(_freeze, name), rests=name != 'simulator', mute=mute, by_itself=by_itself)
 
 
@@ -240,13 +274,22 @@ FAULTS: dict[str, Fault] = {
     'SIGHUP pbvs_controller': _killed('pbvs_controller', signal.SIGHUP),
     'SIGQUIT differential_ik': _killed('differential_ik', signal.SIGQUIT),
     'stop at 0.001 m/s^2': Fault(
-        partial(_slow_to_stop, {'limits.linear_acceleration': 0.001, 'limits.angular_acceleration': 0.001}),
+        partial(_with, {'limits.linear_acceleration': 0.001, 'limits.angular_acceleration': 0.001}, _stop),
         rests=True,
         by_itself=False,
         ends=True,
     ),
-    'stop at another rate': Fault(
-        partial(_slow_to_stop, {'rate': 1000.0}), rests=True, by_itself=False, ends=True
+    'stop at another rate': Fault(partial(_with, {'rate': 1000.0}, _stop), rests=True, by_itself=False, ends=True),
+    'travel limit reached': Fault(
+        partial(_with, {'travel_limit': 0.001}, _nothing), rests=True, by_itself=False, ends=True
+    ),
+    'gain of 20': Fault(
+        partial(_with, {'gain.at_zero': 20.0, 'gain.at_infinity': 20.0}, _nothing), by_itself=False
+    ),
+    'start without images': Fault(_start_without_images, rests=True, by_itself=False, ends=True),
+    'target hidden': Fault(partial(_images, 'hidden'), rests=True),
+    'search for a hidden target': Fault(
+        partial(_with, {'lost_behaviour': 'search'}, partial(_images, 'hidden')), by_itself=False
     ),
     'stop with a starved timer': Fault(_starved, rests=True, by_itself=False, ends=True),
     'arm does not follow': Fault(_arm_stands, rests=True, by_itself=False, ends=True, hold=_LONG_HOLD),

@@ -92,13 +92,18 @@ class SoakGraph:
                 self.cpu_percent[name] = 100.0 * cpu / age if age > 5.0 else self.cpu_percent.get(name, 0.0)
 
     def growth(self, settled: float = 120.0) -> dict[str, float]:
-        """Largest growth of memory (MiB) of one process of each node after its first `settled` seconds."""
+        """Largest growth of memory (MiB) of one process of each node.
+
+        That is over the most that it had in the first half of its life after `settled` seconds: what a node needs
+        for the first time, to look for a lost target for instance, it needs no more of later.
+        """
         result = {}
         for name, samples in self.memory.items():
             growth = 0.0
             for pid in {sample[0] for sample in samples}:
                 own = [mebibytes for other, age, mebibytes in samples if other == pid and age > settled]
-                growth = max(growth, own[-1] - own[0]) if len(own) > 1 else growth
+                first = own[: len(own) // 2]
+                growth = max(growth, own[-1] - max(first)) if first else growth
             result[name] = growth
         return result
 

@@ -20,7 +20,7 @@ TWIST_LIMITS = (0.25, 1.0)
 NO_FAULT = 'none'
 """Name of the runs to convergence in between."""
 MEMORY_LIMIT = 15.0
-"""MiB that one process may grow by after its first two minutes."""
+"""MiB that one process may grow by in its later life: see SoakGraph.growth."""
 UNFINISHED = 'ended before its time'
 """What a run is that was interrupted or killed."""
 
@@ -104,7 +104,7 @@ class SoakReport:
         result.arm_seconds = self.arm_seconds + other.arm_seconds
         result.runs, result.runs_converged = self.runs + other.runs, self.runs_converged + other.runs_converged
         finished = [run for run in (self, other) if run.aborted != UNFINISHED]
-        result.last_converged = all(run.last_converged for run in finished)
+        result.last_converged = all(run.last_converged for run in finished or [other])
         result.aborted = '; '.join(run.aborted for run in finished if run.aborted)
         for run in (self, other):
             for name, fault in run.faults.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -173,18 +173,14 @@ class Watch:
         """Send joint velocities of zero."""
         self._commands.publish(Float64MultiArray(data=[0.0] * 6))
 
-    def number(self, node: str, name: str) -> float:
-        """Value of a parameter; nan when the node does not tell."""
+    def value(self, node: str, name: str) -> ParameterValue | None:
+        """Value of a parameter; None when the node does not tell."""
         response = self.call(GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name]))
-        return float(response.values[0].double_value) if response and response.values else float('nan')
+        return response.values[0] if response and response.values else None
 
-    def set_numbers(self, node: str, numbers: dict[str, float]) -> str:
+    def set_values(self, node: str, values: Mapping[str, int | float | str | ParameterValue]) -> str:
         """Set parameters, and return why not where that fails."""
-        kind = ParameterType.PARAMETER_DOUBLE
-        parameters = [
-            Parameter(name=name, value=ParameterValue(type=kind, double_value=value))
-            for name, value in numbers.items()
-        ]
+        parameters = [Parameter(name=name, value=_parameter_value(value)) for name, value in values.items()]
         request = SetParameters.Request(parameters=parameters)
         response = self.call(SetParameters, f'{node}/set_parameters', request)
         if response is None:
@@ -284,6 +280,16 @@ class Watch:
 
     def _on_pose_status(self, message: DiagnosticArray) -> None:
         self._stamp = message.header.stamp
+
+
+def _parameter_value(value: int | float | str | ParameterValue) -> ParameterValue:
+    if isinstance(value, str):
+        return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+    if isinstance(value, int):
+        return ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
+    if isinstance(value, float):
+        return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+    return value
 
 
 def wait_for(condition: Callable[[], object], seconds: float, period: float = 0.01) -> bool:

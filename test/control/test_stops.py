@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnn_vs_ros.control import DifferentialIk, LostBehaviour, Servo, TwistLimiter
+from cnn_vs_ros.control import DifferentialIk, LostBehaviour, PbvsLaw, Servo, TwistLimiter
 from cnn_vs_ros.control.arm_drive import ArmBounds, ArmDrive
 from cnn_vs_ros.control.joint_states import JointStates
+from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from cnn_vs_ros.nodes import ik_parameters
 from cnn_vs_ros.nodes.servo_parameters import BOUNDS, servo_settings
@@ -101,11 +102,20 @@ def forbid(servo: Servo) -> None:
     servo.retune(replace(servo.settings, exit=replace(servo.settings.exit, travel=1e-6)))
 
 
+class NoLaw(PbvsLaw):
+    def twist(self, desired_T_current: np.ndarray) -> np.ndarray:
+        raise PoseError('singular')
+
+
+def break_law(servo: Servo) -> None:
+    servo.retune(replace(servo.settings, law=NoLaw(servo.settings.law.gain, servo.settings.law.length)))
+
+
 CAUSES: dict[str, Callable[[Servo, float], Callable[[float], None]]] = {
     'service': lambda servo, _: (servo.stop(), lambda now: None)[1],
     'lost': lambda servo, _: lambda now: servo.add_estimate(LOST, now, now),
     'refused': lambda servo, _: (servo.reject_estimate('malformed'), lambda now: None)[1],
-    'error': lambda servo, _: (servo.fail('no twist'), lambda now: None)[1],
+    'error': lambda servo, _: (break_law(servo), lambda now: servo.add_estimate(FAR, now, now))[1],
     'limit': lambda servo, _: (forbid(servo), lambda now: servo.add_estimate(FAR, now, now))[1],
     'arm': lambda servo, now: (servo.arm.hear('error', '', now), lambda now: servo.add_estimate(FAR, now, now))[1],
 }

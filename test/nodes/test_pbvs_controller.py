@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,6 +203,42 @@ def test_stops_when_the_reference_becomes_another(controller):
     controller.expect_stop('stopped', lambda: estimate('bin'))
     assert controller.reason.startswith('the reference was part and is bin now')
     controller.start(lambda: estimate('bin'))
+
+
+def test_servo_answers_when_the_task_has_ended_and_nothing_waits_for_it(controller):
+    graph = controller.graph
+    controller.call('stop')
+    controller.place(POSE)
+    refused = controller.call('servo', each=lambda: controller.say('no_reference', graph.now(), '0'))
+    assert not refused.success
+    assert 'a fresh estimate should have come' in refused.message
+    client = graph.node.create_client(Trigger, 'pbvs_controller/servo')
+    graph.spin_until(client.service_is_ready, 'the service')
+    asked: list = []
+
+    def asks() -> bool:
+        """Ask until it is not refused, as it is while no estimate is fresh."""
+        if not asked or asked[-1].done():
+            asked.append(client.call_async(Trigger.Request()))
+        return controller.status == 'servoing' and controller.twist.any()
+
+    graph.spin_until(asks, 'motion', controller.estimate)
+    assert not asked[-1].done()
+    asked.append(client.call_async(Trigger.Request()))  # a second one gets the same answer
+    graph.spin(0.2)  # the stop must not overtake it
+    controller.call('stop', controller.lose)  # lost, it does not arrive meanwhile
+    graph.spin_until(lambda: asked[-1].done() and asked[-2].done(), 'the answers')
+    for future in asked[-2:]:
+        answer = future.result()
+        assert (answer.success, answer.message) == (False, 'stopped: stopped by request')
+
+
+def test_servo_says_that_it_has_arrived(controller):
+    controller.place(se3.from_pose_vector([0.002, 0, 0, 0, 0, 0]))
+    controller.graph.spin_until(
+        lambda: controller.call('servo', controller.estimate).success, 'an arrival', controller.estimate
+    )
+    assert controller.status == 'converged'
 
 
 def test_stops_on_a_pose_that_is_not_finite(controller):
@@ -454,8 +491,12 @@ def test_a_transition_that_there_is_not_is_refused_and_ends_nothing(controller):
         request = ChangeState.Request(transition=Transition(id=number))
         answer = controller.graph.call(ChangeState, 'pbvs_controller/change_state', request, controller.estimate)
         assert not answer.success
-    assert 'cannot change state by transition 250' in controller.process.output
+    assert 'transition 250' in controller.process.output
     controller.move()
+
+
+def test_it_shares_no_memory_whose_locks_could_hold_it_up(controller):
+    assert '/dev/shm/fast' not in Path(f'/proc/{controller.process.process.pid}/maps').read_text()
 
 
 def test_the_limits_in_force_are_logged(controller):

@@ -164,6 +164,27 @@ def test_status_and_pose_carry_the_stamp_of_the_image(estimator):
     estimator.graph.spin_until(lambda: stamp in stamps(estimator.statuses), 'the status')
 
 
+def set_parameter(graph, name: str, value: object):
+    """Result of setting a parameter of the estimator."""
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    return graph.call(SetParameters, 'pose_estimator/set_parameters', request).results[0]
+
+
+def test_a_delay_of_the_stamps_is_taken_off_the_estimates(estimator):
+    assert set_parameter(estimator.graph, 'stamp_delay', 0.25).successful
+    shown = []
+    estimator.graph.spin_until(
+        lambda: any(
+            abs(messages.seconds(message.header.stamp) + 0.25 - stamp) < 1e-6
+            for message in estimator.poses[-5:]
+            for stamp in shown
+        ),
+        'a pose with the earlier stamp',
+        lambda: shown.append(estimator.show(NEAR_PICTURE)),
+    )
+    assert set_parameter(estimator.graph, 'stamp_delay', 0.0).successful
+
+
 def test_says_lost_and_gives_no_pose_when_the_reference_is_not_in_view(estimator):
     estimator.show_until('lost', OTHER_PICTURE)
     count = len(estimator.poses)
@@ -219,12 +240,6 @@ def test_the_debug_image_shows_current_desired_and_difference(estimator):
         parts, (NEAR_PICTURE, REFERENCE_PICTURE, cv2.absdiff(NEAR_PICTURE, REFERENCE_PICTURE)), strict=True
     ):
         np.testing.assert_array_equal(part, expected)
-
-
-def set_parameter(graph, name: str, value: object):
-    """Result of setting a parameter of the estimator."""
-    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-    return graph.call(SetParameters, 'pose_estimator/set_parameters', request).results[0]
 
 
 def test_diagnostics_say_how_it_goes(estimator):

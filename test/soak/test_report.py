@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -112,6 +113,8 @@ def test_a_run_that_was_interrupted_says_so_and_counts_as_far_as_it_went():
     assert UNFINISHED in interrupted.violations()
     both = good_report().merged(interrupted)
     assert (both.violations(), both.tries('images stop')) == ([], 2)
+    neither = interrupted.merged(replace(interrupted, last_converged=True))
+    assert (neither.last_converged, interrupted.merged(interrupted).last_converged) == (True, False)
     stuck = good_report().merged(SoakReport([9], aborted='does not servo again'))
     assert stuck.violations() == ['does not servo again', 'the last run did not converge']
 

@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='instead of runs, show N images of each kind and scene that are not of the reference, and count how '
         'often the estimator (of --model) says lost',
     )
+    parser.add_argument(
+        '--calibration',
+        type=int,
+        metavar='N',
+        help='instead of runs, calibrate N simulated cells under each trouble, beside a board',
+    )
     _add_real_arguments(parser)
     parser.add_argument(
         '--scenes',
@@ -93,6 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark and print its table."""
     if arguments.real is not None:
         return _show_real(arguments)
+    if arguments.calibration is not None:
+        return _calibrate(arguments)
     return _run_loops(arguments)
 
 
@@ -178,6 +186,16 @@ def _show_real(arguments: argparse.Namespace) -> int:
     )
     print(run.run(request))
     print(f'real.json, real.md{" and pictures" if arguments.pictures else ""} are in {arguments.output}')
+    return 0
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from training.benchmark.calibration import run
+
+    if arguments.calibration < 1:
+        raise TrainingError(f'calibration should be of at least 1 cell but is of {arguments.calibration}')
+    print(run.run(arguments.calibration, arguments.output))
+    print(f'calibration.jsonl is in {arguments.output}')
     return 0
 
 
