@@ -65,6 +65,7 @@ class Track:
         self._motion = np.eye(4)
         self._is_believed = False
         self._other: OtherPlane | None = None
+        self._is_told = False  # which of two planes it is
         self._most_confidence = 1.0
         self.seen_plane = self.plane
         self._check.begin()
@@ -84,7 +85,7 @@ class Track:
 
         One that is not believed yet has to grow to it over the next images.
         """
-        self._other = None
+        self._other, self._is_told = None, False
         match = self._of_one_plane(match, image)
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
@@ -135,6 +136,8 @@ class Track:
     def _of_one_plane(self, match: Match, image: ImagePyramid) -> Match:
         """Of the two planes that a view leaves open take the better one, and be no surer than it is."""
         found = match.alignment
+        if self._is_told:
+            return match
         if self._other is None:
             comparison, self._most_confidence = likelier(found, self.plane, self._camera)
             match = match.of(comparison.taken)
@@ -146,7 +149,7 @@ class Track:
                 self.plane, match = self._other.plane, judge(comparison.taken)
                 self._check.begin()
             if comparison.other is None:
-                self._most_confidence = 1.0
+                self._most_confidence, self._is_told = 1.0, True
         self._other = comparison.other
         return match.no_surer_than(self._most_confidence)
 

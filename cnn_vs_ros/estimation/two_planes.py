@@ -24,7 +24,7 @@ KNOWN = 0.03
 _GUESSED = 0.2  # radians: of a plane known no better there is but the prior, which is no knowledge
 _HALF = 0.5
 _CLEAR = 0.97  # share of the likelihood from which a guess is as good as knowledge
-_TELLING = 1.15  # a plane with so many times the evidence is the right one
+_TELLING = 1.3  # a plane with so many times the evidence is the right one
 _MOVED = 0.02  # widths of the image by which the view must have moved, or share that is left of the evidence,
 _WORSE = 0.8  # before the planes are compared again
 
@@ -52,7 +52,11 @@ class OtherPlane:
         if other is None or found.evidence > _TELLING * other.evidence:
             return Comparison(found, None)
         if other.evidence > _TELLING * found.evidence:
-            return Comparison(other, None)
+            again = aligner.align(
+                image, found.current_T_desired, found.plane, ACQUIRE_STAGES
+            )  # a track may not settle
+            if again is None or other.evidence > _TELLING * again.evidence:
+                return Comparison(other, None)
         return Comparison(found, replace(self, current_T_desired=other.current_T_desired, view=found))
 
 

@@ -166,6 +166,7 @@ def test_of_two_planes_the_next_view_shows_which_one_is_right():
         aligner.finds = [
             alignment(se3.inverse(motion) @ pose, believed.at(slope), evidence=0.5),
             alignment(moved, believed.at(TRUE_SLOPE), evidence=evidence),
+            alignment(se3.inverse(motion) @ pose, believed.at(slope), evidence=0.6),  # settled
         ]
         match = track.follow(IMAGE, motion)
         assert match is not None
