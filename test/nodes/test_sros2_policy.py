@@ -13,6 +13,7 @@ import rclpy
 from rclpy.node import Node
 
 import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
+from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
 from cnn_vs_ros.nodes.camera import CameraNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
@@ -26,12 +27,13 @@ FILE = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
 POLICY = ET.parse(FILE).getroot()
 DOMAIN = 99
 CLOCK = ('use_sim_time:=true',)
+COMMANDED = [(f'command_interface:={interface.value}',) for interface in CommandInterface]
 NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
-    'simulator': (Simulator, [('lockstep:=true',)]),
+    'simulator': (Simulator, [('lockstep:=true',), *COMMANDED]),
     'camera': (CameraNode, [CLOCK]),
     'pose_estimator': (PoseEstimatorNode, [CLOCK, ('image_transport:=compressed',)]),
     'pbvs_controller': (PbvsControllerNode, [CLOCK]),
-    'differential_ik': (DifferentialIkNode, [CLOCK]),
+    'differential_ik': (DifferentialIkNode, [CLOCK, *COMMANDED]),
     'calibrate_depth': (CalibrateDepthNode, [CLOCK]),
     'experiment': (ExperimentNode, [CLOCK, ('calibrate_depth:=true',)]),
 }
@@ -101,5 +103,6 @@ def test_the_policy_is_of_the_schema_and_of_these_nodes_only():
 
 
 def test_only_the_inverse_kinematics_may_command_the_arm():
-    commands = '/forward_velocity_controller/commands'
-    assert [name for name in NODES if commands in allowed(name)['publish']] == ['differential_ik']
+    for interface in CommandInterface:
+        commands = f'/{interface.topic}'
+        assert [name for name in NODES if commands in allowed(name)['publish']] == ['differential_ik']
