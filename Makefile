@@ -1,10 +1,15 @@
 # Everything is installed into .venv; runs are written to runs. Both can be deleted at any time (make clean).
 
-VENV := .venv
+# The wheels of ROS to run on, jazzy or kilted, and the versions to install, within the ranges of pyproject.toml; others than
+# these get an environment of their own, such as .venv-kilted.
+ROS := jazzy
+CONSTRAINTS := constraints/tested.txt
+VENV := .venv$(filter-out -jazzy,-$(ROS))$(filter-out -tested,-$(basename $(notdir $(CONSTRAINTS))))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+INSTALL := $(PIP) install --constraint $(CONSTRAINTS) --editable
 
-# The first interpreter that runs and is 3.11 or 3.12: the wheels are pinned for these. Override: make PYTHON=/path.
+# The first interpreter that runs and is 3.11 or 3.12, for which the versions were tried. Override: make PYTHON=/path.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
 	>/dev/null 2>&1 && command -v "$$python" && break; done)
@@ -15,9 +20,11 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 help:
 	@echo 'make demo ARGS="--batch 3 --seed 0"   servo the simulated arm to a reference image (see ARGS="--help")'
 	@echo 'make test ARGS="-k servo"             lint, type check and all tests'
+	@echo 'make test ROS=kilted                  the same on ROS 2 Kilted, in .venv-kilted'
+	@echo 'make demo CONSTRAINTS=constraints/oldest.txt   on the oldest libraries, in .venv-oldest'
 	@echo 'make lint                             ruff and mypy only'
 	@echo 'make format                           let ruff format the code'
-	@echo 'make clean                            delete .venv, caches and builds (runs are kept)'
+	@echo 'make clean                            delete .venv*, caches and builds (runs are kept)'
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m cnn_vs_ros demo $(ARGS)
@@ -35,7 +42,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment whose interpreter has gone (moved folder, upgraded Python) is made anew.
@@ -52,13 +59,13 @@ $(BIN)/python:
 	@rm -rf $(VENV)
 	@'$(PYTHON)' -m venv $(VENV)
 
-$(VENV)/.demo: pyproject.toml setup.py | $(BIN)/python
+$(VENV)/.demo: pyproject.toml setup.py $(CONSTRAINTS) | $(BIN)/python
 	@echo 'installing what the demo needs into $(VENV) (once; a minute or two)'
-	@$(PIP) install --editable '.[demo]'
+	@$(INSTALL) '.[$(ROS),simulation,report,bag]'
 	@$(BIN)/python -m cnn_vs_ros.demo.rendering --install
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
 	@echo 'installing what the tests and the training need into $(VENV) (once; a few minutes)'
-	@$(PIP) install --editable '.[test]'
+	@$(INSTALL) '.[$(ROS),test]'
 	@touch $@

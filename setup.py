@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 PACKAGE = 'cnn_vs_ros'
 EXECUTABLES = [
     'simulator',
+    'simulated_camera',
     'pose_estimator',
     'pbvs_controller',
     'differential_ik',
@@ -22,8 +23,12 @@ EXECUTABLES = [
 
 
 def shared_files():
-    """Return the data files, a (destination, files) pair for each folder of launch/, config/ and resource/."""
+    """Return the data files: a (destination, files) pair for each folder of launch/, config/ and resource/.
+
+    With them the pages that ``--help`` of a node reads.
+    """
     files = [path for top in ('launch', 'config', 'resource') for path in Path(top).rglob('*') if path.is_file()]
+    files += [Path('docs', page) for page in ('nodes.md', 'tools.md', 'moveit.md')]
     files = [path for path in files if path.suffix != '.pyc' and path.name != PACKAGE]
     folders = sorted({path.parent for path in files})
     return [
@@ -34,7 +39,8 @@ def shared_files():
 
 setup(
     python_requires='>=3.11',
-    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*', 'training', 'training.*']),
+    package_data={PACKAGE: ['py.typed']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from cnn_vs_ros import __version__
+from cnn_vs_ros.calibration import command as calibration
+from cnn_vs_ros.commands import references, servoing
 from cnn_vs_ros.demo import command as demo
 from cnn_vs_ros.demo import experiments, tools
 from cnn_vs_ros.soak import arguments as soak
@@ -14,6 +16,8 @@ from cnn_vs_ros.soak import arguments as soak
 COMMANDS = (
     ('demo', 'servo a simulated arm to a reference image', demo),
     ('experiment', 'repeat an experiment of the paper', experiments),
+    ('calibrate', 'calibrate a camera on an arm from images of anything', calibration),
+    ('references', 'list the references of a robot, with thumbnails', references),
     ('soak', 'servo under random faults and check every limit', soak),
 )
 
@@ -27,6 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
+    servoing.add_commands(commands)
     tools.add_commands(commands)
     return parser
 

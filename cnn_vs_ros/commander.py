@@ -1,12 +1,15 @@
-"""Visual servoing from a plain Python script: capture, servo, stop, in a graph that runs. Needs rclpy."""
+"""Visual servoing from a plain Python script: references, servo, stop, in a graph that runs. Needs rclpy."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,26 +18,39 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control.servo import ANEW
 from cnn_vs_ros.control.servo_status import ServoStatus
+from cnn_vs_ros.environment import check_environment
 from cnn_vs_ros.errors import CommanderError, NoAnswerError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
+from cnn_vs_ros.nodes.signals import is_heeded
 
-START, STOP = 'pbvs_controller/start', 'pbvs_controller/stop'
-CAPTURE = 'pose_estimator/capture_reference'
+CONTROLLER, ESTIMATOR = 'pbvs_controller', 'pose_estimator'
+START, STOP = f'{CONTROLLER}/start', f'{CONTROLLER}/stop'
+CAPTURE, LIST = f'{ESTIMATOR}/capture_reference', f'{ESTIMATOR}/list_references'
 
 WAIT_TIMEOUT = 5.0
 """Seconds of wall time for which a service, a message, or a start that is not refused is waited for."""
 
 CALL_TIMEOUT = 30.0
 """Seconds of wall time that a service may take to answer."""
+
+STOP_TIMEOUT = 1.0
+"""Seconds of wall time for which a stop after an interruption is sent again and again until it is answered."""
+
+_STOP_PERIOD = 0.2
+"""Seconds between these."""
 
 _POLL_PERIOD = 0.05
 _SETTLING_TIME = 0.5
@@ -57,6 +73,20 @@ class ServoResult:
 
 
 @dataclass(frozen=True)
+class ServoState:
+    """What the nodes say at a moment; the errors are those of the last estimate, nan if there was none."""
+
+    status: ServoStatus
+    reason: str
+    reference: str
+    """Name of the reference in use; empty: none."""
+    pose_status: str
+    confidence: float
+    error_mm: float
+    error_deg: float
+
+
+@dataclass(frozen=True)
 class Offset:
     """Where the desired camera is: its pose (4, 4), metres, in the present one's frame, and the confidence."""
 
@@ -74,17 +104,23 @@ class ServoCommander:
     def __init__(self, namespace: str = '', node: Node | None = None) -> None:
         self._owned = node is None
         if node is None:
+            check_environment()
             context = rclpy.Context()
             rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
             node = Node('servo_commander', context=context)
         self._node = node
         prefix = f'/{namespace.strip("/")}/' if namespace.strip('/') else ''
-        self._clients = {name: node.create_client(Trigger, prefix + name) for name in (START, STOP, CAPTURE)}
+        self._prefix = prefix
+        names = START, STOP, CAPTURE, LIST
+        self._clients = {name: node.create_client(Trigger, prefix + name) for name in names}
+        self._parameter_clients: dict[str, AsyncParameterClient] = {}
         self._heard = threading.Condition()
-        self._statuses: list[ServoStatus] = []
+        self._status: ServoStatus | None = None
+        self._was_under_way = False  # since the last start: what ended before says nothing of this task
         self._reason = ''
         self._said: tuple[Any, str, float, str] | None = None
         self._pose: tuple[Any, np.ndarray] | None = None
+        self._reference = ReferenceListener(node, prefix)
         self._subscriptions = [
             node.create_subscription(String, f'{prefix}servo_status', self._on_status, _LATCHED),
             node.create_subscription(String, f'{prefix}servo_status_reason', self._on_reason, _LATCHED),
@@ -113,24 +149,56 @@ class ServoCommander:
             return
         for client in self._clients.values():
             self._node.destroy_client(client)
-        for subscription in self._subscriptions:
+        for subscription in (*self._subscriptions, self._reference.subscription):
             self._node.destroy_subscription(subscription)
 
-    def capture(self) -> str:
-        """Take the present view as the reference, and return what the estimator says of it."""
+    def capture(self, name: str = '') -> str:
+        """Take the present view as the reference `name`, or as the one in use, and return what is said of it."""
+        if name:
+            self.set(ESTIMATOR, 'capture_as', name)
         success, sentence = self._call(CAPTURE)
         if not success:
             raise CommanderError(sentence)
         return sentence
 
+    def references(self) -> list[dict[str, Any]]:
+        """List the references: `name`, `folder`, `in_use`, and `width`, `height` and `depth` or a `problem`."""
+        entries: list[dict[str, Any]] = json.loads(self._call(LIST)[1])
+        return entries
+
+    def use(self, name: str) -> None:
+        """Have the estimator use the reference `name` from the next image on; an arm that servoes stops."""
+        self.set(ESTIMATOR, 'reference', name)
+
+    def set(self, node: str, parameter: str, value: Any) -> None:
+        """Set a parameter of a node. Raises CommanderError, with the node's own sentence, where it refuses."""
+        if node not in self._parameter_clients:
+            self._parameter_clients[node] = AsyncParameterClient(self._node, self._prefix + node)
+        client = self._parameter_clients[node]
+        if not client.services_are_ready():
+            self._wait(client.services_are_ready, f'the parameters of {node}')
+            time.sleep(MATCHING_TIME)
+        wanted = [Parameter(parameter, value=value)]
+        answer = self._answer(lambda: client.set_parameters(wanted), f'{node}/set_parameters', CALL_TIMEOUT)
+        if not answer.results[0].successful:
+            raise CommanderError(f'{node} refuses {parameter} {value!r}: {answer.results[0].reason}')
+
     def stop(self) -> str:
         """Have the arm come to a stop, and return what the controller says."""
         return self._call(STOP)[1]
 
-    def status(self) -> tuple[ServoStatus, str]:
-        """What the controller says that it is doing, and why."""
-        self._wait(lambda: bool(self._statuses and self._reason), 'servo_status')
-        return self._statuses[-1], self._reason
+    def status(self) -> ServoState:
+        """What controller and estimator say."""
+        self._wait(lambda: bool(self._status and self._reason), 'servo_status')
+        return self._state()
+
+    def _state(self) -> ServoState:
+        said, reference = self._said, ''
+        if self._reference.has_heard:
+            reference = Path(self._reference.folder).name
+        word, confidence = ('', float('nan')) if said is None else (said[1], said[2])
+        status = self._status or ServoStatus.IDLE
+        return ServoState(status, self._reason, reference, word, confidence, *self._errors())
 
     def offset(self) -> Offset:
         """Where the desired camera is, by an estimate that arrives from now on; the arm does not move.
@@ -149,22 +217,31 @@ class ServoCommander:
         assert self._pose is not None
         return Offset(se3.inverse(self._pose[1]), confidence)
 
-    def servo(self, timeout: float = 120.0) -> ServoResult:
+    def servo(
+        self, timeout: float = 120.0, progress: Callable[[ServoState], None] = lambda _: None
+    ) -> ServoResult:
         """Servo to the reference and return how that ended; after `timeout` wall-clock seconds the arm is stopped.
 
-        It is stopped as well when this is interrupted, by KeyboardInterrupt or another exception.
+        It is stopped as well when this is interrupted, by KeyboardInterrupt or another exception; in the main
+        thread also by SIGTERM and SIGHUP, which then end the script as SystemExit unless it handles them itself.
+        `progress` is called about 20 times a second.
         """
-        began, before = time.monotonic(), len(self._statuses)
-        self._pose = None
+        with _signals_as_exceptions():
+            return self._servo(timeout, progress)
+
+    def _servo(self, timeout: float, progress: Callable[[ServoState], None]) -> ServoResult:
+        began = time.monotonic()
+        self._pose, self._was_under_way = None, False
         try:
             success, refusal = self._call(START)
             while not success and time.monotonic() - began < min(timeout, WAIT_TIMEOUT):
                 time.sleep(_POLL_PERIOD)  # just after a capture or a stop no estimate is fresh yet
                 success, refusal = self._call(START)
             if not success:
-                return self._result(self.status()[0], refusal, began)
+                return self._result(self.status().status, refusal, began)
             answered = time.monotonic()
-            while not self._has_ended(before, answered):
+            while not self._has_ended(answered):
+                progress(self._state())
                 if not self._clients[START].service_is_ready():
                     raise CommanderError(f'{START} is there no more: has pbvs_controller ended?')
                 if time.monotonic() - began > timeout:
@@ -172,39 +249,47 @@ class ServoCommander:
                     return self._result(ServoStatus.STOPPED, f'not there within {timeout:g} s', began)
                 with self._heard:
                     self._heard.wait(_POLL_PERIOD)
-            return self._result(self._statuses[-1], self._reason, began)
+            state = self._state()
+            return self._result(state.status, state.reason, began)
         except BaseException:
-            if self._clients[STOP].service_is_ready():
-                self._clients[STOP].call_async(Trigger.Request())
-                time.sleep(_POLL_PERIOD)  # the request leaves before the process does
+            with contextlib.suppress(NoAnswerError):
+                answer_of(self._stop_request, STOP, STOP_TIMEOUT, period=_STOP_PERIOD)
             raise
 
-    def _has_ended(self, before: int, answered: float) -> bool:
-        news = list(self._statuses[before:])
-        is_of_this_task = any(status not in _ENDS for status in news)
-        if not is_of_this_task and time.monotonic() - answered < _SETTLING_TIME:
+    def _stop_request(self) -> Future:
+        return self._clients[STOP].call_async(Trigger.Request())
+
+    def _has_ended(self, answered: float) -> bool:
+        if not self._was_under_way and time.monotonic() - answered < _SETTLING_TIME:
             return False
-        status = self._statuses[-1] if self._statuses else ServoStatus.IDLE
+        status = self._status or ServoStatus.IDLE
         return status in _ENDS or (status is ServoStatus.ERROR and self._reason.endswith(ANEW))
 
     def _result(self, status: ServoStatus, reason: str, began: float) -> ServoResult:
-        length, angle = float('nan'), float('nan')
-        if self._pose is not None:
-            metres, radians = se3.pose_error(self._pose[1])
-            length, angle = 1e3 * metres, float(np.degrees(radians))
         arrived = status is ServoStatus.CONVERGED
-        return ServoResult(status, arrived, reason, length, angle, time.monotonic() - began)
+        return ServoResult(status, arrived, reason, *self._errors(), time.monotonic() - began)
+
+    def _errors(self) -> tuple[float, float]:
+        """Distance to the goal, mm, and angle, degrees; nan where no estimate has come."""
+        pose = self._pose
+        if pose is None:
+            return float('nan'), float('nan')
+        metres, radians = se3.pose_error(pose[1])
+        return 1e3 * metres, float(np.degrees(radians))
 
     def _call(self, service: str) -> tuple[bool, str]:
         client = self._clients[service]
         if not client.service_is_ready():
             self._wait(client.service_is_ready, f'service {service}')
             time.sleep(MATCHING_TIME)
+        answer = self._answer(lambda: client.call_async(Trigger.Request()), service, CALL_TIMEOUT)
+        return bool(answer.success), str(answer.message)
+
+    def _answer(self, request: Callable[[], Future], what: str, timeout: float) -> Any:
         try:
-            answer = answer_of(lambda: client.call_async(Trigger.Request()), service, CALL_TIMEOUT)
+            return answer_of(request, what, timeout)
         except NoAnswerError as error:
             raise CommanderError(str(error)) from error
-        return bool(answer.success), str(answer.message)
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + WAIT_TIMEOUT
@@ -219,7 +304,8 @@ class ServoCommander:
             self._executor.spin()
 
     def _on_status(self, message: String) -> None:
-        self._statuses.append(ServoStatus(message.data))
+        self._status = ServoStatus(message.data)
+        self._was_under_way = self._was_under_way or self._status not in _ENDS
         self._tell()
 
     def _on_reason(self, message: String) -> None:
@@ -238,6 +324,29 @@ class ServoCommander:
     def _tell(self) -> None:
         with self._heard:
             self._heard.notify_all()
+
+
+@contextlib.contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP raise SystemExit meanwhile, where they would end the process without a word."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if threading.current_thread() is threading.main_thread()
+        and is_heeded(number)
+        and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _stamp(message: Any) -> tuple[int, int]:

@@ -27,6 +27,10 @@ class DepthError(VisualServoingError):
     """Observations from which the depth of the scene cannot be told."""
 
 
+class HandEyeError(VisualServoingError):
+    """Images and arm poses from which the mount of the camera cannot be told."""
+
+
 class ModelError(VisualServoingError):
     """A model file that is missing, corrupt or made for something else."""
 
@@ -49,6 +53,10 @@ class BagError(VisualServoingError):
 
 class ResourceError(VisualServoingError):
     """A shipped data file that is not where an installation has it."""
+
+
+class EnvironmentVariableError(VisualServoingError):
+    """A variable of the process's environment with which nodes cannot work."""
 
 
 class JointStateError(VisualServoingError):

@@ -22,8 +22,7 @@ def share_directory() -> Path:
     package = Path(__file__).resolve().parent
     candidates = [package.parent]
     candidates += [prefix / 'share' / PACKAGE for prefix in package.parents]
-    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    candidates += [Path(prefix) / 'share' / PACKAGE for prefix in prefixes if prefix]
+    candidates += [folder / PACKAGE for folder in share_folders()]
     for candidate in candidates:
         if (candidate / 'package.xml').is_file() and (candidate / 'resource').is_dir():
             return candidate
@@ -31,6 +30,12 @@ def share_directory() -> Path:
         f"expected the data of {PACKAGE} in a source checkout, in an installation's share/{PACKAGE} or in the "
         f'ament index, but found it in none of them (the code runs from {package}); install the package again'
     )
+
+
+def share_folders() -> list[Path]:
+    """Return the folders in which ament has those of packages, of AMENT_PREFIX_PATH."""
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    return [Path(prefix) / 'share' for prefix in prefixes if prefix]
 
 
 def resource_path(relative: str) -> Path:

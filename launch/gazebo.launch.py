@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -12,6 +11,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
+from cnn_vs_ros.environment import ros_home
 from cnn_vs_ros.simulation.gazebo import write_world
 
 PACKAGE = 'cnn_vs_ros'
@@ -82,8 +82,7 @@ def world(scene: str) -> Path:
     """Return the SDF file of a scene, written below $ROS_HOME; a path is returned as it is."""
     if scene.endswith('.sdf'):
         return Path(scene)
-    home = Path(os.environ.get('ROS_HOME') or Path.home() / '.ros')
-    return write_world(scene, home / PACKAGE / 'worlds' / scene)
+    return write_world(scene, ros_home() / PACKAGE / 'worlds' / scene)
 
 
 def generate_launch_description() -> LaunchDescription:

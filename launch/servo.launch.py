@@ -32,11 +32,11 @@ ARM_INTERFACES = ('differential_ik', 'moveit_servo')
 # argument: (node, parameter, type)
 OVERRIDES: dict[str, tuple[str, str, Callable]] = {
     'model': ('pose_estimator', 'model', str),
-    'reference': ('pose_estimator', 'reference_folder', str),
+    'library': ('pose_estimator', 'library', str),
+    'reference': ('pose_estimator', 'reference', str),
     'depth': ('pose_estimator', 'depth', float),
     'lost_behaviour': ('pbvs_controller', 'lost_behaviour', str),
     'command_interface': ('differential_ik', 'command_interface', str),
-    'scene': ('simulator', 'scene', str),
     'batch': ('experiment', 'batch', int),
     'seed': ('experiment', 'seed', int),
 }
@@ -53,7 +53,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'robot': (
             'simulated',
             'simulated: the arm and camera of this package; gazebo: the same in Gazebo; mock: the arm on mock '
-            'hardware, without a camera; external: yours, already running.',
+            'hardware, its camera simulated; external: yours, already running.',
         ),
         'arm_interface': (
             'differential_ik',
@@ -70,10 +70,12 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
             'those of a real arm, and over it config/simulated.yaml unless the arm is external.',
         ),
         'model': ('', "Model of the estimator: a shipped model's name or the path of a .onnx file."),
-        'reference': ('', 'Reference folder: loaded if it exists, written by pose_estimator/capture_reference.'),
+        'library': ('', 'Folder of the references. Empty: cnn_vs_ros/<namespace> in $ROS_HOME (~/.ros).'),
+        'reference': ('', 'Name of the reference: loaded if it is there, written by ~/capture_reference.'),
         'depth': ('', 'Depth of the scene when a reference is captured, m.'),
         'lost_behaviour': ('', 'When the reference is out of sight: stop, retreat or search.'),
-        'scene': ('', 'What the arm sees, simulated or in Gazebo: photo, prints, low_texture, relief and others.'),
+        'scene': ('', 'What the arm sees unless it is external: photo, prints, low_texture, relief and others.'),
+        'simulated_camera': ('auto', 'Whether to draw images from joint_states; auto: with a mock arm.'),
         'experiment': (
             'auto',
             'Whether to do one job and end, or wait for services; auto: simulated, by differential_ik.',
@@ -109,6 +111,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'rviz': ['true', 'false'],
         'gui': ['true', 'false'],
         'moveit_servo_node': ['auto', 'true', 'false'],
+        'simulated_camera': ['auto', 'true', 'false'],
     }
     return [
         DeclareLaunchArgument(name, default_value=default, description=description, choices=choices.get(name))
@@ -128,6 +131,7 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         'experiment': in_lockstep,
         'use_sim_time': in_lockstep or robot == 'gazebo',
         'moveit_servo_node': robot != 'external',
+        'simulated_camera': robot == 'mock',
     }
 
     interface = CommandInterface(value('command_interface') or 'velocity')
@@ -145,6 +149,8 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             for argument, (node, parameter, kind) in OVERRIDES.items()
             if node == name and value(argument)
         }
+        if name in ('simulator', 'simulated_camera') and value('scene'):
+            overrides['scene'] = value('scene')
         return Node(
             package=PACKAGE,
             executable=name,
@@ -176,6 +182,8 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if value('command_interface'):
             simulator['command_interface'] = interface.value
         nodes.append(required('simulator', **simulator))
+    if is_true('simulated_camera'):
+        nodes.append(required('simulated_camera', **clock))
     if is_true('experiment'):
         nodes.append(required('experiment', simulated=simulated, **clock))
     if rviz:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 import cnn_vs_ros
 from cnn_vs_ros import resources
@@ -80,21 +81,64 @@ def test_every_import_is_declared_by_its_rosdep_key():
                 assert DEPENDENCIES.get(module, module) in declared, f'{module}, imported by {path}'
 
 
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')  # within catkin_pkg
+@pytest.mark.parametrize(
+    ('wanted', 'installed'),
+    [
+        ((), set()),
+        (('GAZEBO',), {'gz_ros2_control', 'ros_gz_bridge', 'ros_gz_sim'}),
+        (('RVIZ', 'PLOTJUGGLER'), {'rviz2', 'plotjuggler_ros'}),
+    ],
+)
+def test_rosdep_installs_gazebo_moveit_rviz_and_plotjuggler_only_where_they_are_asked_for(wanted, installed):
+    package = pytest.importorskip('catkin_pkg.package').parse_package(ROOT / 'package.xml')
+    package.evaluate_conditions({f'CNN_VS_ROS_{name}': '1' for name in wanted})
+    needed = {dependency.name for dependency in package.exec_depends if dependency.evaluated_condition}
+    big = {name for name in needed if re.match('gz_|ros_gz_|moveit|rviz|plotjuggler', name)}
+    assert big == installed
+    assert {'rclpy', 'launch_ros', 'controller_manager', 'python3-opencv'} <= needed
+
+
 def test_every_optional_import_is_in_its_extra():
     for module, extra in OPTIONAL.items():
-        assert [item for item in PROJECT['optional-dependencies'][extra] if item.startswith(f'{module}==')]
+        assert module in {Requirement(item).name for item in PROJECT['optional-dependencies'][extra]}
 
 
-def test_versions_are_pinned():
-    groups = [PROJECT['dependencies'], *PROJECT['optional-dependencies'].values()]
-    for requirement in (item for group in groups for item in group):
-        assert '==' in requirement or requirement.startswith('cnn_vs_ros['), requirement
+def requirements(*extras):
+    """Requirements of extras, of those that they name in turn, and of the package itself."""
+    found = [Requirement(item) for item in PROJECT['dependencies']]
+    for extra in extras:
+        for item in map(Requirement, PROJECT['optional-dependencies'][extra]):
+            found += requirements(*item.extras) if item.name == PROJECT['name'] else [item]
+    return found
+
+
+def constraints(name):
+    lines = (line.partition('#')[0].strip() for line in (ROOT / 'constraints' / name).read_text().splitlines())
+    return dict(line.split('==') for line in lines if line)
+
+
+def test_every_requirement_is_a_range_that_holds_the_version_it_was_tested_with():
+    tested = constraints('tested.txt')
+    needed = requirements(*PROJECT['optional-dependencies'])
+    for requirement in needed:
+        assert sorted(part.operator for part in requirement.specifier) == ['<', '>='], requirement
+        assert tested[requirement.name] in requirement.specifier, requirement
+    assert set(tested) == {requirement.name for requirement in needed}
+
+
+def test_the_ranges_begin_with_the_oldest_versions_that_the_demo_is_tried_with():
+    oldest = constraints('oldest.txt')
+    needed = [item for item in requirements('demo') if not item.name.startswith('ros-')]
+    for requirement in needed:
+        assert f'>={oldest[requirement.name]}' in str(requirement.specifier).split(','), requirement
+    assert set(oldest) == {requirement.name for requirement in needed}
 
 
 def test_the_demo_needs_no_torch():
     extras = PROJECT['optional-dependencies']
-    groups = [PROJECT['dependencies'], extras['ros'], extras['simulation'], extras['report'], extras['bag']]
-    assert extras['demo'] == ['cnn_vs_ros[ros,simulation,report,bag]']
+    groups = [PROJECT['dependencies'], extras['jazzy'], extras['simulation'], extras['report'], extras['bag']]
+    assert extras['demo'] == ['cnn_vs_ros[jazzy,simulation,report,bag]']
     assert not [item for group in groups for item in group if item.startswith('torch')]
     assert 'torch' not in {module for module, _ in imports(ROOT / 'cnn_vs_ros')}
 
@@ -144,7 +188,7 @@ def test_a_missing_resource_is_said_with_those_there_are():
 
 def copy_sources(destination):
     ignore = shutil.ignore_patterns('__pycache__')
-    for name in ('cnn_vs_ros', 'launch', 'config', 'resource'):
+    for name in ('cnn_vs_ros', 'launch', 'config', 'resource', 'docs'):
         shutil.copytree(ROOT / name, destination / name, ignore=ignore)
     for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(ROOT / name, destination)
@@ -174,12 +218,14 @@ def test_colcon_builds_it_as_an_ament_python_package(tmp_path):
     for name in (
         'package.xml',
         'config/servo.yaml',
+        'docs/nodes.md',
         'launch/servo.launch.py',
         'resource/weights/scene_agnostic.onnx',
     ):
         assert (share / name).is_file(), name
     assert sorted(path.name for path in (prefix / 'lib' / 'cnn_vs_ros').iterdir()) == sorted([*NODES, *TOOLS])
     package = next(prefix.glob('lib/python3*/site-packages'))
+    assert (package / 'cnn_vs_ros' / 'py.typed').is_file()  # a user's mypy reads our types
     found = subprocess.run(
         [sys.executable, '-c', 'from cnn_vs_ros.resources import share_directory as s; print(s())'],
         cwd=tmp_path,

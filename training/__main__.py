@@ -23,20 +23,22 @@ COMMANDS = {
 }
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``python -m training``."""
+def make_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of ``python -m training``; only the verb `chosen` declares its arguments, if one is."""
     parser = argparse.ArgumentParser(prog='python -m training', description=__doc__)
     verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for name, command in COMMANDS.items():
         verb = verbs.add_parser(name, help=command.SUMMARY, description=command.__doc__)
-        command.add_arguments(verb)
+        if chosen in (None, name):
+            command.add_arguments(verb)
         verb.set_defaults(run=command.run)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse `argv`, run the verb and return the exit status (0 done, 2 bad request, 130 interrupted)."""
-    arguments = make_parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = make_parser(given[0] if given else '').parse_args(given)
     try:
         return int(arguments.run(arguments))
     except VisualServoingError as error:

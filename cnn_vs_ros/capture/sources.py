@@ -9,6 +9,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.foreign.images import read_image
 
@@ -44,7 +45,7 @@ def open_source(name: str, *, rate: float = 0.0, size: tuple[int, int] | None = 
 
     Raises SourceError with what is missing.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not name:
         raise SourceError('source should be a device, a video or a folder of images but is empty')
     if name.isdecimal() or name.startswith('/dev/'):

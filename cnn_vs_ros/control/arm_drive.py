@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.control.joint_ramp import JointRamp
 from cnn_vs_ros.control.joint_states import JointStates
+from cnn_vs_ros.control.limits import STOP_DISTANCE
 from cnn_vs_ros.control.motion_watch import MotionWatch
 from cnn_vs_ros.control.servo import ServoStatus
 from cnn_vs_ros.control.speed_scaling import SpeedScaling
@@ -26,6 +27,9 @@ FOLLOWING = ServoStatus.SERVOING, 'the arm follows the twists'
 HALTED = 0.25
 """Part of a motion under which an arm that a limit slows down counts as halted: those who watch the camera by its
 images must hear of it before so little is left that it seems not to follow (`least_followed`, 0.2)."""
+
+SHORTEST_STOP = 0.1
+"""Seconds that a stop may take from any speed of the tip, else no more than what keeps it within STOP_DISTANCE."""
 
 _REMEMBERED = 0.3
 """Seconds after which an arm that has halted counts as moving again."""
@@ -79,6 +83,7 @@ class ArmDrive:
         self._halted, self._halt = -np.inf, ''
         self._refusal = ''
         self._zeros_since: float | None = None
+        self._longest_stop = bounds.stop_time
 
     @property
     def is_moving(self) -> bool:
@@ -109,11 +114,12 @@ class ArmDrive:
         command = self._ramp.follow(self._wanted(q, twist, now), now)
         # The ramp may lag behind a limit that comes near; these two it must not pass.
         command = self._ramp.scale(min(self._kinematics.limit_scale(q, command), self._box_scale(q, command)))
+        self._longest_stop = self._stop_within(float(np.linalg.norm(self._tip_velocity(q, command))))
         return se3.as_vector(command, len(q), 'joint velocities')
 
     def stop(self, now: float) -> Array:
         """Command (n,) at `now` of a stop, which ends with zeros in time whatever else happens."""
-        command = self._ramp.stop(now)
+        command = self._ramp.stop(now, self._longest_stop)
         self._watch_the_stop(now)
         return command
 
@@ -141,8 +147,15 @@ class ArmDrive:
 
     def _box_scale(self, q: Array, velocities: Array) -> float:
         base_T_tip = self._kinematics.pose(q)
-        velocity = base_T_tip[:3, :3] @ (self._kinematics.jacobian(q) @ velocities)[:3]
-        return self._box.scale(base_T_tip[:3, 3], velocity)
+        return self._box.scale(base_T_tip[:3, 3], base_T_tip[:3, :3] @ self._tip_velocity(q, velocities))
+
+    def _tip_velocity(self, q: Array, velocities: Array) -> Array:
+        return np.asarray(self._kinematics.jacobian(q) @ velocities)[:3]
+
+    @staticmethod
+    def _stop_within(tip_speed: float) -> float:
+        """Seconds of a stop from a speed of the tip, m/s: half of the way that it would go on in that time."""
+        return max(SHORTEST_STOP, 2.0 * STOP_DISTANCE / tip_speed if tip_speed > 0 else np.inf)
 
     def _watch_the_stop(self, now: float) -> None:
         try:

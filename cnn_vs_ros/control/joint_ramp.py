@@ -12,6 +12,9 @@ Array = NDArray[np.float64]
 LONGEST_STEP = 0.05
 """Seconds between two commands that count at most: what came after a gap is no leave for a leap."""
 
+SLOWING = 20.0, 1000.0
+"""rad/s^2 and rad/s^3 that slowing down has at least: a stop that twists tell of must reach the joints in time."""
+
 _SHORTEST_STEP = 1e-4
 _FIRST_STEP = 0.01
 _THERE = 1e-9
@@ -25,7 +28,8 @@ class JointRamp:
 
     The acceleration of the fastest changing joint is bounded by `acceleration`, and the change of acceleration by
     `jerk` (rad/s^2, rad/s^3; sliding joints: metres). One factor scales the whole change, so that all joints
-    change together. A target within both bounds is followed at once, without delay.
+    change together. A target within both bounds is followed at once, without delay. Where the target slows down,
+    the command does, by SLOWING at least.
 
     A stop is no matter of these two: it takes at most `stop_time` seconds from any speed, by the true time, along
     ``1 - 3 x^2 + 2 x^3``, which begins and ends without a step of acceleration where time allows.
@@ -45,6 +49,8 @@ class JointRamp:
         self._acceleration = np.zeros(size)
         self._time: float | None = None
         self._stop: tuple[float, float, Array] | None = None
+        slowing = max(acceleration, SLOWING[0]), max(jerk, SLOWING[1])
+        self._ceiling = JointRamp(1, *slowing, stop_time) if slowing != (acceleration, jerk) else None
 
     @property
     def is_moving(self) -> bool:
@@ -57,23 +63,35 @@ class JointRamp:
         self._stop = None
         if step < _SHORTEST_STEP:
             return self.command
-        target = np.asarray(target, dtype=np.float64)
+        target, before = np.asarray(target, dtype=np.float64), self.command
         missing = target - self.command
-        wanted = missing * self._brisk(float(np.abs(missing).max(initial=0.0)), step)
+        wanted = missing * self._brisk(_fastest(missing), step)
         change = wanted - self._acceleration
         most = self._jerk * step
         self._acceleration = self._acceleration + change * min(1.0, most / max(np.abs(change).max(), 1e-300))
         self.command = self.command + self._acceleration * step
         if np.abs(target - self.command).max(initial=0.0) < _THERE:
             self.command = target.copy()
+        if self._ceiling is not None:
+            self.scale(self._slowed(self._ceiling, _fastest(before), _fastest(target), now))
         return self.command
 
-    def stop(self, now: float) -> Array:
-        """Command (n,) at `now`, seconds, of a stop that the first of consecutive calls began."""
+    def _slowed(self, ceiling: JointRamp, before: float, target: float, now: float) -> float:
+        """Part of the command that is left where the speed is to fall from `before` to that of the `target`."""
+        if target >= before:
+            ceiling.command, ceiling._acceleration, ceiling._time = np.array([before]), np.zeros(1), now
+            return 1.0
+        highest, fastest = max(0.0, float(ceiling.follow([target], now)[0])), _fastest(self.command)
+        return highest / fastest if fastest > highest else 1.0
+
+    def stop(self, now: float, longest: float = np.inf) -> Array:
+        """Command (n,) at `now`, seconds, of a stop that the first of consecutive calls began.
+
+        It takes no more than `longest` seconds from then.
+        """
         step = self._step(now)
         if self._stop is None:
-            fastest = float(np.abs(self.command).max(initial=0.0))
-            duration = min(self._stop_time, 1.5 * fastest / self._limit)
+            duration = min(self._stop_time, longest, 1.5 * _fastest(self.command) / self._limit)
             self._stop = now, duration, self.command
         began, duration, speed = self._stop
         part = (now - began) / duration if duration > 0 else 1.0
@@ -102,3 +120,7 @@ class JointRamp:
         jerk = _FADING * self._jerk
         fading = jerk * (np.sqrt(0.25 * step * step + 2.0 * missing / jerk) - 0.5 * step)
         return float(min(self._limit, fading, missing / step) / missing)
+
+
+def _fastest(velocities: Array) -> float:
+    return float(np.abs(velocities).max(initial=0.0))

@@ -15,7 +15,7 @@ from cnn_vs_ros.control.oscillation import Oscillation
 from cnn_vs_ros.control.servo_settings import LostBehaviour, ServoSettings
 from cnn_vs_ros.control.servo_status import ServoStatus
 from cnn_vs_ros.control.twist_exit import STANDSTILL, Move, TwistExit
-from cnn_vs_ros.errors import PoseError
+from cnn_vs_ros.errors import PoseError, VisualServoingError
 from cnn_vs_ros.geometry import RelativePose, se3
 
 Array = NDArray[np.float64]
@@ -106,15 +106,9 @@ class Servo:
             self._set(ServoStatus.STALE, _WAITING)
         return refusal
 
-    def stop(self) -> None:
+    def stop(self, reason: str = 'stopped by request') -> None:
         """Come to a stop and stay there."""
-        self._end(ServoStatus.STOPPED, 'stopped by request')
-
-    def fail(self, reason: str) -> None:
-        """No twist could be made: take no estimate until the next one, and say so."""
-        self._gate.refuse(reason)
-        if self._running:
-            self._set(ServoStatus.ERROR, reason)
+        self._end(ServoStatus.STOPPED, reason)
 
     def halt(self) -> None:
         """Take the camera to stand still from this moment, as after zeros were sent past the exit."""
@@ -188,7 +182,7 @@ class Servo:
         dt, part = self._step(now), self.arm.scaling.part(now)
         if self._status is ServoStatus.LOST and self._when_lost is not None:
             self._when_lost.record(self._exit.twist, part * min(dt, STANDSTILL))
-        twist = self._exit(self._move(now, dt, part) if self._running else None, dt, part)
+        twist = self._next_twist(now, dt, part)
         if self._exit.violation and self._running:
             self._end(ServoStatus.LIMITED, f'{self._exit.violation}; {ANEW}')
         self._reckoning.add(now, part * twist)
@@ -197,6 +191,14 @@ class Servo:
         elif self._running and self._status is ServoStatus.SERVOING and self._oscillation.update(now, twist):
             self._slow_down()
         return twist
+
+    def _next_twist(self, now: float, dt: float, part: float) -> Array:
+        try:
+            return self._exit(self._move(now, dt, part) if self._running else None, dt, part)
+        except VisualServoingError as error:
+            self._gate.refuse(f'no twist: {error}')
+            self._set(ServoStatus.ERROR, f'no twist: {error}')
+            return self._exit(None, dt, part)
 
     def _step(self, now: float) -> float:
         """Seconds since the last update; after long ones the camera has stopped meanwhile."""

@@ -12,6 +12,7 @@ from cnn_vs_ros.demo.arguments import positive, whole_number
 from cnn_vs_ros.demo.graph import Parameters
 from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, VIEW, check_installation, open_file, run_graph
 from cnn_vs_ros.demo.scaling import scaled_parameters
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import RunFolder, new_folder
 
@@ -91,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='as on a real robot, nobody waits for anybody (default: simulated time waits for slow computers)',
     )
     output = parser.add_argument_group('the output')
-    output.add_argument('--output', type=Path, default=Path('runs'), metavar='DIR', help='default: runs')
+    output.add_argument('--output', type=user_path, default=Path('runs'), metavar='DIR', help='default: runs')
     output.add_argument('--no-video', action='store_true', help='do not make run.mp4')
     output.add_argument('--bag', action='store_true', help='record the run to OUTPUT/latest/bag (see replay)')
     output.add_argument(
@@ -125,7 +126,7 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     scaled = scaled_parameters(arguments.scene)
     interface = {'command_interface': arguments.command_interface}
     scaled['simulator'] |= {**interface, 'lockstep': lockstep, 'real_time_factor': 0.0 if lockstep else 1.0}
-    scaled['pose_estimator']['reference_folder'] = str(folder / 'reference')
+    scaled['pose_estimator']['library'] = str(folder)
     if arguments.model is not None:
         scaled['pose_estimator']['model'] = arguments.model
     if arguments.calibrate_depth:
@@ -146,8 +147,7 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     if arguments.calibrate_depth:
         chosen[CALIBRATE_DEPTH] = dict(clock)
     if arguments.bag:
-        bag = {'output': str(folder / 'bag'), 'reference_folder': str(folder / 'reference')}
-        chosen[RECORD] = {**clock, **bag}
+        chosen[RECORD] = {**clock, 'output': str(folder / 'bag')}
     if arguments.view:
         chosen[VIEW] = dict(clock)
     return {

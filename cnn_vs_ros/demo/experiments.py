@@ -14,6 +14,7 @@ from cnn_vs_ros.demo.arguments import positive, whole_number
 from cnn_vs_ros.demo.graph import Parameters
 from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, check_installation, open_file, run_graph
 from cnn_vs_ros.demo.scaling import scaled_parameters
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.experiment.paper import EXPERIMENTS, PaperExperiment
 from cnn_vs_ros.report.folder import RunFolder, new_folder
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--max-duration', type=positive, default=90.0, metavar='S', help='simulated seconds of a run (default: 90)'
     )
-    parser.add_argument('--output', type=Path, default=Path('runs'), metavar='DIR', help='default: runs')
+    parser.add_argument('--output', type=user_path, default=Path('runs'), metavar='DIR', help='default: runs')
     parser.add_argument('--no-video', action='store_true', help='do not make run.mp4')
     parser.add_argument('--headless', action='store_true', help='do not open the report at the end')
 
@@ -91,7 +92,7 @@ def parameters(experiment: PaperExperiment, arguments: argparse.Namespace, folde
         'seed': arguments.seed,
         'perturbations.intermittent': True,
     }
-    result['pose_estimator']['reference_folder'] = str(folder / 'reference')
+    result['pose_estimator']['library'] = str(folder)
     if arguments.model is not None:
         result['pose_estimator']['model'] = arguments.model
     result['pbvs_controller'] |= {

@@ -11,12 +11,22 @@ from typing import Any
 import yaml
 
 from cnn_vs_ros.demo.private_domain import private_domain
+from cnn_vs_ros.environment import MIDDLEWARE, RANGE, SERVER
 from cnn_vs_ros.resources import config_path
 
 NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'experiment')
 """Names of the nodes, of their modules in cnn_vs_ros.nodes and of their executables."""
 
-TOOLS = ('calibrate_depth', 'camera', 'moveit_servo_adapter', 'record', 'move_arm', 'visualization', 'view')
+TOOLS = (
+    'calibrate_depth',
+    'camera',
+    'moveit_servo_adapter',
+    'move_arm',
+    'record',
+    'simulated_camera',
+    'view',
+    'visualization',
+)
 """Names of the nodes that are started on request."""
 
 PARAMETERS_FILES = 'servo.yaml', 'simulated.yaml'
@@ -48,11 +58,12 @@ def environment(log_folder: Path, base: Mapping[str, str] | None = None) -> dict
     base = os.environ if base is None else base
     apart = {
         'ROS_DOMAIN_ID': str(private_domain(base.get('ROS_DOMAIN_ID', ''))),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        RANGE: 'LOCALHOST',
         'ROS_STATIC_PEERS': '',
+        SERVER: '',
     }
     result = {
-        'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
+        MIDDLEWARE: 'rmw_fastrtps_cpp',
         'FASTRTPS_DEFAULT_PROFILES_FILE': str(config_path(PROFILES_FILE)),
         'AMENT_PREFIX_PATH': sys.prefix,
         'ROS_LOG_DIR': str(log_folder / 'ros'),

@@ -13,6 +13,15 @@ from cnn_vs_ros.errors import ResourceError
 _DOMAINS = range(1, 102)
 """Domain ids whose ports lie below Linux's ephemeral ones."""
 
+
+def _opened(path: Path) -> int:
+    """Descriptor of a file that is made if it is not there; to lock one, to read it is enough, whoever made it."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+
+
 _held: dict[int, int] = {}
 """Descriptors of the locks of this process's domains; they end with it."""
 
@@ -27,10 +36,8 @@ def private_domain(avoid: str = '') -> int:
     random.SystemRandom().shuffle(domains)
     for domain in domains:
         try:
-            file = os.open(
-                Path(tempfile.gettempdir()) / f'cnn_vs_ros-domain-{domain}.lock', os.O_CREAT | os.O_RDWR
-            )
-        except OSError:  # another user's
+            file = _opened(Path(tempfile.gettempdir()) / f'cnn_vs_ros-domain-{domain}.lock')
+        except OSError:  # a temporary folder that is another user's alone
             continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -92,9 +92,12 @@ class ProcessGroup:
         self.stop()
 
     def start(self, name: str, command: Sequence[str], *, show_output: bool = False) -> None:
-        """Start a process; its output goes to its log, its standard output to ours if `show_output`."""
+        """Start a process, or another one by the name of one that has ended.
+
+        Its output goes to the end of its log, its standard output to ours if `show_output`.
+        """
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        with self.log(name).open('wb') as log:
+        with self.log(name).open('ab') as log:
             self._processes[name] = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -102,8 +105,31 @@ class ProcessGroup:
                 stderr=log,
                 env=self._environment,
                 process_group=0,  # Ctrl-C in the terminal is for us alone; we pass it on
-                preexec_fn=die_with_parent(),
+                preexec_fn=_die_with_parent(),
             )
+
+    def pid(self, name: str) -> int:
+        """Process id."""
+        return self._processes[name].pid
+
+    def code(self, name: str) -> int | None:
+        """Return code, as `Ended` has it; None of a process that runs, or was never started."""
+        return self._processes[name].poll() if name in self._processes else None
+
+    def is_running(self, name: str) -> bool:
+        """Whether a process was started and has not ended."""
+        return name in self._processes and self.code(name) is None
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a process, if it runs."""
+        if self.is_running(name):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid(name), number)
+
+    def wait(self, name: str, seconds: float) -> int | None:
+        """Return code of a process that ends within `seconds`, else None."""
+        self._wait_until(lambda: not self.is_running(name), seconds)
+        return self.code(name)
 
     def log(self, name: str) -> Path:
         """Return the path of a process's log."""
@@ -127,8 +153,12 @@ class ProcessGroup:
             time.sleep(_POLL_PERIOD)
 
     def stop(self) -> None:
-        """End all processes: SIGINT first, SIGTERM and SIGKILL to those still there after the grace time."""
+        """End all processes: SIGINT first, SIGTERM and SIGKILL to those still there after the grace time.
+
+        One that is stopped by SIGSTOP goes on, to come to its end.
+        """
         with _signals_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._signal(signal.SIGCONT)
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._signal(number)
                 if self._wait_until(lambda: None not in self._codes().values(), self._grace):
@@ -141,10 +171,8 @@ class ProcessGroup:
         return {name: process.poll() for name, process in self._processes.items()}
 
     def _signal(self, number: int) -> None:
-        for process in self._processes.values():
-            if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
+        for name in self._processes:
+            self.signal(name, number)
 
     @staticmethod
     def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
@@ -156,7 +184,7 @@ class ProcessGroup:
         return True
 
 
-def die_with_parent() -> Callable[[], None] | None:
+def _die_with_parent() -> Callable[[], None] | None:
     """Return what a child process calls before its program starts, so that it gets SIGTERM when we die."""
     if not sys.platform.startswith('linux'):
         return None

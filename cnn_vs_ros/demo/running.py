@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cnn_vs_ros.demo.graph import Parameters, environment, node_command, write_parameters
 from cnn_vs_ros.demo.processes import Ended, Interrupted, ProcessGroup, signals_raise
+from cnn_vs_ros.environment import check_middleware
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import short
 
@@ -60,7 +61,7 @@ def _explain(ended: Ended, processes: ProcessGroup, title: str) -> None:
 
 
 def check_installation() -> None:
-    """Raise VisualServoingError when a library that the graph needs is missing."""
+    """Raise VisualServoingError when a library that the graph needs is missing, or the middleware chosen."""
     missing = [
         name for name in ('rclpy', 'mujoco', 'onnxruntime', 'matplotlib') if not importlib.util.find_spec(name)
     ]
@@ -69,6 +70,7 @@ def check_installation() -> None:
             f'expected {", ".join(missing)} to be installed but cannot import it; '
             "use `make demo`, or `pip install 'cnn_vs_ros[demo]'` first"
         )
+    check_middleware()
 
 
 def open_file(path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 from cnn_vs_ros.demo.arguments import whole_number
-from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.environment import check_environment, user_path
+from cnn_vs_ros.errors import EnvironmentVariableError, VisualServoingError
 
 FAILED = 2
 
@@ -20,14 +22,14 @@ def add_commands(commands: Any) -> None:
     record.add_argument('--use-sim-time', action='store_true', help='time from /clock')
     record.set_defaults(run=_record)
     replay = commands.add_parser('replay', help='estimate the images of a bag anew')
-    replay.add_argument('bag', type=Path, help='folder of the bag')
-    replay.add_argument('--reference', type=Path, metavar='DIR', help='default: reference in the bag')
+    replay.add_argument('bag', type=user_path, help='folder of the bag')
+    replay.add_argument('--reference', type=user_path, metavar='DIR', help='default: reference in the bag')
     replay.add_argument('--model', default='scene_agnostic', help="a shipped model's name or a .onnx file")
     replay.add_argument('--image', default='image_raw', metavar='TOPIC', help='default: image_raw')
     replay.add_argument(
         '--every-image', action='store_true', help='also the images that the recorded estimator skipped'
     )
-    replay.add_argument('--output', type=Path, metavar='DIR', help='default: replay in the bag')
+    replay.add_argument('--output', type=user_path, metavar='DIR', help='default: replay in the bag')
     replay.set_defaults(run=_replay)
     view = commands.add_parser('view', help='show a running graph on a web page of this computer, until Ctrl-C')
     view.add_argument('--port', type=whole_number(0, 65535), default=8080, help='default: 8080; 0: any')
@@ -35,23 +37,24 @@ def add_commands(commands: Any) -> None:
 
 
 def _record(arguments: argparse.Namespace) -> int:
-    try:
-        from cnn_vs_ros.nodes.record import main
-    except ModuleNotFoundError as error:
-        print(f'record: {error}', file=sys.stderr)
-        return FAILED
-    parameters = [f'output:={arguments.output}'] if arguments.output else []
+    # As JSON, so that a number stays the text that it is: 007, 1.10.
+    parameters = [f'output:={json.dumps(arguments.output)}'] if arguments.output else []
     parameters += ['use_sim_time:=true'] if arguments.use_sim_time else []
-    return main(['record', '--ros-args', *(item for pair in parameters for item in ('-p', pair))])
+    return _run_node('record', parameters)
 
 
 def _view(arguments: argparse.Namespace) -> int:
+    return _run_node('view', [f'port:={arguments.port}'])
+
+
+def _run_node(name: str, parameters: list[str]) -> int:
     try:
-        from cnn_vs_ros.nodes.view import main
-    except ModuleNotFoundError as error:
-        print(f'view: {error}', file=sys.stderr)
+        check_environment()
+        main = import_module(f'cnn_vs_ros.nodes.{name}').main
+    except (EnvironmentVariableError, ModuleNotFoundError) as error:
+        print(f'{name}: {error}', file=sys.stderr)
         return FAILED
-    return main(['view', '--ros-args', '-p', f'port:={arguments.port}'])
+    return int(main([name, '--ros-args', *(word for pair in parameters for word in ('-p', pair))]))
 
 
 def _replay(arguments: argparse.Namespace) -> int:

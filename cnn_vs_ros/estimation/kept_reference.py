@@ -17,11 +17,11 @@ SURER = 0.7
 
 
 class KeptReference:
-    """Gives an estimator its references, and remembers which folder holds the one in use."""
+    """Gives an estimator its references, and remembers which `folder` holds the one in use."""
 
     def __init__(self, estimator: Estimator) -> None:
         self._estimator = estimator
-        self._folder = Path()
+        self.folder = Path()
         self._held: Reference | None = None  # as the folder held it when it was last read or written
 
     def load(self, folder: str | os.PathLike[str], mask: np.ndarray | None = None) -> Reference:
@@ -32,7 +32,7 @@ class KeptReference:
         held = Reference.load(folder)
         used = held if mask is None or held.mask is not None else replace(held, mask=mask)
         self._estimator.set_reference(used)
-        self._folder, self._held = Path(folder), held
+        self.folder, self._held = Path(folder), held
         return used
 
     def save(self, reference: Reference, folder: str | os.PathLike[str]) -> Path:
@@ -43,13 +43,13 @@ class KeptReference:
         previous, plane = self._estimator.reference, self._estimator.believed_plane
         self._estimator.set_reference(reference)
         try:
-            self._folder = reference.save(folder)
+            self.folder = reference.save(folder)
         except (VisualServoingError, OSError):
             if previous is not None and plane is not None:
                 self._estimator.set_reference(previous.of_plane(plane))
             raise
         self._held = reference
-        return self._folder
+        return self.folder
 
     def keep_plane(self) -> Reference | None:
         """Write into the folder how the plane is turned, if the estimator is clearly surer of that than it is.
@@ -62,7 +62,7 @@ class KeptReference:
         if known is None or plane is None:
             return None
         try:
-            held = Reference.load(self._folder)
+            held = Reference.load(self.folder)
         except ReferenceFolderError:  # gone, or no reference any more
             return None
         is_ours = held.sha256 == known.sha256
@@ -70,6 +70,6 @@ class KeptReference:
         if not (is_ours and is_as_known and plane.sigma < SURER * held.plane.sigma):
             return None
         kept = held.of_plane(plane)
-        kept.save(self._folder)
+        kept.save(self.folder)
         self._held = kept
         return kept

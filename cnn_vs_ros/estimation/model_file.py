@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.foreign.json_text import parse_json
 from cnn_vs_ros.resources import resource_path
@@ -117,7 +118,7 @@ def load_model(name_or_path: str | os.PathLike[str], threads: int = 1) -> ModelF
 
 
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
-    path = Path(name_or_path)
+    path = user_path(name_or_path)
     if path.suffix == '.onnx' or path.parent != Path('.'):
         if path.is_file():
             return path

@@ -32,7 +32,7 @@ REASONS = {
 """Why a run ended, and how people read it."""
 
 _DISTRIBUTIONS = (
-    'ros-jazzy-rclpy',
+    'rclpy',
     'numpy',
     'opencv-python-headless',
     'onnxruntime',

@@ -15,6 +15,9 @@ MAX_PIXELS = 1 << 25
 """Pixels of an image: 8192 by 4096."""
 
 MAX_BYTES = 1 << 28
+_HEAD = 1 << 20
+"""Bytes in which the size is stated, but for TIFF, which may have it at the end."""
+_TIFF = b'II*\0', b'MM\0*'
 _PNG = b'\x89PNG\r\n\x1a\n'
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG's markers of a frame, whose header holds the size."""
@@ -31,8 +34,8 @@ def decode_image(
     Raises:
         error: none of these, larger than MAX_PIXELS by its header, or not to be decoded.
     """
-    head = bytes(data[: 1 << 20])
-    size = encoded_size(head)
+    head = bytes(data[:_HEAD])
+    size = encoded_size(bytes(data) if head[:4] in _TIFF else head)
     if size is None:
         raise error(f'{source} should be an encoded image (PNG, JPEG and others) but is none')
     width, height = size
@@ -66,7 +69,7 @@ def encoded_size(head: bytes) -> tuple[int, int] | None:
         return abs(_signed(head, 18)), abs(_signed(head, 22))
     if head[:1] == b'P' and head[1:2] in b'123456':
         return _pnm_size(head)
-    if head[:4] in (b'II*\0', b'MM\0*'):
+    if head[:4] in _TIFF:
         return _tiff_size(head)
     if head[:4] == b'RIFF' and head[8:12] == b'WEBP':
         return _webp_size(head)

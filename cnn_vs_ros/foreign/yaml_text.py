@@ -15,11 +15,14 @@ MAX_BYTES = 1 << 16
 MAX_DEPTH = 12
 MAX_NODES = 5000
 _LONGEST_NUMBER = 64
+_MAP = 'tag:yaml.org,2002:map'
+_OPENCV_MATRIX = 'tag:yaml.org,2002:opencv-matrix'
+"""A mapping of rows, cols, dt and data."""
 _TAGS = {f'tag:yaml.org,2002:{name}' for name in ('map', 'seq', 'str', 'int', 'float', 'bool', 'null')}
 
 
 def parse_yaml(data: bytes | str, source: str, error: type[VisualServoingError]) -> Entries:
-    """Entries of a YAML text; dates are text.
+    """Entries of a YAML text, also as OpenCV's FileStorage writes it; dates are text.
 
     Raises:
         error: it is too large or too deep, no YAML, no mapping, or has aliases or tags.
@@ -28,7 +31,7 @@ def parse_yaml(data: bytes | str, source: str, error: type[VisualServoingError])
         raise error(f'{source} should be short YAML but has {len(data)} bytes')
     loader = None
     try:
-        loader = _Loader(data)
+        loader = _Loader(_without_directive(data))
         values = loader.get_single_data()
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
@@ -37,6 +40,12 @@ def parse_yaml(data: bytes | str, source: str, error: type[VisualServoingError])
         if loader is not None:
             loader.dispose()
     return Entries(values, source, error)
+
+
+def _without_directive(data: bytes | str) -> bytes | str:
+    """The text without the first line of OpenCV, which is YAML of no version."""
+    first = b'%YAML:1.0' if isinstance(data, bytes) else '%YAML:1.0'
+    return data[len(first) :] if data.startswith(first) else data  # type: ignore[arg-type]
 
 
 def read_yaml(path: str | os.PathLike[str], error: type[VisualServoingError]) -> Entries:
@@ -65,6 +74,8 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError(f'it should have at most {MAX_DEPTH} levels and {MAX_NODES} entries but has more')
         node = super().compose_node(parent, index)
         self._depth -= 1
+        if node.tag == _OPENCV_MATRIX and isinstance(node, yaml.MappingNode):
+            node.tag = _MAP
         if node.tag not in _TAGS:
             raise yaml.YAMLError(f'it should be without tags but has {node.tag[:80]}')
         if node.tag.endswith((':int', ':float')) and len(node.value) > _LONGEST_NUMBER:

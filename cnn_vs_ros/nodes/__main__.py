@@ -13,6 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
+from cnn_vs_ros.environment import check_environment
+from cnn_vs_ros.errors import EnvironmentVariableError
+from cnn_vs_ros.nodes.contract import contract_of
 from cnn_vs_ros.nodes.signals import STOP_SIGNALS, is_heeded
 
 for _number in filter(is_heeded, STOP_SIGNALS):
@@ -20,7 +23,18 @@ for _number in filter(is_heeded, STOP_SIGNALS):
 
 
 def run(name: str) -> int:
-    """Run a node by name until its end, with the arguments of this process, and return the exit status."""
+    """Run a node by name until its end, with the arguments of this process, and return the exit status.
+
+    With ``--help`` alone it says what the documentation says of the node; `move_arm` has a help of its own.
+    """
+    if sys.argv[1:] == ['--help'] and name != 'move_arm':
+        print(contract_of(name) or f'{name} is described in the documentation only')
+        return 0
+    try:
+        check_environment()
+    except EnvironmentVariableError as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        return 1
     status = int(import_module(f'cnn_vs_ros.nodes.{name}').main())
     for number in STOP_SIGNALS:  # said again while the interpreter ends, they would change the status
         signal.signal(number, signal.SIG_IGN)

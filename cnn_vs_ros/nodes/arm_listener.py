@@ -17,6 +17,7 @@ from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
 from cnn_vs_ros.nodes.arrival_clock import ArrivalClock
 from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.quality_of_service import subscribe
 
 Array = NDArray[np.float64]
 
@@ -67,7 +68,7 @@ class ArmListener:
         if description:
             self._take_description(description)
         else:
-            node.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
+            subscribe(node, String, 'robot_description', self._on_description, _LATCHED)
         node.create_subscription(JointState, 'joint_states', self._on_joint_state, _STATES)
 
     @property

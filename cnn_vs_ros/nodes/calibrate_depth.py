@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,6 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.parameter import parameter_value_to_python
-from rclpy.parameter_client import AsyncParameterClient
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
@@ -29,7 +26,7 @@ from cnn_vs_ros.geometry import PoseStatus
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.parameters import declare
-from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
+from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 
 CALL_TIMEOUT = 10.0
@@ -78,7 +75,7 @@ class CalibrateDepthNode(Node):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._publisher = self.create_publisher(TwistStamped, 'twist', 1)
         self.create_subscription(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
-        self._estimator_parameters = AsyncParameterClient(self, 'pose_estimator')
+        self._reference = ReferenceListener(self)
         self._load = self.create_client(Trigger, 'pose_estimator/load_reference')
         self._get_state = self.create_client(GetState, 'pbvs_controller/get_state')
         self._change_state = self.create_client(ChangeState, 'pbvs_controller/change_state')
@@ -118,7 +115,7 @@ class CalibrateDepthNode(Node):
         self._seen = Future()
         await self._result(self._seen, 'the wait for an estimate on relative_pose', ESTIMATE_TIMEOUT)
         self._arm.state()
-        folder = await self._reference_folder()
+        folder = self._reference.folder
         reference = Reference.load(folder)
         was_active = await self._controller_is_active()
         if was_active:
@@ -204,14 +201,6 @@ class CalibrateDepthNode(Node):
         self._publisher.publish(message)
 
     # The other nodes
-
-    async def _reference_folder(self) -> Path:
-        if not self._estimator_parameters.services_are_ready():
-            raise ProbingError('pose_estimator should be running beside this node but is not')
-        request = self._estimator_parameters.get_parameters(['reference_folder'])
-        response = await self._result(request, 'pose_estimator', CALL_TIMEOUT)
-        value = parameter_value_to_python(response.values[0])
-        return Path(value).expanduser() if value else default_reference_folder(self.get_namespace())
 
     async def _controller_is_active(self) -> bool:
         """Whether pbvs_controller sends twists too; a robot may be without one."""

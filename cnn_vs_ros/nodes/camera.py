@@ -10,7 +10,6 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -20,6 +19,7 @@ from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.geometry.calibration_file import load_calibration
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
@@ -50,7 +50,7 @@ class CameraNode(Node):
         )
         if self._camera is not None:
             self._camera.check_image(self._stream.first)
-        options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
+        options = overridable()
         self._image_publisher = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data, **options)
         self._info_publisher = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data, **options)
         shape = self._stream.first.shape

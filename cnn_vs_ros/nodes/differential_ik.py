@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +26,12 @@ from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.controller_joints import ControllerJoints
 from cnn_vs_ros.nodes.ik_parameters import IkParameters
 from cnn_vs_ros.nodes.joint_commands import JointCommands
+from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.speed_scaling import hear_speed_scaling
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.transport import leave_shared_memory
+from cnn_vs_ros.resources import share_folders
 
 LONGEST_FAREWELL = 0.5
 """Wall-clock seconds for which twists are followed after a signal to end, while their sender comes to a stop."""
@@ -66,7 +67,7 @@ class DifferentialIkNode(Node):
             settings.twist_timeout,
         )
         self._senders = SenderWatch()
-        self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
+        subscribe(self, TwistStamped, 'twist', self._on_twist, 1)
         hear_speed_scaling(self, self._scaling, self._arm.clock.now)
         # Steady, so that the watch goes on when the node's clock stands still or jumps.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -105,9 +106,7 @@ class DifferentialIkNode(Node):
             return None
         from cnn_vs_ros.control.collision import CollisionCheck
 
-        prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-        folders = [Path(prefix) / 'share' for prefix in prefixes if prefix]
-        return CollisionCheck(kinematics, urdf, **self._settings.collision, packages=folders)
+        return CollisionCheck(kinematics, urdf, **self._settings.collision, packages=share_folders())
 
     def _on_controller_joints(self, joints: list[str]) -> None:
         try:
@@ -207,4 +206,5 @@ class DifferentialIkNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until a signal ends it."""
+    leave_shared_memory()
     return run_node(DifferentialIkNode, args)

@@ -121,6 +121,7 @@ class Job:
         return self._conclude(outcomes)
 
     def _run(self, experiment: Experiment, seed: int, outcomes: list[Outcome]) -> None:
+        self._folder.begin()
         single = self._node.plan.runs == 1
         folder = self._folder if single else RunFolder(self._folder.path / f'seed_{seed:03d}')
         outcome, recording = experiment.run(seed)

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from cnn_vs_ros.errors import NoAnswerError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.experiment import ExperimentError, Recorder
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
+from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
 
 CALL_TIMEOUT = 30.0
@@ -76,6 +75,7 @@ class RosGraph:
             self._clients[_PERTURBATIONS] = node.create_client(SetBool, _PERTURBATIONS)
         self._simulator_parameters = AsyncParameterClient(node, 'simulator') if simulated else None
         self._estimator_parameters = AsyncParameterClient(node, 'pose_estimator')
+        self._reference = ReferenceListener(node)
         subscribe: Callable[..., Any] = node.create_subscription
         subscribe(Image, 'image_raw', self._on_image, qos_profile_sensor_data)
         subscribe(PoseStamped, 'ground_truth', self._on_truth, 50)
@@ -134,10 +134,10 @@ class RosGraph:
 
     def reference_image(self) -> np.ndarray:
         """The image that the estimator servoes to, BGR or grey."""
-        value = self.estimator_parameters('reference_folder')[0]
-        folder = Path(value).expanduser() if value else default_reference_folder(self._node.get_namespace())
+        # It was told before the estimator answered, on another topic: that may take a moment.
+        self.recorder.wait(lambda: self._reference.has_heard, self._call_timeout)
         try:
-            return Reference.load(folder).image
+            return Reference.load(self._reference.folder).image
         except VisualServoingError as error:
             raise ExperimentError(f'the reference of the estimator cannot be read: {error}') from error
 

@@ -15,13 +15,13 @@ from cnn_vs_ros.nodes.parameters import declare
 
 _POSITIVE = (1e-6, 1e3)
 _NUMBERS: dict[str, tuple[float, str, tuple[float, float]]] = {
-    'rate': (100.0, 'Rate of the watch for stale twists, and of stops, Hz.', (10.0, 1000.0)),
+    'rate': (100.0, 'Rate of the watch for stale twists, and of stops, Hz.', (20.0, 1000.0)),
     'twist_timeout': (0.1, 'A stop begins this long after a twist, by stamp or arrival, s.', (0.01, 10.0)),
     'stop_time': (0.2, 'Greatest duration of a stop, s.', (0.01, 0.2)),
     'max_linear_velocity': (0.5, 'A faster twist is refused, m/s.', (1e-3, 10.0)),
     'max_angular_velocity': (2.0, 'A faster twist is refused, rad/s.', (1e-3, 10.0)),
-    'max_joint_acceleration': (10.0, 'Of every joint, stops apart, rad/s^2.', (0.1, 100.0)),
-    'max_joint_jerk': (500.0, 'Of every joint, stops apart, rad/s^3.', (1.0, 1e5)),
+    'max_joint_acceleration': (10.0, 'Of every joint; slowing down has 20 at least, rad/s^2.', (0.1, 100.0)),
+    'max_joint_jerk': (500.0, 'Of every joint; slowing down has 1000 at least, rad/s^3.', (1.0, 1e5)),
     'disagreement_time': (0.3, 'As long joints may not do what they are commanded, s.', (0.1, 10.0)),
     'position_tolerance': (
         0.01,
@@ -33,6 +33,9 @@ _NUMBERS: dict[str, tuple[float, str, tuple[float, float]]] = {
     'collision.slow': (0.05, 'Distance of two parts at which the arm slows down, m.', (1e-3, 1.0)),
     'collision.halt': (0.01, 'Distance of two parts at which the arm halts, m.', (0.0, 1.0)),
 }
+BOUNDS = {name: bounds for name, (_, _, bounds) in _NUMBERS.items()}
+"""Least and greatest value of each number."""
+
 _KINEMATICS = {
     'damping': (0.05, 'Greatest damping near a singularity.'),
     'singular_value_threshold': (0.08, 'Singular value of the Jacobian (m, rad) under which damping begins.'),

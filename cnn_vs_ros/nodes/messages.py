@@ -33,6 +33,12 @@ def seconds(stamp: Time) -> float:
     return stamp.sec + 1e-9 * stamp.nanosec
 
 
+def earlier(stamp: Time, by: float) -> Time:
+    """A stamp `by` seconds before another one, or after it where they are negative; none before 0."""
+    whole, nanoseconds = divmod(max(0, stamp.sec * 10**9 + stamp.nanosec - round(1e9 * by)), 10**9)
+    return Time(sec=whole, nanosec=nanoseconds)
+
+
 def image_from_message(message: Image | CompressedImage) -> np.ndarray:
     """Image uint8 (H, W, 3) BGR or (H, W) grey of a message; shares the memory of a sensor_msgs/Image if it can.
 

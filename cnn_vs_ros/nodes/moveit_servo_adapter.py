@@ -23,8 +23,10 @@ from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingErr
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.transport import leave_shared_memory
 
 Array = NDArray[np.float64]
 
@@ -95,9 +97,9 @@ class MoveItServoAdapter(Node):
         if description:
             self._take_description(description)
         else:
-            self.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
+            subscribe(self, String, 'robot_description', self._on_description, _LATCHED)
         self.create_subscription(servo.status_type, f'{node}/status', self._on_status, 10)
-        self.create_subscription(TwistStamped, 'twist', self._on_twist, 1)
+        subscribe(self, TwistStamped, 'twist', self._on_twist, 1)
         self.create_service(SetBool, '~/pause', self._on_pause)
         self.create_timer(0.1, self._on_timer, clock=self._steady)
         self.create_timer(1.0, self._status.publish_diagnostics, clock=self._steady)
@@ -247,4 +249,5 @@ def installed_messages() -> ServoMessages:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
+    leave_shared_memory()
     return run_node(lambda: MoveItServoAdapter(installed_messages()), args)

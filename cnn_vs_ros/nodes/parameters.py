@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -13,8 +14,10 @@ from rclpy.exceptions import (
     ParameterAlreadyDeclaredException,
 )
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from cnn_vs_ros.errors import ParameterError
+from cnn_vs_ros.nodes.parameter_types import fitted, type_of, type_refusal
 
 
 def declare(
@@ -26,13 +29,18 @@ def declare(
     bounds: tuple[float, float] | None = None,
     choices: Sequence[str] | None = None,
     read_only: bool = False,
+    read_on: str = '',
 ) -> Any:
     """Declare a parameter and return its value.
 
     `bounds` are the least and the greatest value of a number, both allowed; `choices` the words that are
     allowed. A value outside them is refused, now with a ParameterError and later by the set_parameters service.
+    A value of another type is taken where it says the same. `read_on` names the transition of a managed node at
+    which the value is read: to set it says so.
     """
     descriptor = ParameterDescriptor(name=name, description=description, read_only=read_only)
+    if read_on:
+        descriptor.description += f' Read on {read_on}.'
     if bounds is not None and isinstance(default, float):
         descriptor.floating_point_range = [
             FloatingPointRange(from_value=float(bounds[0]), to_value=float(bounds[1]))
@@ -41,14 +49,17 @@ def declare(
         descriptor.integer_range = [IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]), step=1)]
     if choices is not None:
         descriptor.additional_constraints = f'one of {", ".join(choices)}'
+    declared = type_of(default)
+    given = node._parameter_overrides.get(name)
+    if given is not None:
+        node._parameter_overrides[name] = fitted(given, declared)
     try:
         value = node.declare_parameter(name, default, descriptor).value
     except ParameterAlreadyDeclaredException:
         return node.get_parameter(name).value
     except InvalidParameterTypeException as error:
-        raise ParameterError(
-            f'parameter {name} should be of the type of {default!r} but is not: {error}'
-        ) from error
+        assert given is not None
+        raise ParameterError(type_refusal(name, given.value, declared)) from error
     except InvalidParameterValueException as error:
         raise ParameterError(f'parameter {name} should {_allowed(bounds)} but is not: {error}') from error
     if choices is not None:
@@ -59,7 +70,23 @@ def declare(
         if not math.isfinite(value):
             raise ParameterError(f'parameter {name} should {_allowed(bounds)} but is {value}')
         node.add_on_set_parameters_callback(_finite(name, bounds))
+    if not node._pre_set_parameters_callbacks:  # one for all: rclpy appends what each returns to what others do
+        node.add_pre_set_parameters_callback(partial(_fit, node))
+    if read_on:
+        node.add_post_set_parameters_callback(partial(_announce, node, name, read_on))
     return value
+
+
+def _fit(node: Node, parameters: list[Parameter]) -> list[Parameter]:
+    known = {item.name: node.describe_parameter(item.name) for item in parameters if node.has_parameter(item.name)}
+    return [
+        fitted(item, Parameter.Type(known[item.name].type)) if item.name in known else item for item in parameters
+    ]
+
+
+def _announce(node: Node, name: str, read_on: str, parameters: list[Parameter]) -> None:
+    if any(parameter.name == name for parameter in parameters):
+        node.get_logger().info(f'{name} is read on {read_on}: it acts from the next one on')
 
 
 def _allowed(bounds: tuple[float, float] | None) -> str:

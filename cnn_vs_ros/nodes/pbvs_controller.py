@@ -8,13 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped, TwistStamped
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import Servo, ServoStatus
-from cnn_vs_ros.errors import PoseError, VisualServoingError
+from cnn_vs_ros.control.servo import ANEW
+from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
@@ -22,14 +25,16 @@ from cnn_vs_ros.nodes.clock_watch import ClockWatch
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
+from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_in_force, servo_settings
 from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.transport import leave_shared_memory
 
 _Said = tuple[PoseStatus, float]
 _WATCH_PERIOD = 0.05
-"""Wall-clock seconds between two looks at the clock, and steps of a stop while it stands still."""
+"""Wall-clock seconds between two looks at the clock."""
 _LEVELS = {
     ServoStatus.LOST: DiagnosticStatus.WARN,
     ServoStatus.STALE: DiagnosticStatus.WARN,
@@ -44,12 +49,13 @@ class PbvsControllerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('pbvs_controller')
-        declare(
-            self, 'twist_frame', 'camera_optical_frame', 'Frame of the twist: the optical frame of the camera.'
-        )
+        frame = 'Frame of the twist: the optical frame of the camera.'
+        declare(self, 'twist_frame', 'camera_optical_frame', frame, read_on='activation')
         declare_servo_parameters(self)
         self._servo = Servo(servo_settings(self))
         self._warn = ThrottledWarnings(self.get_logger())
+        self._ended: Future | None = None  # what ~/servo waits for
+        self._waiting_group = ReentrantCallbackGroup()
         self.add_post_set_parameters_callback(self._retune)
 
     # Transitions
@@ -58,6 +64,7 @@ class PbvsControllerNode(ManagedNode):
         """Make the servo task of the parameters."""
         self._servo = Servo(servo_settings(self))
         self._announced: tuple[ServoStatus, str, bool] | None = None
+        self._reference = ''
         self._usage = ProcessUsage()
         self._matcher: StampMatcher[_Said, PoseWithCovariance] = StampMatcher()
         self._twist_publisher = self.create_lifecycle_publisher(TwistStamped, 'twist', 1)
@@ -66,16 +73,15 @@ class PbvsControllerNode(ManagedNode):
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
         self._start_service = self.create_service(Trigger, '~/start', self._on_start)
         self._stop_service = self.create_service(Trigger, '~/stop', self._on_stop)
+        self._servo_service = self.create_service(
+            Trigger, '~/servo', self._on_servo, callback_group=self._waiting_group
+        )
 
     def activate(self) -> None:
         """Begin to send twists; zeros, until the start service is called."""
         self._twist_frame = self.get_parameter('twist_frame').value
-        self._pose_subscription = self.create_subscription(
-            PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10
-        )
-        self._said_subscription = self.create_subscription(
-            DiagnosticArray, 'pose_status', self._on_pose_status, 10
-        )
+        self._pose_subscription = subscribe(self, PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
+        self._said_subscription = subscribe(self, DiagnosticArray, 'pose_status', self._on_pose_status, 10)
         self._arm_watch = ArmWatch(self, self._servo.arm, self._twist_publisher.topic_name, self._now)
         self._period = 1.0 / self.get_parameter('rate').value
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -85,7 +91,7 @@ class PbvsControllerNode(ManagedNode):
             self._period, self._on_timer, clock=self.get_clock() if simulated else steady
         )
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
-        self._clock_watch = ClockWatch(self)
+        self._clock_watch, self._watched = ClockWatch(self), time.monotonic()
         self._watch_timer = (
             self.create_timer(_WATCH_PERIOD, self._watch_clock, clock=steady) if simulated else None
         )
@@ -116,6 +122,7 @@ class PbvsControllerNode(ManagedNode):
         self.destroy_lifecycle_publisher(self._diagnostics_publisher)
         self.destroy_service(self._start_service)
         self.destroy_service(self._stop_service)
+        self.destroy_service(self._servo_service)
 
     def _retune(self, _: object) -> None:
         self._servo.retune(servo_settings(self))
@@ -131,10 +138,12 @@ class PbvsControllerNode(ManagedNode):
         stamp = messages.seconds(message.header.stamp)
         self._clock_watch.hear()
         try:
-            status, confidence, unusable = _said(message)
+            status, confidence, values = _said(message)
         except PoseError as error:
             self._reject(error)
             return
+        unusable = values.get('reason', '')
+        self._watch_reference(values.get('reference', ''))
         if status is None:  # there is nothing to servo to, nor to look for
             self._servo.reject_estimate('the estimator has no reference')
         elif unusable:  # an image that says nothing is no reason to look for the target
@@ -145,6 +154,12 @@ class PbvsControllerNode(ManagedNode):
             pair = self._matcher.add_first(_key(message), (status, confidence))
             if pair is not None:
                 self._take_pose(*pair, stamp)
+
+    def _watch_reference(self, name: str) -> None:
+        """Stop where the estimates are of another reference from now on."""
+        before, self._reference = self._reference, name or self._reference
+        if before and self._reference != before and self._servo.running:
+            self._servo.stop(f'the reference was {before} and is {name} now; {ANEW}')
 
     def _take_pose(self, said: _Said, message: PoseWithCovariance, stamp: float) -> None:
         status, confidence = said
@@ -169,18 +184,13 @@ class PbvsControllerNode(ManagedNode):
 
     def _watch_clock(self) -> None:
         """Stop by the wall's time while the clock stands still and the images go on."""
+        before, self._watched = self._watched, time.monotonic()
         if self._clock_watch.stands_still and self._servo.twist.any():
             self._warn('the clock should go on while images come but stands still: zeros')
-            self._send(self._servo.brake(_WATCH_PERIOD))
+            self._send(self._servo.brake(self._watched - before))
 
     def _on_timer(self) -> None:
-        try:
-            twist = self._servo.update(self._now())
-        except VisualServoingError as error:
-            self._warn(f'no twist, zeros instead: {error}')
-            self._servo.fail(f'no twist: {error}')
-            twist = self._servo.brake(self._period)
-        self._send(twist)
+        self._send(self._servo.update(self._now()))
         self._announce()
 
     def _send(self, twist: np.ndarray) -> None:
@@ -190,6 +200,7 @@ class PbvsControllerNode(ManagedNode):
         self._twist_publisher.publish(message)
 
     def _announce(self) -> None:
+        self._answer_servo()
         servo, before = self._servo, self._announced
         self._announced = servo.status, servo.reason, servo.running
         if before == self._announced:
@@ -230,16 +241,36 @@ class PbvsControllerNode(ManagedNode):
     # Services
 
     def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        refusal = self._start()
+        response.success, response.message = not refusal, refusal or 'servoing to the reference'
+        return response
+
+    async def _on_servo(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Start, and answer when the task has ended; requests that come meanwhile get the same answer."""
+        if self._ended is None:
+            response.message = self._start()
+            if response.message:
+                return response
+            self._ended = Future()
+        response.success, response.message = await self._ended
+        return response
+
+    def _start(self) -> str:
+        """Start, or say why not."""
         if not self.active:
-            response.message = 'pbvs_controller should be active to start but is not'
-            return response
+            return 'pbvs_controller should be active to start but is not'
         self._arm_watch.look()
-        response.message = self._servo.start(self._now())
-        if not response.message:
+        refusal = self._servo.start(self._now())
+        if not refusal:
             self._announce()
             self.get_logger().info(limits_in_force(self._servo.settings))
-            response.success, response.message = True, 'servoing to the reference'
-        return response
+        return refusal
+
+    def _answer_servo(self) -> None:
+        arrived = self._servo.status is ServoStatus.CONVERGED
+        if self._ended is not None and (arrived or not self._servo.running):
+            ended, self._ended = self._ended, None
+            ended.set_result((arrived, f'{self._servo.status.value}: {self._servo.reason}'))
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.active:
@@ -253,8 +284,8 @@ def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, str]:
-    """Status (None: no reference) and confidence of a pose_status, and why its image could not be used.
+def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, dict[str, str]]:
+    """Status (None: no reference) and confidence of a pose_status, and all its values by name.
 
     Raises PoseError when it is malformed.
     """
@@ -266,7 +297,7 @@ def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float, str]:
         confidence = float(values['confidence'])
     except (KeyError, ValueError) as error:
         raise PoseError(f'pose_status should hold a number as confidence but holds {values}') from error
-    return messages.pose_status_of(status.message), confidence, values.get('reason', '')
+    return messages.pose_status_of(status.message), confidence, values
 
 
 def make_node() -> PbvsControllerNode:
@@ -278,4 +309,5 @@ def make_node() -> PbvsControllerNode:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
+    leave_shared_memory()
     return run_node(make_node, args)

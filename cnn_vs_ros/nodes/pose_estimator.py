@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,17 +12,22 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.capture.stamps import ImageStamps
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.estimation.kept_reference import KeptReference
-from cnn_vs_ros.estimation.reference import read_mask
+from cnn_vs_ros.estimation.reference import Reference, read_mask
+from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME, ReferenceLibrary
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome, looks_rectified
@@ -31,6 +35,7 @@ from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage, keep_heap_small
+from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node, stop_requested
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
@@ -39,13 +44,8 @@ CAPTURE_TIMEOUT = 2.0
 
 _TWISTS = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _POLL_PERIOD = 0.002
-
-
-def default_reference_folder(namespace: str = '/') -> Path:
-    """Folder used when the parameter reference_folder is empty: each namespace, and so each robot, has one."""
-    home = Path(os.environ.get('ROS_HOME', '~/.ros')).expanduser()
-    return home.joinpath('cnn_vs_ros', *namespace.split('/'), 'reference')
 
 
 def comparison(current: np.ndarray, desired: np.ndarray) -> np.ndarray:
@@ -61,28 +61,51 @@ class PoseEstimatorNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('pose_estimator')
-        declare(self, 'model', 'scene_agnostic', "A shipped model's name or the path of a .onnx file.")
-        declare(self, 'reference_folder', '', 'Folder; empty: cnn_vs_ros/reference in $ROS_HOME (~/.ros).')
+        model = "A shipped model's name or the path of a .onnx file."
+        declare(self, 'model', 'scene_agnostic', model, read_on='configuration')
+        self._in_use = ''  # the name of the reference that the estimator has
+        # The first callback is asked last: what it loads nobody refuses any more.
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        declare(self, 'library', '', 'Folder of references; empty: cnn_vs_ros/<namespace> in $ROS_HOME (~/.ros).')
+        declare(
+            self, 'reference', DEFAULT_NAME, 'Name of the reference, a folder in the library; set, it is used.'
+        )
+        declare(self, 'capture_as', '', 'Name that the next captured reference gets; empty: that of reference.')
         declare(self, 'depth', 0.25, 'Depth of the scene at the next captured reference, m.', bounds=(0.01, 100.0))
         declare(self, 'mask', '', 'Image file, 0 where what moves with the camera hides the scene; empty: none.')
         declare(
             self,
             'image_transport',
             'raw',
-            'raw: the topic image_raw; compressed: JPEG or PNG on image_raw/compressed. Read on activation.',
+            'raw: the topic image_raw; compressed: JPEG or PNG on image_raw/compressed.',
             choices=('raw', 'compressed'),
+            read_on='activation',
         )
         declare(
             self,
             'rectified',
             'auto',
             'Whether the images are undistorted already, so that P of camera_info is theirs; auto: by the name of '
-            'their topic. Read on activation.',
+            'their topic.',
             choices=('auto', 'true', 'false'),
+            read_on='activation',
         )
-        declare(self, 'threads', 1, 'Threads of the network inference.', bounds=(1, 64))
+        threads = 'Threads of the network inference.'
+        declare(
+            self,
+            'stamp_delay',
+            0.0,
+            'Seconds by which the stamps of the images are late (see calibrate); taken off the estimates.',
+            bounds=(-1.0, 1.0),
+        )
+        declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
+        rate = (
+            'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
+        )
+        declare(self, 'image_rate', 0.0, rate, bounds=(0.0, 1000.0))
         declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
         self._statistics = FrameStatistics()
+        self._stamps = ImageStamps()
         self._usage = ProcessUsage()
         self._warn = ThrottledWarnings(self.get_logger())
         self._outcome = Outcome()
@@ -99,20 +122,27 @@ class PoseEstimatorNode(ManagedNode):
         self._status_publisher = self.create_lifecycle_publisher(DiagnosticArray, 'pose_status', 10)
         self._debug_publisher = self.create_lifecycle_publisher(Image, '~/debug_image', 1)
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._folder_publisher = self.create_publisher(String, '~/reference_folder', _LATCHED)
         self._capture_service = self.create_service(Trigger, '~/capture_reference', self._on_capture)
         self._load_service = self.create_service(Trigger, '~/load_reference', self._on_load)
-        folder = self._reference_folder()
+        self._list_service = self.create_service(Trigger, '~/list_references', self._on_list)
+        self._load_first(mask)
+
+    def _load_first(self, mask: np.ndarray | None) -> None:
+        name, library = self.get_parameter('reference').value, self._library()
+        if name not in library.names():
+            self.get_logger().info(f'no reference in {library.path(name)} yet: capture one by ~/capture_reference')
+            return
         try:
-            if folder.exists():
-                self._reference.load(folder, mask)
+            self._reference.load(library.path(name), mask)
         except (VisualServoingError, OSError) as error:
             self.get_logger().warning(f'no reference loaded: {error}; capture another')
-        if estimator.reference is None:
-            self.get_logger().info(f'no reference in {folder} yet: capture one by the service ~/capture_reference')
+            return
+        self._set_in_use(name)
 
     def activate(self) -> None:
         """Begin to listen to the camera."""
-        options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
+        options = overridable()
         topic = self.resolve_topic_name('image_raw')
         kind: type = Image
         if self.get_parameter('image_transport').value == 'compressed':
@@ -129,6 +159,7 @@ class PoseEstimatorNode(ManagedNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._statistics.reset(time.monotonic())
+        self._stamps.reset()
 
     def _choose_calibration(self, topic: str) -> None:
         said = self.get_parameter('rectified').value
@@ -150,27 +181,40 @@ class PoseEstimatorNode(ManagedNode):
     def cleanup(self) -> None:
         """Drop the model, the publishers and the services."""
         del self._estimation, self._reference
+        self._in_use = ''
+        self.destroy_publisher(self._folder_publisher)
         self.destroy_lifecycle_publisher(self._pose_publisher)
         self.destroy_lifecycle_publisher(self._status_publisher)
         self.destroy_lifecycle_publisher(self._debug_publisher)
         self.destroy_lifecycle_publisher(self._diagnostics_publisher)
         self.destroy_service(self._capture_service)
         self.destroy_service(self._load_service)
+        self.destroy_service(self._list_service)
 
     # Images
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        stamp = message.header.stamp
+        # In place: from here on the image has the stamp that it should have.
+        stamp = message.header.stamp = messages.earlier(
+            message.header.stamp, self.get_parameter('stamp_delay').value
+        )
+        usable, remark = self._stamps.take(messages.seconds(stamp), self._now())
+        if remark:
+            self._warn(remark)
+        if not usable:
+            return
         self._outcome = self._estimation.estimate(message)
         if self._outcome.reason:
             self._warn(self._outcome.reason)
         self._publish(self._outcome, stamp)
-        self._statistics.add(self._now() - messages.seconds(stamp))
+        self._statistics.add(messages.seconds(stamp), self._now())
         if self._debug_publisher.get_subscription_count():
             self._publish_debug_image(message)
 
     def _publish(self, outcome: Outcome, stamp: Time) -> None:
         values: dict[str, object] = {**outcome.details, 'confidence': outcome.confidence}
+        if self._in_use:
+            values['reference'] = self._in_use
         if outcome.reason:
             values['reason'] = outcome.reason
         status = DiagnosticStatus(
@@ -206,43 +250,89 @@ class PoseEstimatorNode(ManagedNode):
         else:
             status.level = DiagnosticStatus.STALE
             status.message = f'no image on {self._image_subscription.topic_name}'
+        declared, measured = (
+            self.get_parameter('image_rate').value,
+            figures.get('image_rate_hz', figures['frame_rate_hz']),
+        )
+        if figures['images'] and 2 * measured < declared:
+            status.level = max(status.level, DiagnosticStatus.WARN)
+            status.message = f'images should come at {declared:g} Hz but are estimated at {measured:.1f} Hz'
+            self._warn(status.message)
         status.values = messages.key_values(
             {
                 'status': outcome.word,
                 'confidence': outcome.confidence,
                 **figures,
+                'images_dropped': self._stamps.dropped,
+                'stamp_jumps': self._stamps.jumps,
                 'estimator': self._estimation.estimator.name,
                 **self._usage.report(),
             }
         )
         self._diagnostics_publisher.publish(messages.diagnostics(status, self.get_clock().now().to_msg()))
 
-    # Services
+    # References
+
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Use the reference of another name, or refuse the name."""
+        values = {parameter.name: parameter.value for parameter in parameters}
+        try:
+            for name in filter(None, (values.get('capture_as'), values.get('reference'))):
+                ReferenceLibrary('').path(name)
+            name = values.get('reference', self._in_use)
+            if self.configured and name != self._in_use:
+                self._use(name, self._library(values.get('library')))
+        except (VisualServoingError, OSError) as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
 
     def _on_capture(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        name = self.get_parameter('capture_as').value or self.get_parameter('reference').value
         try:
             message = self._image_taken_from_now()
             reference = self._estimation.capture(message, self.get_parameter('depth').value, self._mask())
             self._keep_plane()
-            folder = self._reference.save(reference, self._reference_folder())
+            folder = self._reference.save(reference, self._library().path(name))
         except (VisualServoingError, OSError) as error:
             return self._answer(response, False, f'no reference captured: {error}')
+        self._set_in_use(name)
+        self.set_parameters([Parameter('reference', value=name), Parameter('capture_as', value='')])
         size = f'{reference.camera.width}x{reference.camera.height}'
         return self._answer(response, True, f'captured {size} at depth {reference.depth:g} m to {folder}')
 
     def _on_load(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        folder = self._reference_folder()
         try:
-            self._keep_plane()
-            reference = self._reference.load(folder, self._mask())
+            reference = self._use(self.get_parameter('reference').value, self._library())
         except (VisualServoingError, OSError) as error:
             return self._answer(response, False, f'no reference loaded: {error}')
-        return self._answer(response, True, f'loaded {folder}, depth {reference.depth:g} m')
+        return self._answer(response, True, f'loaded {self._reference.folder}, depth {reference.depth:g} m')
+
+    def _on_list(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        entries = self._library().entries()
+        said = [{**entry.as_values(), 'in_use': entry.name == self._in_use} for entry in entries]
+        response.success, response.message = True, json.dumps(said)
+        return response
+
+    def _use(self, name: str, library: ReferenceLibrary) -> Reference:
+        """Have the estimator begin anew with a reference, or raise and leave it the one that it has."""
+        folder = library.find(name)
+        self._keep_plane()
+        reference = self._reference.load(folder, self._mask())
+        self._set_in_use(name)
+        return reference
+
+    def _set_in_use(self, name: str) -> None:
+        self._in_use = name
+        self._folder_publisher.publish(String(data=str(self._reference.folder)))
+
+    def _library(self, folder: str | None = None) -> ReferenceLibrary:
+        value = self.get_parameter('library').value if folder is None else folder
+        return ReferenceLibrary.of_robot(value, self.get_namespace())
 
     def _mask(self) -> np.ndarray | None:
         """Mask of the parameter. Raises ImageError where the file is none."""
         path = self.get_parameter('mask').value
-        return read_mask(Path(path).expanduser(), ImageError) if path else None
+        return read_mask(user_path(path), ImageError) if path else None
 
     def _keep_plane(self) -> None:
         """Write what was learned of the plane into the folder of the reference in use."""
@@ -261,10 +351,6 @@ class PoseEstimatorNode(ManagedNode):
             self.get_logger().error(sentence)
         response.success, response.message = success, sentence
         return response
-
-    def _reference_folder(self) -> Path:
-        value = self.get_parameter('reference_folder').value
-        return Path(value).expanduser() if value else default_reference_folder(self.get_namespace())
 
     def _image_taken_from_now(self) -> Image | CompressedImage:
         """Wait for an image taken after this moment: the newest one may still show the arm in motion.

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -14,11 +13,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from cnn_vs_ros.bags import BagWriter
 from cnn_vs_ros.control.command_interface import CommandInterface
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import BagError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.nodes.messages import COMPRESSED
 from cnn_vs_ros.nodes.parameters import declare
-from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
+from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.speed_scaling import TOPIC as SPEED_SCALING
 
@@ -48,30 +48,27 @@ class RecordNode(Node):
 
     def __init__(self) -> None:
         super().__init__('record')
-        output, topics, folder = self._declare_parameters()
-        self._reference = Path(folder).expanduser() if folder else default_reference_folder(self.get_namespace())
-        self._writer = BagWriter(Path(output or time.strftime('bag_%Y-%m-%d_%H-%M-%S')).expanduser())
+        output, topics = self._declare_parameters()
+        self._reference = ReferenceListener(self)
+        self._writer = BagWriter(user_path(output or time.strftime('bag_%Y-%m-%d_%H-%M-%S')))
         self._topics = frozenset(self.resolve_topic_name(topic) for topic in topics)
         self._wanted = set(self._topics)
         self.get_logger().info(f'recording to {self._writer.folder}')
         self._look()
         self.create_timer(_LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def _declare_parameters(self) -> tuple[str, list[str], str]:
+    def _declare_parameters(self) -> tuple[str, list[str]]:
         output = declare(
             self, 'output', '', 'Folder of the bag, a new one; empty: named by the time.', read_only=True
         )
         topics = declare(self, 'topics', list(TOPICS), 'Topics to record, relative or not.', read_only=True)
-        folder = declare(
-            self, 'reference_folder', '', "The estimator's: copied into the bag; empty: as there.", read_only=True
-        )
-        return output, topics, folder
+        return output, topics
 
     def shut_down(self) -> None:
         """Complete the bag, with the reference that the estimator used last."""
         self._writer.close()
         try:
-            Reference.load(self._reference).save(self._writer.folder / 'reference')
+            Reference.load(self._reference.folder).save(self._writer.folder / 'reference')
         except (VisualServoingError, OSError) as error:
             self.get_logger().warning(f'the bag is without a reference: {error}')
         counts = ', '.join(f'{count} {topic}' for topic, count in self._writer.counts.items())

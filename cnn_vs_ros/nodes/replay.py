@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -188,6 +189,18 @@ def write_series(folder: Path, steps: list[Step]) -> tuple[Path, Path]:
     return table, figures
 
 
+def _check_writable(folder: Path) -> None:
+    """Make a folder, if it is not there. Raises BagError when nothing can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BagError(
+            f'replay should be able to write to {folder} but cannot: {error.strerror}; --output names another'
+        ) from error
+
+
 def _cells(values: Any, count: int) -> list[Any]:
     return [''] * count if values is None else [repr(float(value)) for value in values]
 
@@ -197,13 +210,17 @@ def run(bag: Path, reference: Path | None, model: str, output: Path | None, imag
 
     Raises BagError, ReferenceFolderError, ModelError.
     """
+    if bag.is_file():
+        raise BagError(f'a bag should be the folder that record wrote but {bag} is a file: try {bag.parent}')
     estimator = load_estimator(model)
     estimator.set_reference(Reference.load(reference or bag / 'reference'))
+    output = output or bag / 'replay'
+    _check_writable(output)
     with BagReader(bag) as reader:
         steps = list(replay(reader, estimator, image=image, every=every))
     if not steps:
         raise BagError(f'{bag} should hold images that were estimated but holds none (try --every-image)')
-    table, figures = write_series(output or bag / 'replay', steps)
+    table, figures = write_series(output, steps)
     result = summary(steps)
     sentence = f'replay: found in {result["found"]} of {result["images"]} images'
     if result['compared']:

@@ -21,18 +21,23 @@ _POLL_PERIOD = 0.2
 
 
 def answer_of(
-    request: Callable[[], Future], what: str, timeout: float, check: Callable[[], None] = lambda: None
+    request: Callable[[], Future],
+    what: str,
+    timeout: float,
+    check: Callable[[], None] = lambda: None,
+    period: float = REQUEST_PERIOD,
 ) -> Any:
     """Answer of the service `what`, which `request` asks; `check` is called meanwhile and may raise.
 
-    Raises NoAnswerError when there is none after `timeout` seconds of wall time.
+    It is asked again every `period` seconds of wall time. Raises NoAnswerError when there is no answer after
+    `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         future = request()
         answered = threading.Event()
         future.add_done_callback(lambda _, answered=answered: answered.set())
-        again = time.monotonic() + min(timeout, REQUEST_PERIOD)
+        again = time.monotonic() + min(timeout, period)
         while time.monotonic() < again:
             check()
             if answered.wait(_POLL_PERIOD):

@@ -19,6 +19,7 @@ from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from cnn_vs_ros.environment import remark
 from cnn_vs_ros.errors import DeafNodeError, VisualServoingError
 from cnn_vs_ros.nodes.overrides import check_overrides
 from cnn_vs_ros.nodes.shared_memory import lost_ports
@@ -110,6 +111,8 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
                 executor = SingleThreadedExecutor()
                 node = make_node()
             check_overrides(node, args)
+            if remark():
+                node.get_logger().warning(remark())
             _watch_hearing(node)
             done: Future = getattr(node, 'done', None) or Future()
             signalled.add_done_callback(lambda future: done.done() or done.set_result(future.result()))

@@ -89,7 +89,8 @@ BOUNDS = {name: bounds for name, (_, bounds, _) in _NUMBERS.items()}
 def declare_servo_parameters(node: Node) -> None:
     """Declare all of them."""
     for name, (default, bounds, description) in _NUMBERS.items():
-        declare(node, name, default, description, bounds=bounds)
+        read_on = 'activation' if name == 'rate' else ''
+        declare(node, name, default, description, bounds=bounds, read_on=read_on)
     behaviours = [behaviour.value for behaviour in LostBehaviour]
     declare(
         node,

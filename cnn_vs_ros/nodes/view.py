@@ -21,6 +21,7 @@ from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.view import ViewPage
@@ -47,7 +48,7 @@ class ViewNode(Node):
         self._errors: deque[tuple[float, float, float]] = deque(maxlen=_LONGEST)
         self._path: deque[Array] = deque(maxlen=_LONGEST)
         self._status, self._reason, self._urdf = 'no controller', '', ''
-        self.create_subscription(String, 'robot_description', self._on_description, _LATCHED)
+        subscribe(self, String, 'robot_description', self._on_description, _LATCHED)
         self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, _NEWEST)
         subscribe_to_latched(self, self._on_camera_info)
         self.create_subscription(Image, 'pose_estimator/debug_image', self._on_debug_image, _NEWEST)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _AXES = ('x', 'y', 'z')
-_COLOURS = ('#c1272d', '#008176', '#0000a7')
+_TRANSLATION = ('#c1272d', '#008176', '#0000a7')
+_ROTATION = ('#f2a33a', '#cc6ba8', '#4fb0e0')
+"""Colours of the components along and about x, y and z: six, told apart also where lines cross."""
 _DPI = 100
 _SMALLEST = 1e-3  # of the logarithmic axes: millimetres and degrees
 
@@ -69,10 +71,10 @@ def _positioning_error(axes: Axes, trajectory: Trajectory) -> None:
             continue
         distances = 1e3 * np.linalg.norm(values[:, :3], axis=1)
         angles = np.rad2deg(np.linalg.norm(values[:, 3:], axis=1))
-        axes.plot(trajectory.time, distances, style, color=_COLOURS[0], label=f'{source} translation [mm]')
-        axes.plot(trajectory.time, angles, style, color=_COLOURS[2], label=f'{source} rotation [deg]')
-    axes.axhline(1e3 * TRANSLATION_TOLERANCE, color=_COLOURS[0], linewidth=0.6, alpha=0.6)
-    axes.axhline(np.rad2deg(ROTATION_TOLERANCE), color=_COLOURS[2], linewidth=0.6, alpha=0.6)
+        axes.plot(trajectory.time, distances, style, color=_TRANSLATION[0], label=f'{source} translation [mm]')
+        axes.plot(trajectory.time, angles, style, color=_TRANSLATION[2], label=f'{source} rotation [deg]')
+    axes.axhline(1e3 * TRANSLATION_TOLERANCE, color=_TRANSLATION[0], linewidth=0.6, alpha=0.6)
+    axes.axhline(np.rad2deg(ROTATION_TOLERANCE), color=_TRANSLATION[2], linewidth=0.6, alpha=0.6)
     axes.set_yscale('log')
     axes.set_ylim(bottom=_SMALLEST)
     if axes.get_legend_handles_labels()[0]:
@@ -104,9 +106,9 @@ def _six(
 ) -> None:
     """Draw three translational components against the left axis, and dashed three rotational against the right."""
     other = axes.twinx()
-    for half, (side, style) in enumerate(((axes, '-'), (other, '--'))):
+    for half, (side, style, colours) in enumerate(((axes, '-', _TRANSLATION), (other, '--', _ROTATION))):
         columns = scales[half] * values[:, 3 * half : 3 * half + 3]
-        for column, axis, colour in zip(columns.T, _AXES, _COLOURS, strict=True):
+        for column, axis, colour in zip(columns.T, _AXES, colours, strict=True):
             axes.plot([], [], style, color=colour, label=f'{symbols[half]}{axis}')
             side.plot(trajectory.time, column, style, color=colour)
         # Both zeros at the same height.

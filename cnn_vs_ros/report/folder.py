@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.experiment.trajectory import Trajectory
 
 LATEST = 'latest'
+_NEW = re.compile(r'\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?')
+"""Names of the folders that `new_folder` makes."""
 
 
 class RunFolderError(VisualServoingError):
@@ -41,6 +44,20 @@ class RunFolder:
     def video(self) -> Path:
         """Path of the video."""
         return self.path / 'run.mp4'
+
+    def begin(self) -> None:
+        """Point the link `latest` beside a folder that `new_folder` made to it: its run has begun.
+
+        Raises RunFolderError when it cannot.
+        """
+        if not _NEW.fullmatch(self.path.name):
+            return
+        scratch = self.path.parent / f'.{LATEST}-{self.path.name}'
+        try:
+            scratch.symlink_to(self.path.name, target_is_directory=True)
+            scratch.replace(self.path.parent / LATEST)
+        except OSError as error:
+            raise RunFolderError(f'expected to write runs to {self.path.parent} but cannot: {error}') from error
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json, whole or not at all."""
@@ -76,7 +93,7 @@ class RunFolder:
 
 
 def new_folder(parent: str | os.PathLike[str]) -> Path:
-    """Make a folder of the present time below `parent` and point the link `latest` there to it.
+    """Make a folder of the present time below `parent`; its `begin` makes it the latest.
 
     Raises:
         RunFolderError: `parent` cannot be written to, or has a `latest` that is not a link.
@@ -84,15 +101,12 @@ def new_folder(parent: str | os.PathLike[str]) -> Path:
     parent = Path(parent)
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = _make_unique(parent, time.strftime('%Y-%m-%d_%H-%M-%S'))
-        link, scratch = parent / LATEST, parent / f'.{LATEST}-{folder.name}'
+        link = parent / LATEST
         if link.exists() and not link.is_symlink():
             raise RunFolderError(f'{link} should be a link to the latest run but is something else; move it away')
-        scratch.symlink_to(folder.name, target_is_directory=True)
-        scratch.replace(link)
+        return _make_unique(parent, time.strftime('%Y-%m-%d_%H-%M-%S'))
     except OSError as error:
         raise RunFolderError(f'expected to write runs to {parent} but cannot: {error}') from error
-    return folder
 
 
 def _make_unique(parent: Path, name: str) -> Path:

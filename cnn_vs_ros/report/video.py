@@ -57,8 +57,8 @@ def write_video(path: str | os.PathLike[str], recording: Recording, reference: n
 
 def _compose(recording: Recording, reference: np.ndarray | None, time: float) -> np.ndarray:
     image = recording.frames.at(time)
+    beside = difference(image, reference)  # before the label is drawn
     panels = [_labelled(image, f'camera, {time:.1f} s')]
-    beside = difference(image, reference)
     if beside is not None:
         panels.append(_labelled(beside, 'difference to the reference'))
     if recording.overview:

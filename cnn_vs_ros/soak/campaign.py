@@ -9,30 +9,37 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 
 from cnn_vs_ros.demo.graph import environment
 from cnn_vs_ros.demo.processes import Interrupted, signals_raise
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.report.folder import new_folder
-from cnn_vs_ros.soak.faults import FAULTS, HOLD, Scene
+from cnn_vs_ros.nodes.transport import leave_shared_memory
+from cnn_vs_ros.report.folder import RunFolder, new_folder
+from cnn_vs_ros.soak.faults import FAULTS, Fault, Scene
 from cnn_vs_ros.soak.graph import NODES, SoakGraph
-from cnn_vs_ros.soak.report import NO_FAULT, FaultResult, SoakReport
+from cnn_vs_ros.soak.report import NO_FAULT, UNFINISHED, FaultResult, ReportError, SoakReport
 from cnn_vs_ros.soak.watch import MOVING, Watch, wait_for
 
 _PATIENCE = 100.0
 """Seconds that a busy computer is given for what takes a few."""
 _BY_ITSELF = 20.0
 """Seconds in which a node that is started again on a busy computer must be back."""
-_BATCH = 3
-_FULL_RUN_EVERY = 5
+_ZEROS = 2.0
+"""Seconds in which the last command must be zeros, once the arm rests."""
+_FAR, _NEAR = 5, 3
+"""Batches of the starts: of those that faults interrupt, for a long way, and of those that must arrive."""
+_FULL_RUN_EVERY = 20
+"""Faults between two runs to convergence."""
 _BRISK = 0.1
 """Joint speed, rad/s, at which the arm is on its way."""
 _ON_THE_WAY = ('servoing', 'converged')
 _OVER = ('idle', 'stopped', 'limited')
+_SAID = 0.5
+"""Seconds that a status may come after the answer to a start."""
 _UNASKED = 1.5
 """Seconds in which a task that has ended must not go on by itself."""
+_IN_TIME = 0.7
+"""Part of the wall's time that the simulated arm keeps up with; where it does not, its task may end of that."""
 _RESTARTS = 2 / 3
 """Part of the time in which processes are killed; in the rest they grow old, and their memory is looked at."""
 
@@ -41,57 +48,94 @@ class NotServoingError(VisualServoingError):
     """The graph does not come back."""
 
 
-def run_soak(seconds: float, seed: int, names: list[str], output: Path) -> int:
-    """Run a soak and return its exit status: 0 if every limit held and the last run converged."""
+def run_soak(seconds: float, seed: int, names: list[str], output: Path, into: Path | None = None) -> int:
+    """Run a soak and return its exit status: 0 if every limit held and the last run converged.
+
+    `into` is a folder of earlier results, to which these are added.
+    """
+    try:
+        earlier = _earlier(into)
+    except ReportError as error:
+        print(f'soak: {error}', file=sys.stderr)
+        return 2
     unknown = [name for name in names if name not in FAULTS]
     if unknown:
         print(f'soak: faults should be among {", ".join(FAULTS)} but are {", ".join(unknown)}', file=sys.stderr)
         return 2
     folder = new_folder(output).resolve()
+    RunFolder(folder).begin()
     variables = environment(folder)
     os.environ.update(variables)  # before the first DDS participant of this process
+    leave_shared_memory()
     # Under nohup SIGHUP is ignored, and so it would be by the nodes: a handler is not inherited.
     signal.signal(signal.SIGHUP, lambda *_: None)
-    report = SoakReport(seed)
     graph = SoakGraph(folder, variables, seed)
+    records = _Records(graph, SoakReport([seed], aborted=UNFINISHED), earlier, into)
     watch = Watch()
     print(f'soak: {seconds / 60:g} min, seed {seed}, results in {folder}', flush=True)
-    begun = time.monotonic()
-    try:
-        with signals_raise(signal.SIGINT, signal.SIGTERM):
-            _Campaign(graph, watch, report, np.random.default_rng(seed)).run(seconds, names)
-    except NotServoingError as error:
-        report.aborted = str(error)
-    except Interrupted as interrupted:
-        report.aborted = f'interrupted by {interrupted}'
-    finally:
-        report.seconds = time.monotonic() - begun
-        graph.stop()
-        watch.close()
-    _write(report, graph)
-    print(report.summary())
-    return 1 if report.violations() else 0
+    with graph.processes:
+        try:
+            with signals_raise(signal.SIGINT, signal.SIGTERM):
+                _Campaign(graph, watch, records, np.random.default_rng(seed)).run(seconds, names)
+                records.report.aborted = ''
+        except NotServoingError as error:
+            records.report.aborted = str(error)
+        except Interrupted as interrupted:
+            print(f'soak: interrupted by {interrupted}', flush=True)
+    watch.close()
+    records.write(watch)
+    print(records.report.summary())
+    return 1 if records.report.violations() else 0
 
 
-def _write(report: SoakReport, graph: SoakGraph) -> None:
-    report.memory_growth, report.cpu_percent = graph.growth(), graph.cpu_percent
-    report.memory = {name: samples[-1][2] for name, samples in graph.memory.items() if samples}
-    report.tracebacks = graph.tracebacks()
-    report.write(graph.folder)
+def _earlier(into: Path | None) -> SoakReport | None:
+    if into is None or not (into / 'soak.json').exists():
+        return None
+    return SoakReport.read(into / 'soak.json')
+
+
+class _Records:
+    """What has been found so far, in this run and before it."""
+
+    def __init__(
+        self, graph: SoakGraph, report: SoakReport, earlier: SoakReport | None, into: Path | None
+    ) -> None:
+        self.report = report
+        self._graph, self._earlier, self._into = graph, earlier, into
+        self._begun = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning of this run."""
+        return time.monotonic() - self._begun
+
+    def tries(self, name: str) -> int:
+        """How often a fault was tried in all."""
+        return self.report.tries(name) + (0 if self._earlier is None else self._earlier.tries(name))
+
+    def write(self, watch: Watch) -> None:
+        """Write what has been until now, should the soak be killed."""
+        report, graph = self.report, self._graph
+        report.seconds, report.arm_seconds = self.seconds, watch.arm_time
+        report.memory_growth, report.cpu_percent = graph.growth(), graph.cpu_percent
+        report.memory = {name: samples[-1][2] for name, samples in graph.memory.items() if samples}
+        report.tracebacks = graph.tracebacks()
+        report.write(graph.folder)
+        if self._into is not None:
+            self._into.mkdir(parents=True, exist_ok=True)
+            (report if self._earlier is None else self._earlier.merged(report)).write(self._into)
 
 
 class _Campaign:
-    def __init__(self, graph: SoakGraph, watch: Watch, report: SoakReport, random: np.random.Generator) -> None:
-        self._graph, self._watch, self._report, self._random = graph, watch, report, random
-        self._order: list[str] = []
+    def __init__(self, graph: SoakGraph, watch: Watch, records: _Records, random: np.random.Generator) -> None:
+        self._graph, self._watch, self._records, self._random = graph, watch, records, random
 
     def run(self, seconds: float, names: list[str]) -> None:
-        self._begun = time.monotonic()
         self._graph.restart_dead()
         self._capture()
         self._converge()
         count = 0
-        while (elapsed := time.monotonic() - self._begun) < seconds and not (names and count >= len(names)):
+        while (elapsed := self._records.seconds) < seconds and not (names and count >= len(names)):
             self._try(names[count] if names else self._next(restarts=elapsed < _RESTARTS * seconds))
             count += 1
             if count % _FULL_RUN_EVERY == 0:
@@ -99,38 +143,41 @@ class _Campaign:
         self._converge()
 
     def _next(self, restarts: bool) -> str:
-        # Every fault once, in random order, before any of them again.
-        while True:
-            if not self._order:
-                self._order = [str(name) for name in self._random.permutation(list(FAULTS))]
-            name = self._order.pop()
-            if restarts or not FAULTS[name].restarts:
-                return name
+        """One of those that were tried least."""
+        tries = {name: self._records.tries(name) for name in FAULTS if restarts or not FAULTS[name].restarts}
+        return str(self._random.choice([name for name in tries if tries[name] == min(tries.values())]))
 
     def _try(self, name: str) -> None:
-        fault, watch, graph = FAULTS[name], self._watch, self._graph
+        fault, watch = FAULTS[name], self._watch
         self._move()
+        begun, arm_begun = time.monotonic(), watch.arm_time
         watch.mark()
-        problem = fault.act(Scene(graph, watch, self._random))
-        if fault.rests and not watch.rests():
-            problem = problem or 'the arm does not come to rest'
-        if fault.rests and not fault.mute and not wait_for(lambda: not watch.command.any(), HOLD):
-            problem = problem or 'the last command is not zeros'
-        rest, way = watch.time_to_rest, watch.way
-        graph.sample_memory()
+        problem = fault.act(Scene(self._graph, watch, self._random, self._random.uniform(*fault.hold)))
+        problem = problem or self._not_stopped(fault)
+        result = FaultResult(1, fault.rests, watch.time_to_rest, way=watch.way)
+        self._graph.sample_memory()
         ended = time.monotonic()
         self._mend(fault.new_reference)
         if fault.ends and wait_for(lambda: watch.speed > MOVING, _UNASKED):
             problem = problem or f'moves without a start: {watch.status}, {watch.reason}'
-        if not self._servoes_again() and fault.by_itself:
-            problem = problem or f'does not servo again by itself: {watch.status}, {watch.reason}'
-        self._note(
-            name, FaultResult(1, fault.rests, rest, time_to_servo=time.monotonic() - ended, way=way), problem
-        )
+        over = self._servoes_again()
+        in_time = watch.arm_time - arm_begun > _IN_TIME * (time.monotonic() - begun)
+        if over and fault.by_itself and in_time:
+            problem = problem or f'does not servo again by itself: {over}'
+        result.time_to_servo = time.monotonic() - ended
+        self._note(name, result, problem)
+
+    def _not_stopped(self, fault: Fault) -> str:
+        """What is wrong with the stop that a fault must lead to, if it must."""
+        if fault.rests and not self._watch.rests():
+            return 'the arm does not come to rest'
+        if fault.rests and not fault.mute and not wait_for(lambda: not self._watch.command.any(), _ZEROS):
+            return 'the last command is not zeros'
+        return ''
 
     def _note(self, name: str, result: FaultResult, problem: str) -> None:
         """Add what was seen since the last note to the report."""
-        watch = self._watch
+        watch, records = self._watch, self._records
         result.joint_velocity, result.commanded_velocity = watch.joint_speed, watch.commanded_speed
         result.linear_velocity, result.angular_velocity = watch.linear_speed, watch.angular_speed
         result.not_finite = watch.not_finite
@@ -138,80 +185,94 @@ class _Campaign:
         if problem:
             result.problems.append(problem)
         found = '; '.join(result.violations())
-        self._report.add(name, result)
-        self._report.seconds = time.monotonic() - self._begun
-        self._report.arm_seconds = watch.arm_time
-        _write(self._report, self._graph)  # of what has been until now, should the soak be killed
+        records.report.add(name, result)
+        records.write(watch)
         note = f'VIOLATED: {found}' if found else f'rest {result.time_to_rest:.2f} s' if result.rests else 'ok'
-        print(f'{name}: {note}, joint {result.joint_velocity:.2f} rad/s', flush=True)
+        print(
+            f'{records.seconds / 60:5.1f} min  {name}, try {records.tries(name)}: {note}, '
+            f'joint {result.joint_velocity:.2f} rad/s',
+            flush=True,
+        )
 
     def _mend(self, new_reference: bool) -> None:
         for name in NODES:
-            self._graph.signal(name, signal.SIGCONT)
+            self._graph.processes.signal(name, signal.SIGCONT)
         time.sleep(0.2)
-        if self._graph.restart_dead():
-            time.sleep(1.0)
+        for name in self._graph.restart_dead():
+            self._watch.is_up(name, _PATIENCE)
         self._watch.fault('')
         if new_reference:
             self._capture()
 
-    def _servoes_again(self) -> bool:
-        """Whether it does so by itself; if not, have it start. Raises NotServoingError when even that fails."""
-        again = lambda: self._watch.status in _ON_THE_WAY  # noqa: E731
-        over = lambda: self._watch.status in _OVER or '~/start' in self._watch.reason  # noqa: E731
-        if wait_for(lambda: again() or over(), _BY_ITSELF) and again():
-            return True
+    def _servoes_again(self) -> str:
+        """Why the task is over and had to be started; empty where it goes on by itself.
+
+        Raises NotServoingError when it does not even servo then.
+        """
+        if self._goes_on():
+            return ''
+        over = f'{self._watch.status}, {self._watch.reason}'
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:  # on a busy computer a start may end before it was seen
-            self._start()
-            if wait_for(lambda: again() or over(), _BY_ITSELF) and again():
-                return False
+            self._start(_FAR)
+            if self._goes_on():
+                return over
         raise NotServoingError(f'does not servo again: {self._watch.status}, {self._watch.reason}')
 
-    def _capture(self) -> None:
-        self._watch.trigger('pbvs_controller/stop')
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            problem = self._watch.trigger('simulator/move_to_reference', _PATIENCE)
-            problem = problem or self._watch.trigger('pose_estimator/capture_reference', _PATIENCE)
-            if problem is None:
-                return
-            time.sleep(0.5)
-        raise NotServoingError(f'no reference: {problem}')
+    def _goes_on(self) -> bool:
+        """Whether the task is on its way to the goal, now or soon, and not over."""
+        again = lambda: self._watch.status in _ON_THE_WAY  # noqa: E731
+        return wait_for(lambda: again() or self._is_over(), _BY_ITSELF) and again()
 
-    def _start(self) -> None:
-        self._graph.restart_dead()  # one that became deaf has ended
-        seed = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=int(self._random.integers(1000)))
-        batch = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=_BATCH)
-        parameters = [Parameter(name='start.seed', value=seed), Parameter(name='start.batch', value=batch)]
-        self._watch.call(SetParameters, 'simulator/set_parameters', SetParameters.Request(parameters=parameters))
-        for name in ('pbvs_controller/stop', 'simulator/move_to_start'):
-            problem = self._watch.trigger(name, _PATIENCE)
-            if problem:
-                raise NotServoingError(problem)
+    def _is_over(self) -> bool:
+        return self._watch.status in _OVER or '~/start' in self._watch.reason
+
+    def _capture(self) -> None:
+        for name in ('pbvs_controller/stop', 'simulator/move_to_reference', 'pose_estimator/capture_reference'):
+            self._ask(name)
+
+    def _start(self, batch: int) -> None:
+        start = {'start.seed': int(self._random.integers(1000)), 'start.batch': batch}
+        self._watch.set_values('simulator', start)
+        for name in ('pbvs_controller/stop', 'simulator/move_to_start', 'pbvs_controller/start'):
+            self._ask(name)
+        wait_for(lambda: self._watch.status not in _OVER, _SAID)
+
+    def _ask(self, name: str) -> None:
+        """Have a service succeed, for which a start takes a fresh estimate; a node that became deaf has ended."""
         deadline = time.monotonic() + _PATIENCE
-        while problem := self._watch.trigger('pbvs_controller/start', _PATIENCE):
+        self._graph.restart_dead()
+        while problem := self._watch.trigger(name):
             if time.monotonic() > deadline:
                 raise NotServoingError(problem)
-            time.sleep(0.1)  # a start takes a fresh estimate
+            time.sleep(0.1)
+            self._graph.restart_dead()
 
     def _move(self) -> None:
-        """Have the arm on its way, for a random while."""
+        """Have the arm on its way, for a random while; where it is, let it go on."""
         deadline = time.monotonic() + 2 * _PATIENCE
         while time.monotonic() < deadline:
-            self._start()
-            if wait_for(lambda: self._watch.status == 'servoing' and self._watch.speed > _BRISK, 5.0):
+            if wait_for(self._is_brisk, 0.3):
                 time.sleep(self._random.uniform(0.0, 0.5))
-                if self._watch.status == 'servoing' and self._watch.speed > 0.5 * _BRISK:
+                if self._is_brisk():
                     return
+            self._start(_FAR)
+            wait_for(lambda: self._is_brisk() or self._is_over() or self._watch.status == 'lost', 5.0)
         raise NotServoingError(f'does not move: {self._watch.status}, {self._watch.reason}')
+
+    def _is_brisk(self) -> bool:
+        return self._watch.status == 'servoing' and self._watch.speed > _BRISK
 
     def _converge(self) -> None:
         """Servo from a start of the benchmark to the reference; from some the target is not in view."""
-        self._start()
-        converged = wait_for(lambda: self._watch.status == 'converged', _PATIENCE)
+        deadline, converged = time.monotonic() + 2 * _PATIENCE, False
+        while not converged and time.monotonic() < deadline:  # a task may end on a busy computer
+            self._start(_NEAR)
+            wait_for(lambda: self._watch.status == 'converged' or self._is_over(), _PATIENCE)
+            converged = self._watch.status == 'converged'
         self._graph.sample_memory()
-        self._report.runs += 1
-        self._report.runs_converged += converged
-        self._report.last_converged = converged
+        report = self._records.report
+        report.runs += 1
+        report.runs_converged += converged
+        report.last_converged = converged
         self._note(NO_FAULT, FaultResult(1), '')

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from rcl_interfaces.msg import Parameter, ParameterDescriptor, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
+from rclpy import parameter as parameter_api
 
+from cnn_vs_ros.nodes.parameter_types import fitted
 from cnn_vs_ros.soak.watch import Watch
 
 _AT_ONCE = 20
@@ -74,6 +76,8 @@ def _set(watch: Watch, node: str, parameters: list[Any], descriptors: list[Any])
 
 
 def _allowed(parameter: Any, descriptor: ParameterDescriptor) -> bool:
+    given = parameter_api.Parameter.from_parameter_msg(parameter)
+    parameter = fitted(given, parameter_api.Parameter.Type(descriptor.type)).to_parameter_msg()
     if parameter.name != descriptor.name or parameter.value.type != descriptor.type or descriptor.read_only:
         return False
     numbers = (*descriptor.floating_point_range, *descriptor.integer_range)

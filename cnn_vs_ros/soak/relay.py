@@ -121,6 +121,9 @@ class FaultRelay(Node):
             return messages.image_to_message(turned, image.header.stamp, image.header.frame_id)
         elif self._kind == 'empty':
             image.data = []
+        elif self._kind == 'hidden':
+            noise = self._random.integers(100, 110, (image.height, image.width, 3), dtype=np.uint8)
+            return messages.image_to_message(noise, image.header.stamp, image.header.frame_id)
         elif self._kind == 'resolution':
             small = cv2.resize(messages.image_from_message(image), (320, 240))
             return messages.image_to_message(small, image.header.stamp, image.header.frame_id)

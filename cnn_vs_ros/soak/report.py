@@ -1,10 +1,14 @@
-"""What the soak found: for each fault the worst of all tries, as Markdown and JSON."""
+"""What the soak found: for each fault the worst of all tries, as Markdown and JSON, of one run or of several."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
+
+from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.foreign.json_text import parse_json
 
 REST_LIMIT = 1.0
 """Seconds of the arm from a fault to rest."""
@@ -16,7 +20,13 @@ TWIST_LIMITS = (0.25, 1.0)
 NO_FAULT = 'none'
 """Name of the runs to convergence in between."""
 MEMORY_LIMIT = 15.0
-"""MiB that one process may grow by after its first two minutes."""
+"""MiB that one process may grow by in its later life: see SoakGraph.growth."""
+UNFINISHED = 'ended before its time'
+"""What a run is that was interrupted or killed."""
+
+
+class ReportError(VisualServoingError):
+    """A file is no report of the soak."""
 
 
 @dataclass
@@ -59,9 +69,12 @@ class FaultResult:
 
 @dataclass
 class SoakReport:
-    """All results of a soak; memory in MiB, processor time in percent of one core."""
+    """All results of a soak, or of several; memory in MiB, processor time in percent of one core.
 
-    seed: int
+    `aborted` says why a run ended early, if it did.
+    """
+
+    seeds: list[int]
     seconds: float = 0.0
     arm_seconds: float = 0.0
     faults: dict[str, FaultResult] = field(default_factory=dict)
@@ -73,6 +86,40 @@ class SoakReport:
     cpu_percent: dict[str, float] = field(default_factory=dict)
     tracebacks: list[str] = field(default_factory=list)
     aborted: str = ''
+
+    @classmethod
+    def read(cls, path: Path) -> SoakReport:
+        """Report that `write` wrote. Raises ReportError for a file that is none."""
+        try:
+            content = parse_json(path.read_text())
+            content = {key: content[key] for key in (item.name for item in fields(cls))}
+            results = {name: FaultResult(**item) for name, item in content.pop('faults').items()}
+            return cls(**content, faults=results)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ReportError(f'{path} should be the soak.json of a soak but: {error!r}') from error
+
+    def merged(self, other: SoakReport) -> SoakReport:
+        """Report of both runs: the worst of each. A run that was merely interrupted counts as far as it went."""
+        result = SoakReport([*self.seeds, *other.seeds], self.seconds + other.seconds)
+        result.arm_seconds = self.arm_seconds + other.arm_seconds
+        result.runs, result.runs_converged = self.runs + other.runs, self.runs_converged + other.runs_converged
+        finished = [run for run in (self, other) if run.aborted != UNFINISHED]
+        result.last_converged = all(run.last_converged for run in finished or [other])
+        result.aborted = '; '.join(run.aborted for run in finished if run.aborted)
+        for run in (self, other):
+            for name, fault in run.faults.items():
+                result.add(name, fault)
+            result.tracebacks = sorted({*result.tracebacks, *run.tracebacks})
+            for mine, theirs in zip(result._figures(), run._figures(), strict=True):
+                mine |= {name: max(value, mine.get(name, value)) for name, value in theirs.items()}
+        return result
+
+    def _figures(self) -> tuple[dict[str, float], ...]:
+        return self.memory_growth, self.memory, self.cpu_percent
+
+    def tries(self, name: str) -> int:
+        """How often a fault was tried."""
+        return self.faults[name].tries if name in self.faults else 0
 
     def add(self, name: str, result: FaultResult) -> None:
         """Add the result of one try of a fault."""
@@ -103,8 +150,11 @@ class SoakReport:
             f'soak: {verdict}; {tries} faults of {len(faults)} kinds in {self.seconds / 60:.1f} min '
             f'({self.arm_seconds / 60:.1f} of the arm), '
             f'worst rest {rest:.2f} s, fastest joint {speed:.2f} rad/s, '
-            f'{self.runs_converged} of {self.runs} runs converged, seed {self.seed}'
+            f'{self.runs_converged} of {self.runs} runs converged, {self._seeds()}'
         )
+
+    def _seeds(self) -> str:
+        return f'{"seed" if len(self.seeds) == 1 else "seeds"} {", ".join(map(str, self.seeds))}'
 
     def markdown(self) -> str:
         """Tables for the documentation."""
@@ -128,6 +178,7 @@ class SoakReport:
 
     def write(self, folder: Path) -> None:
         """Write soak.md and soak.json."""
-        (folder / 'soak.md').write_text(self.markdown())
-        content = {**asdict(self), 'violations': self.violations()}
-        (folder / 'soak.json').write_text(json.dumps(content, indent=1) + '\n')
+        content: dict[str, Any] = {**asdict(self), 'violations': self.violations()}
+        for name, text in ('soak.md', self.markdown()), ('soak.json', json.dumps(content, indent=1) + '\n'):
+            (folder / f'.{name}').write_text(text)
+            (folder / f'.{name}').replace(folder / name)  # whole, should the soak be killed just now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Int64, String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.errors import NoAnswerError
 from cnn_vs_ros.nodes.messages import seconds
+from cnn_vs_ros.nodes.requests import answer_of
 
 MOVING = 0.01
 """Joint speed, rad/s, above which the arm is not at rest."""
@@ -28,7 +30,14 @@ MOVING = 0.01
 STATE_PERIOD = 0.01
 """Seconds of the arm between two joint states."""
 
+QUIET = 0.3
+"""Seconds of the arm for which it does not move when it is at rest."""
+
 _REPEAT_AFTER = 4.0
+"""Seconds of wall time after which a request is repeated."""
+_UP_PERIOD = 0.5
+"""The same of a node that has just been started, which may not know us yet."""
+
 _RELAY_PATIENCE = 30.0
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -92,9 +101,9 @@ class Watch:
         self._since_mark = self.time_to_rest = self.way = 0.0
 
     def rests(self, patience: float = 10.0) -> bool:
-        """Whether the arm is at rest now, as told by joint states of this moment or later."""
+        """Whether the arm is at rest, and has been for QUIET seconds, as told by joint states from now on."""
         now = time.time()
-        return wait_for(lambda: self._newest >= now and self.speed <= MOVING, patience)
+        return wait_for(lambda: self._newest >= now and self._since_mark - self.time_to_rest >= QUIET, patience)
 
     def fault(self, kind: str, clock_jump: float = 0.0) -> None:
         """Set the fault of the relay, an empty kind is none, and measure the time to rest from there.
@@ -164,41 +173,47 @@ class Watch:
         """Send joint velocities of zero."""
         self._commands.publish(Float64MultiArray(data=[0.0] * 6))
 
-    def number(self, node: str, name: str) -> float:
-        """Value of a parameter; nan when the node does not tell."""
+    def value(self, node: str, name: str) -> ParameterValue | None:
+        """Value of a parameter; None when the node does not tell."""
         response = self.call(GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name]))
-        return float(response.values[0].double_value) if response and response.values else float('nan')
+        return response.values[0] if response and response.values else None
 
-    def set_numbers(self, node: str, numbers: dict[str, float]) -> str:
+    def set_values(self, node: str, values: Mapping[str, int | float | str | ParameterValue]) -> str:
         """Set parameters, and return why not where that fails."""
-        kind = ParameterType.PARAMETER_DOUBLE
-        parameters = [
-            Parameter(name=name, value=ParameterValue(type=kind, double_value=value))
-            for name, value in numbers.items()
-        ]
+        parameters = [Parameter(name=name, value=_parameter_value(value)) for name, value in values.items()]
         request = SetParameters.Request(parameters=parameters)
         response = self.call(SetParameters, f'{node}/set_parameters', request)
         if response is None:
             return f'{node}/set_parameters did not answer'
         return '; '.join(result.reason for result in response.results if not result.successful)
 
-    def call(self, service_type: Any, name: str, request: Any = None, timeout: float = 15.0) -> Any:
-        """Response of a service, or None when it does not come within `timeout` seconds.
+    def is_up(self, node: str, timeout: float) -> bool:
+        """Wait until a node that was started answers, at most `timeout` seconds; say whether it does."""
+        request = GetParameters.Request(names=['use_sim_time'])
+        return self.call(GetParameters, f'{node}/get_parameters', request, timeout, _UP_PERIOD) is not None
 
-        A request that reaches a restarted server before that knows this client goes unanswered: so it is repeated.
-        """
+    def call(
+        self,
+        service_type: Any,
+        name: str,
+        request: Any = None,
+        timeout: float = 15.0,
+        period: float = _REPEAT_AFTER,
+    ) -> Any:
+        """Response of a service, or None when it does not come within `timeout` seconds."""
         key = (service_type, name)
         if key not in self._clients:
             self._clients[key] = self.node.create_client(service_type, name)
-        client, deadline = self._clients[key], time.monotonic() + timeout
+        client, began = self._clients[key], time.monotonic()
         if not wait_for(client.service_is_ready, timeout):
             return None
-        while time.monotonic() < deadline:
-            future = client.call_async(request or service_type.Request())
-            if wait_for(future.done, min(_REPEAT_AFTER, deadline - time.monotonic())):
-                return future.result()
-            client.remove_pending_request(future)
-        return None
+        left = timeout - (time.monotonic() - began)
+        try:
+            return answer_of(
+                lambda: client.call_async(request or service_type.Request()), name, left, period=period
+            )
+        except NoAnswerError:
+            return None
 
     def trigger(self, name: str, timeout: float = 15.0) -> str | None:
         """Call a Trigger service: None when it succeeds, else why it did not."""
@@ -265,6 +280,16 @@ class Watch:
 
     def _on_pose_status(self, message: DiagnosticArray) -> None:
         self._stamp = message.header.stamp
+
+
+def _parameter_value(value: int | float | str | ParameterValue) -> ParameterValue:
+    if isinstance(value, str):
+        return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+    if isinstance(value, int):
+        return ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
+    if isinstance(value, float):
+        return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+    return value
 
 
 def wait_for(condition: Callable[[], object], seconds: float, period: float = 0.01) -> bool:

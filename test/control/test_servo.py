@@ -473,12 +473,19 @@ def test_low_confidence_is_put_up_with_for_the_time_given():
     assert 'confidence 0.40 is under the minimum of 0.5' in servo.reason
 
 
+class NoLaw(PbvsLaw):
+    def twist(self, desired_T_current):
+        raise PoseError('singular')
+
+
 def test_no_twist_could_be_computed():
     servo = make()
     now = moving(servo)
-    servo.fail('no twist: singular')
+    servo.retune(replace(servo.settings, law=NoLaw(AdaptiveGain(1.0, 1.0, 0.0))))
+    twist = servo.twist
+    assert np.linalg.norm(servo.update(now + PERIOD)) < np.linalg.norm(twist)
     assert (servo.status, servo.reason) == (ServoStatus.ERROR, 'no twist: singular')
-    assert_smooth_stop(servo, now, ServoStatus.STALE)
+    assert_smooth_stop(servo, now + PERIOD, ServoStatus.STALE)
 
 
 def test_masked_components_neither_move_nor_keep_it_from_converging():

@@ -33,7 +33,7 @@ def test_arguments_become_parameters(tmp_path):
     experiment = result['experiment']
     assert [experiment[name] for name in ('batch', 'seed', 'runs', 'required')] == [7, 11, 3, 2]
     assert result['simulator']['scene'] == 'relief'
-    assert result['pose_estimator']['reference_folder'] == str(tmp_path / 'reference')
+    assert result['pose_estimator']['library'] == str(tmp_path)
     assert 'model' not in result['pose_estimator']  # the parameter file decides
 
 

@@ -108,6 +108,26 @@ def test_a_command_that_cannot_be_run_leaves_nothing_behind(tmp_path):
     assert not alive(processes[0].pid)
 
 
+def test_a_process_that_ended_is_started_again_and_its_log_goes_on(group):
+    assert not group.is_running('arm')
+    start_ready(group, 'arm', OBEDIENT)
+    assert group.is_running('arm')
+    assert group.wait('arm', 0.0) is None
+    group.signal('arm', signal.SIGKILL)
+    assert group.wait('arm', 10.0) == group.code('arm') == -signal.SIGKILL
+    assert not group.is_running('arm')
+    group.signal('arm', signal.SIGKILL)  # to nobody
+    group.start('arm', OBEDIENT)
+    wait_for(lambda: group.last_lines('arm').count(READY) == 2)
+
+
+def test_one_that_is_frozen_comes_to_its_end_too(tmp_path):
+    with ProcessGroup(tmp_path, os.environ, grace=20.0) as group:
+        process = start_ready(group, 'arm', OBEDIENT)
+        group.signal('arm', signal.SIGSTOP)
+    assert process.returncode == 0
+
+
 def test_signals_interrupt_the_wait(group):
     start_ready(group, 'arm', OBEDIENT)
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()

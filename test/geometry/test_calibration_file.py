@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -36,6 +37,37 @@ def test_escapes_are_those_of_a_url_and_of_nothing_else(tmp_path):
         assert load_calibration(str(path)).size == (640, 480)
     path.unlink()
     assert load_calibration(f'file://{path}').size == (640, 480)
+
+
+def test_a_url_of_a_package_is_looked_for_in_the_prefixes(tmp_path, monkeypatch):
+    folder = tmp_path / 'share' / 'my_cell' / 'config'
+    folder.mkdir(parents=True)
+    (folder / 'my wrist.yaml').write_text(yaml.safe_dump(VALUES))
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path / "other"}:{tmp_path}')
+    assert load_calibration('package://my_cell/config/my%20wrist.yaml').size == (640, 480)
+    with pytest.raises(CalibrationError, match='AMENT_PREFIX_PATH but there is no your_cell'):
+        load_calibration('package://your_cell/config/wrist.yaml')
+    with pytest.raises(CalibrationError, match='can be read'):
+        load_calibration('package://my_cell/wrist.yaml')
+
+
+@pytest.mark.parametrize('fisheye', [0, 1])
+def test_reads_what_opencv_writes(tmp_path, fisheye):
+    path = tmp_path / 'opencv.yaml'
+    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
+    for name, value in (('calibration_time', 'Thu'), ('image_width', 640), ('image_height', 480)):
+        storage.write(name, value)
+    storage.write('fisheye_model', fisheye)
+    storage.write('camera_matrix', np.array([[601.5, 0, 322.25], [0, 602.5, 238.75], [0, 0, 1]]))
+    distortion = [-0.21, 0.05, 0.001, -0.002, *([] if fisheye else [0.0])]
+    storage.write('distortion_coefficients', np.array([distortion]).T)
+    storage.write('avg_reprojection_error', 0.2)
+    storage.release()
+    assert '!!opencv-matrix' in path.read_text()
+    camera = load_calibration(path)
+    assert (camera.size, camera.fx, camera.cy) == ((640, 480), 601.5, 238.75)
+    assert camera.distortion == pytest.approx(distortion)
+    assert camera.distortion_model == ('equidistant' if fisheye else 'plumb_bob')
 
 
 @pytest.mark.parametrize(

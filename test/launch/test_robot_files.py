@@ -12,11 +12,13 @@ import pytest
 import rclpy
 import yaml
 
+from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.control.moveit_servo import rigid_transform
 from cnn_vs_ros.resources import config_path
 from cnn_vs_ros.simulation import load_robot_description
 from cnn_vs_ros.simulation.description import joint_limits
+from test.stand_ins.moveit_servo_motion import ACCELERATION_LIMITED, ServoMotion
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = 99
@@ -233,3 +235,32 @@ def test_launch_files_use_arguments_that_the_description_has():
     for name in ('hardware', 'controllers_file'):
         assert f"' {name}:='" in text
         assert name in arguments
+
+
+def servo_motion(servo: dict | None = None, solver: dict | None = None) -> ServoMotion:
+    (own,) = section('moveit/kinematics.yaml')['robot_description_kinematics'].values()
+    shipped = section('moveit/servo.yaml', '/**/servo_node')['moveit_servo']
+    return ServoMotion(
+        DifferentialIk(URDF, 'tool0'), {**shipped, **(servo or {})}, own if solver is None else solver
+    )
+
+
+def test_moveit_servo_follows_slow_and_fast_twists():
+    motion = servo_motion()
+    q = np.array([float(joint.get('value')) for joint in SRDF.find("group_state[@name='reference']")])
+    axes = np.eye(6)
+    for speed in (0.0005, 0.001, 0.005, 0.02, 0.05):
+        for axis in axes[:3]:
+            assert motion.followed(q, speed * axis) == pytest.approx(1.0, abs=0.1), speed
+    for speed in (0.001, 0.005, 0.02, 0.1, 0.2):
+        for axis in axes[3:]:
+            assert motion.followed(q, speed * axis) == pytest.approx(1.0, abs=0.1), speed
+
+
+@pytest.mark.parametrize(
+    ('servo', 'solver'),
+    [({}, {}), ({'use_smoothing': True, 'smoothing_filter_plugin_name': ACCELERATION_LIMITED}, None)],
+)
+def test_what_keeps_moveit_servo_from_arriving_is_seen(servo, solver):
+    q = np.array([float(joint.get('value')) for joint in SRDF.find("group_state[@name='reference']")])
+    assert servo_motion(servo, solver).followed(q, np.array([0.0, 0.0, 0.001, 0.0, 0.0, 0.0])) < 0.5

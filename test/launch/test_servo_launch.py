@@ -34,7 +34,7 @@ def arguments() -> dict[str, tuple[ast.expr, ast.expr]]:
 
 def test_launches_the_nodes_of_the_demo():
     names = [call.args[0].value for call in calls('required') if isinstance(call.args[0], ast.Constant)]
-    assert sorted(names) == sorted([*NODES, 'moveit_servo_adapter', 'visualization'])
+    assert sorted(names) == sorted([*NODES, 'moveit_servo_adapter', 'simulated_camera', 'visualization'])
 
 
 def test_every_argument_has_a_default_and_says_what_it_is():
@@ -84,6 +84,11 @@ class TestUnderLaunch:
 
     def test_an_external_robot_brings_its_own_arm_and_camera(self):
         assert set(self.launched(robot='external')) == set(NODES) - {'simulator', 'experiment'}
+
+    def test_a_mock_arm_has_a_simulated_camera(self):
+        nodes = self.launched(robot='mock', scene='prints')
+        assert set(nodes) == set(NODES) - {'simulator', 'experiment'} | {'simulated_camera'}
+        assert 'simulated_camera' not in self.launched(robot='mock', simulated_camera='false')
 
     def test_moveit_servo_takes_the_place_of_differential_ik(self):
         others = set(NODES) - {'differential_ik'}

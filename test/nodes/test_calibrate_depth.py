@@ -7,8 +7,8 @@ import pytest
 import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from lifecycle_msgs.srv import GetState
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import DifferentialIk
@@ -16,7 +16,7 @@ from cnn_vs_ros.estimation import Reference, ScenePlane
 from cnn_vs_ros.geometry import RelativePose, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation.description import load_robot_description
-from test.ros_graph import Graph
+from test.ros_graph import LATCHED, Graph
 from test.scenes import CAMERA
 
 DOMAIN = 97
@@ -37,11 +37,9 @@ class Robot:
         self.graph, self.folder = graph, folder
         image = np.random.default_rng(0).integers(0, 255, (CAMERA.height, CAMERA.width), dtype=np.uint8)
         Reference(image, CAMERA, ASSUMED).save(folder)
-        parameter = Parameter('reference_folder', value=str(folder))
-        self.estimator = rclpy.create_node(
-            'pose_estimator', namespace=graph.namespace, context=graph.context, parameter_overrides=[parameter]
-        )
-        self.estimator.declare_parameter('reference_folder', '')
+        self.estimator = rclpy.create_node('pose_estimator', namespace=graph.namespace, context=graph.context)
+        folder_publisher = self.estimator.create_publisher(String, '~/reference_folder', LATCHED)
+        folder_publisher.publish(String(data=str(folder)))
         self.estimator.create_service(Trigger, '~/load_reference', self._on_load)
         graph._executor.add_node(self.estimator)
         self.twists = graph.listen(TwistStamped, 'twist', 50)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -296,6 +297,10 @@ def test_diagnostics_say_why_there_is_no_motion(ik):
     values = {item.key: item.value for item in ik.diagnostics[-1].status[0].values}
     assert float(values['condition_number']) == pytest.approx(IK.condition_number(ik.arm.positions), rel=1e-2)
     assert float(values['memory_mib']) > 10
+
+
+def test_it_shares_no_memory_whose_locks_could_hold_it_up(ik):
+    assert '/dev/shm/fast' not in Path(f'/proc/{ik.process.process.pid}/maps').read_text()
 
 
 def test_parameters_are_read_at_the_start_only(ik):

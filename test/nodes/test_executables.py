@@ -49,3 +49,8 @@ def test_the_usage_is_said():
     output, _ = process.communicate(timeout=15)
     assert process.returncode == 1
     assert output.startswith('usage: python -m cnn_vs_ros.nodes NODE')
+
+
+@pytest.mark.parametrize(('name', 'said'), [('pose_estimator', '| `depth` | 0.25 |'), ('record', 'bag')])
+def test_help_is_what_the_documentation_says_of_the_node(name, said):
+    assert said in run('-m', 'cnn_vs_ros.nodes', name, '--help').communicate()[0]

@@ -9,7 +9,6 @@ from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import RelativePose, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, looks_rectified
-from cnn_vs_ros.nodes.pose_estimator import default_reference_folder
 from test.scenes import CAMERA, DEPTH
 
 IMAGE = np.zeros((CAMERA.height, CAMERA.width), np.uint8)
@@ -159,13 +158,3 @@ def test_of_rectified_images_the_projection_is_the_calibration(estimation):
     assert (estimation.camera.fx, estimation.camera.distortion) == (333.0, ())
     info.k = np.zeros(9)
     assert messages.camera_from_message(info).fx == 333.0
-
-
-def test_each_namespace_has_a_reference_folder_of_its_own(monkeypatch):
-    monkeypatch.setenv('ROS_HOME', '/home/ros')
-    folders = [str(default_reference_folder(namespace)) for namespace in ('/', '/left', '/cell/right')]
-    assert folders == [
-        '/home/ros/cnn_vs_ros/reference',
-        '/home/ros/cnn_vs_ros/left/reference',
-        '/home/ros/cnn_vs_ros/cell/right/reference',
-    ]

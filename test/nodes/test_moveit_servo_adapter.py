@@ -11,7 +11,7 @@ from geometry_msgs.msg import TwistStamped
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from cnn_vs_ros.control.moveit_servo import rigid_transform, twist_of_end_effector
+from cnn_vs_ros.control.moveit_servo import ServoCode, rigid_transform, twist_of_end_effector
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation import load_robot_description
 from test.ros_graph import LATCHED, Graph
@@ -96,11 +96,18 @@ def test_zeros_for_a_twist_that_cannot_be_sent(adapter, twist, frame, sentence):
     assert sentence in adapter.process.output
 
 
-def test_says_what_servo_says(adapter):
-    adapter.servo.status = (2, 'Very close to a singularity, emergency stop')
+@pytest.mark.parametrize(
+    ('code', 'sentence'),
+    [
+        (ServoCode.HALT_FOR_SINGULARITY, 'halted: at a singularity'),
+        (ServoCode.HALT_FOR_COLLISION, 'halted: about to collide'),
+    ],
+)
+def test_says_what_servo_says(adapter, code, sentence):
+    adapter.servo.status = (int(code), '')
     adapter.expect('limited', adapter.send)
-    assert adapter.reason[-1].data == 'halted: at a singularity'
-    adapter.servo.status = (0, 'No warnings')
+    adapter.graph.spin_until(lambda: adapter.reason[-1].data == sentence, sentence, adapter.send)
+    adapter.servo.status = (int(ServoCode.NO_WARNING), '')
     adapter.expect('servoing', adapter.send)
 
 
@@ -139,16 +146,24 @@ def test_a_restarted_servo_is_switched_again(adapter):
     assert not adapter.servo.refused
 
 
-def test_servo_in_other_units_is_sent_nothing(adapter):
+@pytest.mark.parametrize(
+    ('attribute', 'wrong', 'sentence'),
+    [
+        ('command_in_type', 'unitless', 'command_in_type should be speed_units but is unitless'),
+        ('apply_about_end_effector', False, 'apply_twist_commands_about_ee_frame should be True but is False'),
+    ],
+)
+def test_servo_set_up_otherwise_is_sent_nothing(adapter, attribute, wrong, sentence):
+    right = getattr(adapter.servo, attribute)
     adapter.servo.running = False
     adapter.expect('stale')
-    adapter.servo.command_in_type = 'unitless'
+    setattr(adapter.servo, attribute, wrong)
     adapter.servo.received.clear()
     adapter.servo.running = True
     adapter.expect('error', adapter.send)
-    assert 'command_in_type should be speed_units but is unitless' in adapter.reason[-1].data
+    assert sentence in adapter.reason[-1].data
     assert not adapter.servo.received
-    adapter.servo.command_in_type = 'speed_units'
+    setattr(adapter.servo, attribute, right)
     adapter.move()
 
 

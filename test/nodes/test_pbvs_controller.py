@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,10 +86,10 @@ class Controller:
             message.pose = messages.relative_pose_to_message(RelativePose(pose))
         self.poses.publish(message)
 
-    def estimate(self, pose: np.ndarray | None = None) -> None:
+    def estimate(self, pose: np.ndarray | None = None, **values: str) -> None:
         stamp = self.graph.now()
         self._follow(messages.seconds(stamp))
-        self.say('tracked', stamp)
+        self.say('tracked', stamp, **values)
         self.show(self.pose if pose is None else pose, stamp)
 
     def _follow(self, now: float) -> None:
@@ -190,6 +191,54 @@ def test_stops_without_looking_for_the_target_when_the_image_could_not_be_used(c
 def test_stops_without_a_reference(controller):
     controller.move()
     controller.expect_stop('stale', lambda: controller.say('no_reference', controller.graph.now(), '0'))
+
+
+def test_stops_when_the_reference_becomes_another(controller):
+    def estimate(name: str) -> None:
+        controller.estimate(reference=name)
+
+    controller.call('stop')
+    controller.start(lambda: estimate('part'))
+    controller.graph.spin_until(lambda: controller.twist.any(), 'motion', lambda: estimate('part'))
+    controller.expect_stop('stopped', lambda: estimate('bin'))
+    assert controller.reason.startswith('the reference was part and is bin now')
+    controller.start(lambda: estimate('bin'))
+
+
+def test_servo_answers_when_the_task_has_ended_and_nothing_waits_for_it(controller):
+    graph = controller.graph
+    controller.call('stop')
+    controller.place(POSE)
+    refused = controller.call('servo', each=lambda: controller.say('no_reference', graph.now(), '0'))
+    assert not refused.success
+    assert 'a fresh estimate should have come' in refused.message
+    client = graph.node.create_client(Trigger, 'pbvs_controller/servo')
+    graph.spin_until(client.service_is_ready, 'the service')
+    asked: list = []
+
+    def asks() -> bool:
+        """Ask until it is not refused, as it is while no estimate is fresh."""
+        if not asked or asked[-1].done():
+            asked.append(client.call_async(Trigger.Request()))
+        return controller.status == 'servoing' and controller.twist.any()
+
+    graph.spin_until(asks, 'motion', controller.estimate)
+    assert not asked[-1].done()
+    asked.append(client.call_async(Trigger.Request()))  # a second one gets the same answer
+    graph.spin(0.2)  # the stop must not overtake it
+    controller.call('stop', controller.lose)  # lost, it does not arrive meanwhile
+    graph.spin_until(lambda: asked[-1].done() and asked[-2].done(), 'the answers')
+    for future in asked[-2:]:
+        answer = future.result()
+        assert (answer.success, answer.message) == (False, 'stopped: stopped by request')
+
+
+def test_servo_says_that_it_has_arrived(controller):
+    controller.place(se3.from_pose_vector([0.002, 0, 0, 0, 0, 0]))
+    controller.graph.spin_until(
+        lambda: controller.call('servo', controller.estimate).success, 'an arrival', controller.estimate
+    )
+    assert controller.status == 'converged'
 
 
 def test_stops_on_a_pose_that_is_not_finite(controller):
@@ -442,8 +491,12 @@ def test_a_transition_that_there_is_not_is_refused_and_ends_nothing(controller):
         request = ChangeState.Request(transition=Transition(id=number))
         answer = controller.graph.call(ChangeState, 'pbvs_controller/change_state', request, controller.estimate)
         assert not answer.success
-    assert 'cannot change state by transition 250' in controller.process.output
+    assert 'transition 250' in controller.process.output
     controller.move()
+
+
+def test_it_shares_no_memory_whose_locks_could_hold_it_up(controller):
+    assert '/dev/shm/fast' not in Path(f'/proc/{controller.process.process.pid}/maps').read_text()
 
 
 def test_the_limits_in_force_are_logged(controller):
@@ -507,7 +560,7 @@ def test_while_the_clock_stands_still_and_images_come_it_stops_by_the_wall(tmp_p
     [
         ({'lost_behaviour': 'panic'}, 'should be one of stop, retreat, search'),
         ({'pose_timeout': -1.0}, 'should lie between'),
-        ({'gain.at_zero': 'high'}, 'should be of the type'),
+        ({'gain.at_zero': 'high'}, 'should be a number but is'),
     ],
 )
 def test_a_parameter_without_meaning_ends_the_process_with_a_sentence(graph, parameters, sentence):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -12,7 +13,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.estimation import Reference
@@ -99,7 +103,7 @@ def graph(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def waiting(graph, folder):
-    estimator = Estimator(graph, reference_folder=str(folder), depth=DEPTH)
+    estimator = Estimator(graph, library=str(folder.parent), reference=folder.name, depth=DEPTH)
     yield estimator
     assert estimator.process.end() == 0
     assert 'Traceback' not in estimator.process.output
@@ -118,7 +122,7 @@ def test_without_a_reference_every_image_is_answered_by_no_reference(waiting, fo
     assert not folder.exists()
     answer = waiting.call('load_reference')
     assert not answer.success
-    assert 'should hold image.png' in answer.message
+    assert "reference 'here' should be one of" in answer.message
 
 
 def test_an_image_taken_before_the_request_is_not_captured(waiting, folder):
@@ -158,6 +162,27 @@ def test_status_and_pose_carry_the_stamp_of_the_image(estimator):
     stamps = lambda received: [messages.seconds(message.header.stamp) for message in received]  # noqa: E731
     estimator.graph.spin_until(lambda: stamp in stamps(estimator.poses), 'the pose')
     estimator.graph.spin_until(lambda: stamp in stamps(estimator.statuses), 'the status')
+
+
+def set_parameter(graph, name: str, value: object):
+    """Result of setting a parameter of the estimator."""
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    return graph.call(SetParameters, 'pose_estimator/set_parameters', request).results[0]
+
+
+def test_a_delay_of_the_stamps_is_taken_off_the_estimates(estimator):
+    assert set_parameter(estimator.graph, 'stamp_delay', 0.25).successful
+    shown = []
+    estimator.graph.spin_until(
+        lambda: any(
+            abs(messages.seconds(message.header.stamp) + 0.25 - stamp) < 1e-6
+            for message in estimator.poses[-5:]
+            for stamp in shown
+        ),
+        'a pose with the earlier stamp',
+        lambda: shown.append(estimator.show(NEAR_PICTURE)),
+    )
+    assert set_parameter(estimator.graph, 'stamp_delay', 0.0).successful
 
 
 def test_says_lost_and_gives_no_pose_when_the_reference_is_not_in_view(estimator):
@@ -233,11 +258,89 @@ def test_diagnostics_say_how_it_goes(estimator):
     assert float(state['latency_max_ms']) >= float(state['latency_median_ms']) > 0
 
 
+def test_a_camera_that_is_slower_than_declared_is_warned_of(estimator):
+    received = estimator.graph.listen(DiagnosticArray, '/diagnostics')
+    said = lambda: [item.status[0].message for item in received]  # noqa: E731
+    assert set_parameter(estimator.graph, 'image_rate', 900.0).successful
+    try:
+        estimator.graph.spin_until(
+            lambda: any('images should come at 900 Hz but are estimated at' in text for text in said()),
+            'the warning',
+            lambda: estimator.show(NEAR_PICTURE),
+        )
+    finally:
+        set_parameter(estimator.graph, 'image_rate', 0.0)
+
+
+def test_an_image_that_was_overtaken_is_not_answered_for(estimator):
+    newest = estimator.show(NEAR_PICTURE)
+    stamps = lambda: [messages.seconds(item.header.stamp) for item in estimator.statuses]  # noqa: E731
+    estimator.graph.spin_until(lambda: newest in stamps(), 'the newest image')
+    late = estimator.graph.now()
+    seconds = newest - 0.1
+    late.sec, late.nanosec = int(seconds), int(1e9 * (seconds % 1))
+    estimator.images.publish(messages.image_to_message(NEAR_PICTURE, late, 'camera_optical_frame'))
+    estimator.graph.spin_until(
+        lambda: 'older than one that came before it' in estimator.process.output, 'the warning'
+    )
+    assert stamps()[-1] == newest
+
+
+def test_references_are_captured_and_used_by_name_while_it_runs(estimator, folder):
+    graph, library = estimator.graph, folder.parent
+    in_use = graph.listen(String, 'pose_estimator/reference_folder', LATCHED)
+
+    def follow(name: str) -> list[DiagnosticArray]:
+        """Statuses of images from now on until some are tracked, by the reference of that name."""
+        said = len(estimator.statuses)
+        ours = lambda: [item for item in estimator.statuses[said:] if reference_of(item) == name]  # noqa: E731
+        each = lambda: estimator.show(NEAR_PICTURE)  # noqa: E731
+        graph.spin_until(lambda: [word_of(item) for item in ours()].count('tracked') > 2, 'tracking', each)
+        return ours()
+
+    assert set_parameter(graph, 'capture_as', 'other').successful
+    answer = estimator.call('capture_reference', NEAR_PICTURE)
+    assert answer.success, answer.message
+    follow('other')
+    assert Reference.load(library / 'other').sha256 != Reference.load(folder).sha256
+    listed = {
+        item['name']: item['in_use']
+        for item in json.loads(estimator.call('list_references', NEAR_PICTURE).message)
+    }
+    assert listed == {'here': False, 'other': True}
+    # Refused: by the name itself, by what is there, by what cannot be read. The one in use stays.
+    Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(library / 'broken')
+    (library / 'broken' / 'image.png').write_bytes(b'no image')
+    for name, sentence in (
+        ('../here', 'no path'),
+        ('none', 'but that has broken, here, other'),
+        ('broken', 'should be an encoded image'),
+    ):
+        refusal = set_parameter(graph, 'reference', name)
+        assert not refusal.successful
+        assert sentence in refusal.reason
+    (library / 'broken' / 'image.png').unlink()
+    assert {word_of(message) for message in follow('other')} == {'tracked'}
+    # Another is used from the next image on, which is found anew.
+    assert set_parameter(graph, 'reference', 'here').successful
+    assert word_of(follow('here')[0]) == 'acquired'
+    graph.spin_until(lambda: in_use and in_use[-1].data == str(folder), 'the folder in use')
+    assert str(library / 'other') in [message.data for message in in_use]
+
+
+def word_of(message: DiagnosticArray) -> str:
+    return message.status[0].message
+
+
+def reference_of(message: DiagnosticArray) -> str:
+    return {item.key: item.value for item in message.status[0].values}.get('reference', '')
+
+
 def test_starts_with_the_reference_in_its_folder_and_ends_on_sigterm(tmp_path):
     Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
     graph = Graph(DOMAIN + 1, tmp_path)
     try:
-        estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
+        estimator = Estimator(graph, library=str(tmp_path), reference='here')
         estimator.show_until('tracked', NEAR_PICTURE)
         assert estimator.process.end(signal.SIGTERM) == 0
         assert 'Traceback' not in estimator.process.output
@@ -251,7 +354,7 @@ def test_a_camera_info_latched_before_the_node_began_is_got(tmp_path):
     try:
         latched = graph.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
         latched.publish(messages.camera_to_message(CAMERA, graph.now(), 'camera_optical_frame'))
-        estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
+        estimator = Estimator(graph, library=str(tmp_path), reference='here')
         show = lambda: estimator.images.publish(  # noqa: E731
             messages.image_to_message(NEAR_PICTURE, graph.now(), 'camera_optical_frame')
         )
@@ -270,7 +373,12 @@ def test_what_is_learned_of_the_plane_is_kept_with_the_reference_and_its_mask(tm
     tilt, folder = tilted(35.0, 0.4), tmp_path / 'here'
     graph = Graph(DOMAIN + 7, tmp_path)
     try:
-        parameters = {'reference_folder': str(folder), 'depth': DEPTH, 'mask': str(tmp_path / 'gripper.png')}
+        parameters = {
+            'library': str(tmp_path),
+            'reference': 'here',
+            'depth': DEPTH,
+            'mask': str(tmp_path / 'gripper.png'),
+        }
         estimator = Estimator(graph, **parameters)
 
         def learn() -> None:
@@ -332,7 +440,7 @@ def test_reads_compressed_images(tmp_path):
     graph = Graph(DOMAIN + 4, tmp_path)
     try:
         estimator = Estimator(
-            graph, wait=False, reference_folder=str(tmp_path / 'here'), image_transport='compressed'
+            graph, wait=False, library=str(tmp_path), reference='here', image_transport='compressed'
         )
         images = graph.node.create_publisher(CompressedImage, 'image_raw/compressed', NEWEST)
         jpeg = cv2.imencode('.jpg', NEAR_PICTURE)[1].tobytes()
@@ -363,7 +471,7 @@ def test_a_corrupt_reference_is_refused_with_a_sentence_and_can_be_replaced(tmp_
     (folder / 'image.png').write_bytes(b'not an image')
     graph = Graph(DOMAIN + 2, tmp_path)
     try:
-        estimator = Estimator(graph, reference_folder=str(folder))
+        estimator = Estimator(graph, library=str(folder.parent), reference=folder.name)
         estimator.show_until('no_reference', NEAR_PICTURE)
         assert 'should be an encoded image' in estimator.process.output
         assert estimator.call('capture_reference').success
@@ -375,7 +483,7 @@ def test_a_corrupt_reference_is_refused_with_a_sentence_and_can_be_replaced(tmp_
 def test_a_signal_ends_a_capture_that_waits_for_an_image(tmp_path):
     graph = Graph(DOMAIN + 5, tmp_path)
     try:
-        estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
+        estimator = Estimator(graph, library=str(tmp_path), reference='here')
         client = graph.node.create_client(Trigger, 'pose_estimator/capture_reference')
         graph.spin_until(client.service_is_ready, 'the service')
         graph.spin(0.3)
@@ -393,7 +501,7 @@ def test_an_unreadable_reference_is_said_and_lifecycle_loops_need_no_more_memory
     (tmp_path / 'here' / 'reference.yaml').symlink_to('reference.yaml')
     graph = Graph(DOMAIN + 6, tmp_path)
     try:
-        estimator = Estimator(graph, reference_folder=str(tmp_path / 'here'))
+        estimator = Estimator(graph, library=str(tmp_path), reference='here')
         steps = [
             Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
             Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE,

@@ -141,7 +141,9 @@ def test_records_what_comes_with_the_reference_and_completes_the_bag_on_sigterm(
         graph.node.create_publisher(String, 'gossip', 10).publish(String(data='not to be recorded'))
         status.publish(String(data='said before the recording'))
         bag = tmp_path / 'bag'
-        node = graph.start('record', output=str(bag), reference_folder=str(tmp_path / 'reference'))
+        folder = graph.node.create_publisher(String, 'pose_estimator/reference_folder', LATCHED)
+        folder.publish(String(data=str(tmp_path / 'reference')))
+        node = graph.start('record', output=str(bag))
         graph.spin_until(images.get_subscription_count, 'the subscription to image_raw')
         graph.spin_until(status.get_subscription_count, 'the subscription to servo_status')
         image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)

@@ -21,6 +21,7 @@ from cnn_vs_ros.nodes.experiment import ExperimentNode
 from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.nodes.record import RecordNode
+from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
 from cnn_vs_ros.nodes.simulator import Simulator
 from cnn_vs_ros.nodes.speed_scaling import TOPIC as SPEED_SCALING
 
@@ -75,6 +76,7 @@ class ViewParameters(Node):
 
 MAKERS = {
     'simulator': SimulatorParameters,
+    'simulated_camera': SimulatedCamera,
     'pose_estimator': PoseEstimatorNode,
     'pbvs_controller': PbvsControllerNode,
     'differential_ik': DifferentialIkNode,

@@ -21,6 +21,7 @@ from cnn_vs_ros.nodes.experiment import ExperimentNode
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
+from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
 from cnn_vs_ros.nodes.simulator import Simulator
 
 FILE = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
@@ -30,6 +31,7 @@ CLOCK = ('use_sim_time:=true',)
 COMMANDED = [(f'command_interface:={interface.value}',) for interface in CommandInterface]
 NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
     'simulator': (Simulator, [('lockstep:=true',), *COMMANDED]),
+    'simulated_camera': (SimulatedCamera, [CLOCK]),
     'camera': (CameraNode, [CLOCK]),
     'pose_estimator': (PoseEstimatorNode, [CLOCK, ('image_transport:=compressed',)]),
     'pbvs_controller': (PbvsControllerNode, [CLOCK]),

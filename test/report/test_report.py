@@ -3,15 +3,17 @@
 import json
 import re
 import subprocess
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.experiment import Experiment, Plan, Trajectory
-from cnn_vs_ros.report import ProgressLine, RunFolder, draw_report, new_folder, write_page, write_run
-from cnn_vs_ros.report.figure import difference
+from cnn_vs_ros.report import ProgressLine, RunFolder, draw_report, new_folder, video, write_page, write_run
+from cnn_vs_ros.report.figure import _six, difference
 from cnn_vs_ros.report.video import ffmpeg
 from test.experiment.fake_graph import FakeGraph
 
@@ -85,10 +87,45 @@ def test_difference_is_grey_where_images_agree():
     assert difference(None, image) is None
 
 
-def test_new_folders_are_distinct_and_the_latest_is_linked(tmp_path):
+def test_new_folders_are_distinct_and_the_one_whose_run_began_last_is_the_latest(tmp_path):
     first, second = new_folder(tmp_path / 'runs'), new_folder(tmp_path / 'runs')
     assert first != second
-    assert (tmp_path / 'runs' / 'latest').resolve() == second.resolve()
+    latest = tmp_path / 'runs' / 'latest'
+    assert not latest.is_symlink()
+    RunFolder(second).begin()
+    RunFolder(second).begin()
+    assert latest.resolve() == second.resolve()
+    RunFolder(first).begin()
+    assert latest.resolve() == first.resolve()
+    assert {path.name for path in latest.parent.iterdir()} == {first.name, second.name, 'latest'}
+
+
+def test_a_folder_of_the_users_name_has_no_latest_beside_it(tmp_path):
+    (tmp_path / 'mine').mkdir()
+    RunFolder(tmp_path / 'mine').begin()
+    assert [path.name for path in tmp_path.iterdir()] == ['mine']
+
+
+def test_the_labels_of_the_video_are_not_in_the_difference(monkeypatch):
+    graph = FakeGraph()
+    experiment = Experiment(graph, Plan(), 'fake')
+    experiment.prepare()
+    _, recording = experiment.run(0)
+    compared = []
+    monkeypatch.setattr(video, 'difference', lambda image, reference: compared.append(image.copy()))
+    time = float(recording.frames.times[0])
+    video._compose(recording, graph.image, time)
+    np.testing.assert_array_equal(compared[0], recording.frames.at(time))
+
+
+def test_six_components_have_six_colours():
+    trajectory = SimpleNamespace(time=np.arange(3.0))
+    axes = Figure().subplots()
+    _six(axes, trajectory, np.ones((3, 6)), (1.0, 1.0), ('v', 'ω'))
+    colours = {
+        line.get_label(): line.get_color() for line in axes.get_lines() if not line.get_label().startswith('_')
+    }
+    assert len(colours) == len(set(colours.values())) == 6
 
 
 def test_a_latest_that_is_not_ours_is_left_alone(tmp_path):

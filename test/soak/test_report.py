@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,13 +10,15 @@ from cnn_vs_ros.soak.report import (
     MEMORY_LIMIT,
     REST_LIMIT,
     TWIST_LIMITS,
+    UNFINISHED,
     FaultResult,
+    ReportError,
     SoakReport,
 )
 
 
 def good_report() -> SoakReport:
-    report = SoakReport(seed=7, seconds=60.0, arm_seconds=54.0, runs=3, runs_converged=3, last_converged=True)
+    report = SoakReport([7], seconds=60.0, arm_seconds=54.0, runs=3, runs_converged=3, last_converged=True)
     report.add('images stop', FaultResult(1, True, 0.4, joint_velocity=0.5, linear_velocity=0.1, way=0.012))
     report.add('none', FaultResult(1))
     return report
@@ -53,7 +56,7 @@ def test_a_fault_in_which_the_arm_goes_on_need_not_rest():
 
 
 def test_the_worst_of_all_tries_counts():
-    report = SoakReport(seed=1)
+    report = SoakReport([1])
     report.add('a', FaultResult(1, True, 0.5, joint_velocity=0.1, problems=['x']))
     report.add('a', FaultResult(1, True, 0.2, joint_velocity=0.3, not_finite=1))
     assert report.faults['a'] == FaultResult(2, True, 0.5, joint_velocity=0.3, problems=['x'], not_finite=1)
@@ -85,3 +88,39 @@ def test_the_files_hold_the_table_and_the_figures(tmp_path):
     content = json.loads((tmp_path / 'soak.json').read_text())
     assert content['faults']['images stop']['time_to_rest'] == 0.4
     assert content['violations'] == []
+
+
+def test_several_runs_are_one_table_of_the_worst_of_all(tmp_path):
+    good_report().write(tmp_path)
+    first = SoakReport.read(tmp_path / 'soak.json')
+    assert first == good_report()
+    second = SoakReport([8], seconds=30.0, runs=1, last_converged=True, memory_growth={'simulator': 3.0})
+    second.add('images stop', FaultResult(2, True, 0.6, problems=['left a file']))
+    second.add('zero K', FaultResult(1))
+    both = first.merged(second)
+    assert (both.seeds, both.seconds, both.runs) == ([7, 8], 90.0, 4)
+    assert (both.tries('images stop'), both.tries('zero K'), both.tries('wrong step')) == (3, 1, 0)
+    assert both.faults['images stop'].time_to_rest == 0.6
+    assert both.memory_growth == {'simulator': 3.0}
+    assert both.violations() == ['images stop: left a file']
+    assert both.summary().endswith('seeds 7, 8')
+    assert first == good_report(), 'a merger changes neither'
+
+
+def test_a_run_that_was_interrupted_says_so_and_counts_as_far_as_it_went():
+    interrupted = SoakReport([8], last_converged=False, aborted=UNFINISHED)
+    interrupted.add('images stop', FaultResult(1, True, 0.5))
+    assert UNFINISHED in interrupted.violations()
+    both = good_report().merged(interrupted)
+    assert (both.violations(), both.tries('images stop')) == ([], 2)
+    neither = interrupted.merged(replace(interrupted, last_converged=True))
+    assert (neither.last_converged, interrupted.merged(interrupted).last_converged) == (True, False)
+    stuck = good_report().merged(SoakReport([9], aborted='does not servo again'))
+    assert stuck.violations() == ['does not servo again', 'the last run did not converge']
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"seeds": [1]}', '{"faults": 3}'])
+def test_a_file_that_is_no_report_is_refused_with_a_sentence(text, tmp_path):
+    (tmp_path / 'soak.json').write_text(text)
+    with pytest.raises(ReportError, match=r'should be the soak\.json of a soak but'):
+        SoakReport.read(tmp_path / 'soak.json')

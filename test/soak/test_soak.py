@@ -18,6 +18,7 @@ CHOSEN = ('kill -9 differential_ik', 'stop at 0.001 m/s^2', 'frozen picture with
 
 def test_after_each_fault_the_arm_rests_and_servoes_again(tmp_path):
     arguments = ['--minutes', '3', '--seed', '1', '--faults', ','.join(CHOSEN), '--output', str(tmp_path)]
+    arguments += ['--into', str(tmp_path / 'all')]
     ended = subprocess.run(
         [sys.executable, '-m', 'cnn_vs_ros', 'soak', *arguments],
         cwd=ROOT,
@@ -34,6 +35,7 @@ def test_after_each_fault_the_arm_rests_and_servoes_again(tmp_path):
     for name, result in content['faults'].items():
         assert result['joint_velocity'] > 0.05, f'nothing moved before {name}'
     assert content['last_converged']
+    assert (tmp_path / 'all' / 'soak.json').read_text() == (tmp_path / 'latest' / 'soak.json').read_text()
 
 
 def test_an_unknown_fault_is_refused_with_those_there_are(capsys):
@@ -41,6 +43,12 @@ def test_an_unknown_fault_is_refused_with_those_there_are(capsys):
     said = capsys.readouterr().err
     assert 'but are earthquake' in said
     assert all(name in said for name in FAULTS)
+
+
+def test_results_that_cannot_be_added_to_are_refused(tmp_path, capsys):
+    (tmp_path / 'soak.json').write_text('no table')
+    assert main(['soak', '--into', str(tmp_path)]) == 2
+    assert 'should be the soak.json of a soak but' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('minutes', ['0', '-1', 'inf', 'nan'])

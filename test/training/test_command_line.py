@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,11 @@ def test_an_unknown_verb_ends_with_a_usage_message(capsys: pytest.CaptureFixture
         main(['fly'])
     assert exit_status.value.code == 2
     assert 'invalid choice' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['finetune', '--help'], ['benchmark', '--help']])
+def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
+    program = 'import sys; sys.modules["torch"] = None; from training.__main__ import main; main(sys.argv[1:])'
+    done = subprocess.run([sys.executable, '-c', program, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert 'usage: python -m training' in done.stdout

@@ -16,11 +16,12 @@ pytest.importorskip('onnxruntime')
 import onnxruntime
 import torch
 
+from training.commands.pretrain import CHECKPOINT
 from training.errors import TrainingError
 from training.images.views import ViewSampling
-from training.loop import checkpoints_old as checkpoints
+from training.loop import checkpoints
 from training.matcher import export
-from training.matcher.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
+from training.matcher.pretraining import Pretraining, PretrainingOptions
 from training.networks.matcher import Matcher
 
 
@@ -30,7 +31,7 @@ def exported(drawn_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     options = PretrainingOptions(
         steps=2, batch_groups=2, warmup=1, cooldown=0, validate_every=2, validation_groups=1, workers=0
     )
-    Pretraining(drawn_corpus, options, ViewSampling(views=2)).run(folder, progress=False)
+    Pretraining(drawn_corpus, options, ViewSampling(views=2)).run(folder / CHECKPOINT, progress=False)
     metadata = export.export_matcher(folder / CHECKPOINT, folder / 'model.onnx')
     return folder / CHECKPOINT, folder / 'model.onnx', metadata
 
@@ -40,7 +41,8 @@ def test_onnx_agrees_with_the_averaged_network_at_any_batch_and_size(
 ) -> None:
     checkpoint, path, _ = exported
     model = Matcher().eval()
-    model.load_state_dict(checkpoints.part(checkpoints.read(checkpoint)[0], 'average'))
+    tensors = checkpoints.read(checkpoint)
+    model.load_state_dict({name[8:]: value for name, value in tensors if name.startswith('average.')})
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
     for shape in ((1, 1, 120, 160), (16, 1, 160, 160), (2, 1, 72, 104)):
         image = np.random.default_rng(shape[0]).uniform(0, 255, shape).astype(np.float32)
@@ -55,7 +57,7 @@ def test_metadata_say_what_the_runtime_needs(exported: tuple[Path, Path, dict[st
     checkpoint, path, metadata = exported
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
     assert dict(session.get_modelmeta().custom_metadata_map) == metadata
-    tensors, _ = checkpoints.read(checkpoint)
+    tensors = dict(checkpoints.read(checkpoint))
     assert metadata['kind'] == 'scene_agnostic_matcher'
     assert metadata['format_version'] == '1'
     assert (metadata['input_width'], metadata['input_height'], metadata['stride']) == ('192', '144', '8')
@@ -71,9 +73,8 @@ def test_metadata_say_what_the_runtime_needs(exported: tuple[Path, Path, dict[st
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     other = torch.nn.Linear(2, 2)
-    optimizer = torch.optim.AdamW(other.parameters())
-    path = tmp_path / 'other.safetensors'
-    checkpoints.save(path, model=other, average=other, optimizer=optimizer, header={})
+    path = tmp_path / 'other.checkpoint'
+    checkpoints.save(path, {f'average.{name}': value for name, value in other.state_dict().items()}, {})
     with pytest.raises(TrainingError, match='expected the weights of a Matcher'):
         export.export_matcher(path, tmp_path / 'model.onnx')
     assert not (tmp_path / 'model.onnx').exists()

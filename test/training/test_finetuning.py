@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -24,8 +25,9 @@ from cnn_vs_ros.resources import resource_path
 from training.__main__ import main
 from training.errors import TrainingError
 from training.images import textures
-from training.matcher import finetuning
-from training.matcher.finetuning import FineTuning, FineTuningOptions, checkpoint_path, finetune
+from training.loop import checkpoints
+from training.loop.training import best_path, checkpoint_path, log_path
+from training.matcher.finetuning import FineTuning, FineTuningOptions, finetune
 from training.matcher.reference_groups import ReferenceGroups, ReferenceSampling
 from training.networks.onnx_weights import read_matcher
 
@@ -47,17 +49,21 @@ def tuned(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope='module')
-def whole(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> tuple[FineTuning, str]:
-    """A run that was not interrupted, and its log."""
+def whole(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> tuple[FineTuning, Path]:
+    """A run that was not interrupted, and its checkpoint."""
     torch.set_num_threads(1)
-    checkpoint = tmp_path_factory.mktemp('whole') / 'checkpoint.safetensors'
+    checkpoint = tmp_path_factory.mktemp('whole') / 'run.checkpoint'
     training = FineTuning(SHIPPED, reference, OPTIONS)
     training.run(checkpoint, progress=False)
-    return training, checkpoint.with_suffix('.csv').read_text()
+    return training, checkpoint
 
 
 def weights(model: torch.nn.Module) -> np.ndarray:
     return torch.cat([value.flatten().double() for value in model.state_dict().values()]).numpy()
+
+
+def best_weights(checkpoint: Path) -> dict[str, bytes]:
+    return {name: value.numpy().tobytes() for name, value in checkpoints.read(best_path(checkpoint))}
 
 
 def test_the_shipped_weights_are_read_back_into_torch() -> None:
@@ -138,8 +144,9 @@ def test_training_lowers_the_loss_of_its_batch(reference: Reference) -> None:
     groups = ReferenceGroups(reference, training.sampling, seed=0, length=1)
     images, labels = (torch.from_numpy(part)[None] for part in groups[0])
     for _ in range(8):
-        training._train_step(images, labels)
-    assert training.losses[-1] < 0.9 * training.losses[0]
+        training.take_step(images, labels)
+    losses = [row['loss'] for row in training.standing.recent]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_the_result_is_a_model_that_the_estimator_runs(reference: Reference, tuned: Path) -> None:
@@ -163,7 +170,7 @@ def test_the_result_is_a_model_that_the_estimator_runs(reference: Reference, tun
 @pytest.mark.parametrize('interrupted_at', [1, 2, 3])
 def test_an_interrupted_run_goes_on_bit_for_bit(
     reference: Reference,
-    whole: tuple[FineTuning, str],
+    whole: tuple[FineTuning, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     interrupted_at: int,
@@ -177,7 +184,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
             os.kill(os.getpid(), signal.SIGTERM if interrupted_at == 2 else signal.SIGINT)
         original(self, *arguments)
 
-    checkpoint = tmp_path / 'part.safetensors'
+    checkpoint = tmp_path / 'part.checkpoint'
     with monkeypatch.context() as patch:
         patch.setattr(torch.optim.AdamW, 'step', interrupting)
         with pytest.raises(KeyboardInterrupt):
@@ -186,8 +193,11 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
     resumed = FineTuning(SHIPPED, reference, OPTIONS)
     resumed.run(checkpoint, progress=False)
     np.testing.assert_array_equal(weights(resumed.model), weights(whole[0].model))
-    np.testing.assert_array_equal(weights(resumed.best), weights(whole[0].best))
-    assert (tmp_path / 'part.csv').read_text() == whole[1]
+    assert best_weights(checkpoint) == best_weights(whole[1])
+    rows = [list(csv.DictReader(log_path(path).open())) for path in (checkpoint, whole[1])]
+    for resumed_row, row in zip(*rows, strict=True):
+        del resumed_row['seconds'], row['seconds']
+        assert resumed_row == row
     other = FineTuning(SHIPPED, reference, FineTuningOptions(steps=5))
     with pytest.raises(TrainingError, match='same arguments'):
         other.run(checkpoint, progress=False)
@@ -200,9 +210,14 @@ def test_the_run_ends_when_validation_gains_no_more(
     monkeypatch.setattr(FineTuning, 'validate', lambda *_: dict.fromkeys(('nominal', 'perturbed'), next(scores)))
     options = FineTuningOptions(steps=9, batch_groups=1, validate_every=1, patience=2)
     training = FineTuning(SHIPPED, reference, options)
-    training.run(tmp_path / 'checkpoint.safetensors', progress=False)
-    assert (training.step, training.best_step) == (3, 1)
-    assert not np.array_equal(weights(training.model), weights(training.best))
+    checkpoint = tmp_path / 'run.checkpoint'
+    training.run(checkpoint, progress=False)
+    assert (training.step, training.standing.best_step) == (3, 1)
+    last = weights(training.model)
+    assert not np.array_equal(last, weights(training.load_best(checkpoint)))
+    again = FineTuning(SHIPPED, reference, options)
+    again.run(checkpoint, progress=False)  # a run that is over does nothing
+    assert again.step == 3
 
 
 def test_the_rate_rises_and_falls_to_zero() -> None:
@@ -233,4 +248,4 @@ def test_finetune_refuses_what_it_cannot_do(
         assert expected in captured.err
     cv2.imwrite(str(folder / 'image.png'), np.zeros((10, 10), np.uint8))
     assert main(['finetune', '--reference', str(folder), '--output', str(tmp_path / 'model.onnx')]) == 2
-    assert finetuning.checkpoint_path(tmp_path / 'model.onnx').exists() is False
+    assert checkpoint_path(tmp_path / 'model.onnx').exists() is False

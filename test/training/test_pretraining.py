@@ -11,13 +11,18 @@ pytest.importorskip('torch')
 pytest.importorskip('safetensors')
 pytest.importorskip('tqdm')
 
+import numpy as np
 import torch
 
+from training.commands.pretrain import CHECKPOINT
 from training.errors import TrainingError
+from training.images import corpus
+from training.images.corpus import TileRecord
 from training.images.views import ViewSampling
+from training.loop import checkpoints
 from training.matcher.data import MatchingGroups, batches
 from training.matcher.loss import evaluate_batch
-from training.matcher.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
+from training.matcher.pretraining import Pretraining, PretrainingOptions
 
 SMALL = ViewSampling(width=64, height=48, views=2)
 OPTIONS = PretrainingOptions(
@@ -25,51 +30,59 @@ OPTIONS = PretrainingOptions(
 )
 
 
+def rows(log: Path) -> list[dict[str, str]]:
+    with log.open() as file:
+        return list(csv.DictReader(file))
+
+
 def test_a_resumed_run_equals_one_that_was_not_interrupted(drawn_corpus: Path, tmp_path: Path) -> None:
     whole = Pretraining(drawn_corpus, OPTIONS, SMALL)
     whole.run(tmp_path / 'whole', progress=False)
 
     Pretraining(drawn_corpus, replace(OPTIONS, steps=2), SMALL).run(tmp_path / 'parts', progress=False)
-    resumed = Pretraining(drawn_corpus, replace(OPTIONS, seed=OPTIONS.seed), SMALL)
-    resumed.restore(tmp_path / 'parts' / CHECKPOINT)
-    assert resumed.step == 2
+    resumed = Pretraining(drawn_corpus, OPTIONS, SMALL)
     resumed.run(tmp_path / 'parts', progress=False)
 
     assert resumed.step == whole.step == 4
+    assert [row['step'] for row in rows(tmp_path / 'parts.csv')] == ['2', '4']
     for part in ('model', 'average'):
         expected, actual = getattr(whole, part).state_dict(), getattr(resumed, part).state_dict()
         for name, value in expected.items():
             assert torch.equal(actual[name], value), f'{part}.{name}'
-    assert resumed.metrics == whole.metrics
+    assert resumed.standing.metrics == whole.standing.metrics
 
 
-def test_an_interrupt_leaves_a_checkpoint_to_resume_from(
+def test_what_was_trained_is_saved_before_it_is_validated(
     drawn_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training = Pretraining(drawn_corpus, OPTIONS, SMALL)
-    take_step = training.train_step
+    def fail(*_: object) -> dict[str, float]:
+        raise MemoryError
 
-    def interrupted(images: torch.Tensor, labels: torch.Tensor) -> object:
-        if training.step == 1:
-            raise KeyboardInterrupt
-        return take_step(images, labels)
-
-    monkeypatch.setattr(training, 'train_step', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        training.run(tmp_path, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Pretraining, 'validate', fail)
+        with pytest.raises(MemoryError):
+            Pretraining(drawn_corpus, OPTIONS, SMALL).run(tmp_path / CHECKPOINT, progress=False)
     resumed = Pretraining(drawn_corpus, OPTIONS, SMALL)
     resumed.restore(tmp_path / CHECKPOINT)
-    assert resumed.step == 1
+    assert resumed.step == 2
+    resumed.run(tmp_path / CHECKPOINT, progress=False)
+    assert [row['step'] for row in rows(tmp_path / 'run.csv')] == ['2', '4']
+
+
+def test_a_corpus_without_validation_pictures_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    tiles = [TileRecord('drawn', 'a', '', 'train', 1.0)]
+    corpus._write(tmp_path, np.zeros((1, 448, 448), np.uint8), tiles, {})
+    with pytest.raises(TrainingError, match='expected tiles of the validation split'):
+        Pretraining(tmp_path, OPTIONS, SMALL)
 
 
 def test_the_log_has_a_line_a_validation(drawn_corpus: Path, tmp_path: Path) -> None:
     training = Pretraining(drawn_corpus, OPTIONS, SMALL)
-    training.run(tmp_path, progress=False)
-    with (tmp_path / 'log.csv').open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row['step'] for row in rows] == ['2', '4']
-    assert float(rows[-1]['nominal']) == training.metrics['nominal']
-    assert 0 <= training.metrics['perturbed'] <= 1
+    training.run(tmp_path / CHECKPOINT, progress=False)
+    found = rows(tmp_path / 'run.csv')
+    assert [row['step'] for row in found] == ['2', '4']
+    assert float(found[-1]['nominal']) == training.standing.metrics['nominal']
+    assert 0 <= training.standing.metrics['perturbed'] <= 1
 
 
 def test_data_do_not_depend_on_the_process_that_draws_them(drawn_corpus: Path) -> None:
@@ -91,9 +104,9 @@ def test_training_on_one_batch_learns_it(drawn_corpus: Path) -> None:
     training = Pretraining(drawn_corpus, options, replace(SMALL, perturbed=False, framed=0.0))
     groups = MatchingGroups(drawn_corpus, 'train', training.sampling, seed=0, drawn_share=0.0, length=2)
     (images, labels) = next(iter(batches(groups, batch_groups=2, first_batch=0, workers=0)))
-    first = training.train_step(images, labels).match.item()
+    first = training.take_step(images, labels)['match']
     for _ in range(39):
-        last = training.train_step(images, labels).match.item()
+        last = training.take_step(images, labels)['match']
     assert last < 0.5 * first
     assert evaluate_batch(training.average, images, labels).match.item() < first
 
@@ -114,6 +127,7 @@ def test_impossible_options_are_refused(change: dict[str, Any]) -> None:
 
 
 def test_restore_refuses_another_file(drawn_corpus: Path, tmp_path: Path) -> None:
-    (tmp_path / 'other.safetensors').write_bytes(b'nothing of the kind')
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / checkpoints.INDEX).write_text('nothing of the kind')
     with pytest.raises(TrainingError, match='expected a checkpoint'):
-        Pretraining(drawn_corpus, OPTIONS, SMALL).restore(tmp_path / 'other.safetensors')
+        Pretraining(drawn_corpus, OPTIONS, SMALL).restore(tmp_path / 'other')

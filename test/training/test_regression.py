@@ -24,8 +24,9 @@ from cnn_vs_ros.geometry import PinholeCamera, se3
 from training.__main__ import main
 from training.errors import TrainingError
 from training.images import textures
-from training.networks.regressor import ARCHITECTURES, PoseRegressor, load_weights
-from training.regression import training as regression
+from training.loop.training import log_path
+from training.networks.architectures import ARCHITECTURES
+from training.networks.regressor import PoseRegressor, load_weights
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
 from training.regression.training import Regression
@@ -111,22 +112,23 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
 ) -> None:
     expected, log = whole
     checkpoint = tmp_path / 'run.checkpoint'
-    step = Regression._train_step
+    step = Regression.take_step
 
-    def interrupted(self: Regression, *batch: object) -> None:
-        step(self, *batch)
+    def interrupted(self: Regression, *batch: object) -> dict[str, float]:
+        measured = step(self, *batch)
         if self.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
+        return measured
 
-    monkeypatch.setattr(Regression, '_train_step', interrupted)
+    monkeypatch.setattr(Regression, 'take_step', interrupted)
     with pytest.raises(KeyboardInterrupt):
         Regression(reference, OPTIONS, SETTINGS, None).run(checkpoint, progress=False)
-    monkeypatch.setattr(Regression, '_train_step', step)
+    monkeypatch.setattr(Regression, 'take_step', step)
     resumed = Regression(reference, OPTIONS, SETTINGS, None)
     resumed.run(checkpoint, progress=False)
     assert resumed.step == expected.step == 6
     np.testing.assert_array_equal(weights(resumed.model), weights(expected.model))
-    rows = [list(csv.DictReader(regression.log_path(path).open())) for path in (checkpoint, log)]
+    rows = [list(csv.DictReader(log_path(path).open())) for path in (checkpoint, log)]
     for resumed_row, row in zip(*rows, strict=True):
         del resumed_row['seconds'], row['seconds']
         assert resumed_row == row

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, World
+
+if TYPE_CHECKING:
+    import torch
 
 Array = NDArray[np.float64]
 
@@ -209,9 +211,14 @@ class LensWorld:
         grid = (
             2 * ideal.reshape(1, self.camera.height, self.camera.width, 2) / (np.array(self.camera.size) - 1) - 1
         )
+        import torch
+
         return torch.from_numpy(grid.astype(np.float32))
 
     def image(self, current_T_desired: Array) -> np.ndarray:
         """Noiseless view, float32 (H, W) in grey levels, of a camera at ``current_T_desired`` (4, 4)."""
+        import torch
+        from torch.nn import functional
+
         ideal = torch.from_numpy(self.base.image(current_T_desired))[None, None]
         return functional.grid_sample(ideal, self._grid, padding_mode='border', align_corners=True)[0, 0].numpy()

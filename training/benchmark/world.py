@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from cnn_vs_ros.geometry import PinholeCamera, camera_sees_plane
+
+if TYPE_CHECKING:  # torch takes seconds to import, and naming the scenes needs none of it
+    import torch
 
 Array = NDArray[np.float64]
 
@@ -57,11 +58,15 @@ class PlanarWorld:
 
     @cached_property
     def _above_ground(self) -> torch.Tensor:
+        import torch
+
         return torch.from_numpy(self.texture.astype(np.float32) - np.float32(_GROUND))[None, None]
 
     @cached_property
     def _reduced(self) -> list[torch.Tensor]:
         """The texture at its own size and at a half, a quarter, ... of it."""
+        from torch.nn import functional
+
         levels = [self._above_ground]
         while len(levels) < _SIZES and min(levels[-1].shape[2:]) > 8:
             levels.append(functional.avg_pool2d(levels[-1], 2))
@@ -83,6 +88,8 @@ class PlanarWorld:
             spread = np.sqrt(np.abs(np.linalg.det(texel_from_pixel) / scale**3))
         seen = camera_sees_plane(current_T_desired, self.depth, self.camera) & np.isfinite(grid).all(axis=-1)
         grid[~seen] = _OUTSIDE
+        import torch
+
         texels = torch.from_numpy(grid.astype(np.float32))[None]
         view = self._averaged(texels, spread) if self.endless else _sampled(self._above_ground, texels, 'zeros')
         view[~seen] = 0.0
@@ -102,6 +109,8 @@ class PlanarWorld:
 
 
 def _sampled(texture: torch.Tensor, texels: torch.Tensor, beyond: str) -> np.ndarray:
+    from torch.nn import functional
+
     return functional.grid_sample(texture, texels, padding_mode=beyond, align_corners=False)[0, 0].numpy()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from cnn_vs_ros.environment import user_path
 from training.errors import TrainingError
 
 SUMMARY = "compare methods by closed-loop convergence (the paper's figure 5)"
@@ -23,9 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     also = f'and, with --model, {", ".join(MODEL_METHODS)}'
     parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}; {also}')
-    parser.add_argument('--model', type=Path, help='model file of ' + ', '.join(MODEL_METHODS))
+    parser.add_argument('--model', type=user_path, help='model file of ' + ', '.join(MODEL_METHODS))
     parser.add_argument(
-        '--references', type=Path, metavar='DIR', help="write the scenes' references there, for finetune, and end"
+        '--references',
+        type=user_path,
+        metavar='DIR',
+        help="write the scenes' references there, for finetune, and end",
     )
     parser.add_argument(
         '--rejection',
@@ -33,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='instead of runs, show N images of each kind and scene that are not of the reference, and count how '
         'often the estimator (of --model) says lost',
+    )
+    parser.add_argument(
+        '--calibration',
+        type=int,
+        metavar='N',
+        help='instead of runs, calibrate N simulated cells under each trouble, beside a board',
     )
     _add_real_arguments(parser)
     parser.add_argument(
@@ -48,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes; default one a core')
     parser.add_argument(
         '--output',
-        type=Path,
+        type=user_path,
         default=Path('runs/benchmark'),
         help='folder; runs found there are kept, and are in the table',
     )
@@ -64,7 +74,10 @@ def _add_real_arguments(parser: argparse.ArgumentParser) -> None:
 
     real = parser.add_argument_group('real images', 'instead of runs: pairs and videos, in a folder of your own')
     real.add_argument(
-        '--real', type=Path, metavar='DIR', help=f'folder as in docs/benchmark.md; methods are {", ".join(NAMES)}'
+        '--real',
+        type=user_path,
+        metavar='DIR',
+        help=f'folder as in docs/benchmark.md; methods are {", ".join(NAMES)}',
     )
     real.add_argument('--sets', help='comma-separated; default all that its truth.json names')
     real.add_argument(
@@ -86,6 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark and print its table."""
     if arguments.real is not None:
         return _show_real(arguments)
+    if arguments.calibration is not None:
+        return _calibrate(arguments)
     return _run_loops(arguments)
 
 
@@ -171,6 +186,16 @@ def _show_real(arguments: argparse.Namespace) -> int:
     )
     print(run.run(request))
     print(f'real.json, real.md{" and pictures" if arguments.pictures else ""} are in {arguments.output}')
+    return 0
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from training.benchmark.calibration import run
+
+    if arguments.calibration < 1:
+        raise TrainingError(f'calibration should be of at least 1 cell but is of {arguments.calibration}')
+    print(run.run(arguments.calibration, arguments.output))
+    print(f'calibration.jsonl is in {arguments.output}')
     return 0
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from cnn_vs_ros.environment import user_path
 from training.errors import TrainingError
 
 SUMMARY = 'fit the confidence of the pose estimator, with a reliability diagram'
@@ -18,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model', default='scene_agnostic', help='a shipped model or a path; default scene_agnostic'
     )
-    parser.add_argument('--corpus', type=Path, help='corpus whose validation split gives half of the scenes')
+    parser.add_argument('--corpus', type=user_path, help='corpus whose validation split gives half of the scenes')
     parser.add_argument('--scenes', type=int, default=200, help='scenes; half fit, half judge; default 200')
     parser.add_argument('--seed', type=int, default=7)
-    parser.add_argument('--output', type=Path, default=Path('runs/calibration'))
+    parser.add_argument('--output', type=user_path, default=Path('runs/calibration'))
 
 
 def run(arguments: argparse.Namespace) -> int:

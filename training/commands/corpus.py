@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from cnn_vs_ros.environment import user_path
 
 SUMMARY = 'turn image folders into a corpus of grey tiles'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--output', type=Path, required=True, help='folder to write the corpus to')
+    parser.add_argument('--output', type=user_path, required=True, help='folder to write the corpus to')
     parser.add_argument(
         '--source',
-        type=Path,
+        type=user_path,
         action='append',
         required=True,
         help='folder of images or unpacked Debian package (repeatable)',
     )
     parser.add_argument(
         '--held-out',
-        type=Path,
+        type=user_path,
         action='append',
         default=[],
         help='folder of images whose near-duplicates are left out (repeatable)',

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
+from cnn_vs_ros.environment import user_path
 from training.commands import views
 from training.errors import TrainingError
 
@@ -18,8 +18,10 @@ SUMMARY = 'draw a training dataset from one reference snapshot'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--reference', type=Path, required=True, help='reference folder, of capture_reference')
-    parser.add_argument('--output', type=Path, required=True, help='folder of the dataset')
+    parser.add_argument(
+        '--reference', type=user_path, required=True, help='reference folder, of capture_reference'
+    )
+    parser.add_argument('--output', type=user_path, required=True, help='folder of the dataset')
     views.add_size_arguments(parser)
     parser.add_argument('--seed', type=int, default=0, help='of everything drawn (default 0)')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one a core)')

@@ -11,6 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
+from cnn_vs_ros.environment import user_path
 from training.errors import TrainingError
 
 SUMMARY = 'measure a model on one reference, against the size of the offset'
@@ -19,13 +20,17 @@ SUMMARY = 'measure a model on one reference, against the size of the offset'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument('--model', default='scene_agnostic', help='a name or a path; default scene_agnostic')
-    parser.add_argument('--reference', type=Path, required=True, help='reference folder, of capture_reference')
-    parser.add_argument('--output', type=Path, default=Path('runs/evaluation'), help='default runs/evaluation')
+    parser.add_argument(
+        '--reference', type=user_path, required=True, help='reference folder, of capture_reference'
+    )
+    parser.add_argument(
+        '--output', type=user_path, default=Path('runs/evaluation'), help='default runs/evaluation'
+    )
     parser.add_argument('--views', type=int, default=25, help='of each size and condition (default 25)')
     parser.add_argument('--depth', type=float, metavar='M', help='of the scene (default: that of the reference)')
     parser.add_argument(
         '--occluders',
-        type=Path,
+        type=user_path,
         metavar='DIR',
         help='images that occluders are cut from (default: drawn textures)',
     )

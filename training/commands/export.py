@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from cnn_vs_ros.environment import user_path
 
 SUMMARY = 'export a checkpoint as an .onnx model'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--checkpoint', type=Path, required=True, help="checkpoint written by 'pretrain'")
-    parser.add_argument('--output', type=Path, required=True, help='model file to write (.onnx)')
+    parser.add_argument('--checkpoint', type=user_path, required=True, help="checkpoint written by 'pretrain'")
+    parser.add_argument('--output', type=user_path, required=True, help='model file to write (.onnx)')
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,16 +11,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
+from cnn_vs_ros.environment import user_path
 from training.commands import views
 from training.errors import TrainingError
+from training.networks.architectures import ARCHITECTURES
 
 SUMMARY = 'train a model on one reference: the shipped matcher tuned, or a pose regressor'
 
-REGRESSORS = ('alexnet', 'vgg16', 'mobilenet_v3_small', 'efficientnet_lite0')
-ARCHITECTURES = ('matcher', *REGRESSORS)
+CHOICES = ('matcher', *ARCHITECTURES)
 
 # Of the arguments that only some architectures take; None on the command line stands for these.
 _MATCHER = {'steps': 120, 'batch_groups': 6, 'validate_every': 30, 'learning_rate': 6e-4, 'patience': 3}
@@ -29,11 +29,11 @@ _REGRESSOR = {'epochs': 50, 'batch': 50, 'patience': 10}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--reference', type=Path, required=True, help='reference folder, of capture_reference')
-    parser.add_argument('--output', type=Path, required=True, help='model file to write (.onnx)')
     parser.add_argument(
-        '--architecture', default='matcher', help=f'one of {", ".join(ARCHITECTURES)} (default matcher)'
+        '--reference', type=user_path, required=True, help='reference folder, of capture_reference'
     )
+    parser.add_argument('--output', type=user_path, required=True, help='model file to write (.onnx)')
+    parser.add_argument('--architecture', default='matcher', help=f'one of {", ".join(CHOICES)} (default matcher)')
     parser.add_argument(
         '--learning-rate', type=float, help='the highest (default 6e-4; alexnet 1e-4; the others 1e-3)'
     )
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=int, default=1, help='processes that draw views (default 1)')
 
     matcher = parser.add_argument_group('matcher only')
-    matcher.add_argument('--base', type=Path, help='model file to start from (default: the shipped one)')
+    matcher.add_argument('--base', type=user_path, help='model file to start from (default: the shipped one)')
     matcher.add_argument('--steps', type=int, help='at most (default 120)')
     matcher.add_argument('--batch-groups', type=int, help='groups of 4 views a step (default 6)')
     matcher.add_argument('--validate-every', type=int, help='steps between validations (default 30)')
@@ -79,7 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     regressor.add_argument('--validation-images', type=int, help='views judged each epoch (default 300)')
     regressor.add_argument(
-        '--dataset', type=Path, metavar='DIR', help="train on this dataset of the verb 'dataset', not on new views"
+        '--dataset',
+        type=user_path,
+        metavar='DIR',
+        help="train on this dataset of the verb 'dataset'",
     )
     views.add_size_arguments(regressor)
     views.add_view_arguments(parser)
@@ -87,9 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print what the validation says."""
-    if arguments.architecture not in ARCHITECTURES:
+    if arguments.architecture not in CHOICES:
         raise TrainingError(
-            f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{arguments.architecture}'"
+            f"expected an architecture among {', '.join(CHOICES)}, but got '{arguments.architecture}'"
         )
     if arguments.output.suffix != '.onnx':
         raise TrainingError(f'expected an output that ends in .onnx, but got {arguments.output}')
@@ -112,21 +115,25 @@ def _tune_matcher(arguments: argparse.Namespace) -> int:
     done = finetune(
         base, reference, arguments.output, options, threads=arguments.threads, workers=arguments.workers
     )
-    shown = ', '.join(f'{name} {done.before[name]:.3f} -> {done.after[name]:.3f}' for name in done.after)
-    print(f'finetune: cells matched right: {shown} (step {done.best_step} of {done.step}); {arguments.output}')
+    result = done.standing
+    pairs = ((name, result.before[name], after) for name, after in result.best_metrics.items())
+    shown = ', '.join(f'{name} {before:.3f} -> {after:.3f}' for name, before, after in pairs)
+    print(f'finetune: cells matched right: {shown} (step {result.best_step} of {result.step}); {arguments.output}')
     return 0
 
 
 def _train_regressor(arguments: argparse.Namespace) -> int:
     import torch
 
+    from training.loop.team import team
     from training.regression import command
-    from training.regression.options import LEARNING_RATES, RegressionOptions
-    from training.regression.parallel import team
+    from training.regression.options import RegressionOptions
 
-    defaults: dict[str, Any] = {**_REGRESSOR, 'learning_rate': LEARNING_RATES[arguments.architecture]}
-    if arguments.architecture == 'vgg16':
-        defaults |= {'optimizer': 'sgd', 'micro_batch': 2}
+    network = ARCHITECTURES[arguments.architecture]
+    defaults = {
+        **_REGRESSOR,
+        **{name: getattr(network, name) for name in ('learning_rate', 'optimizer', 'micro_batch')},
+    }
     options = RegressionOptions(**_given(arguments, RegressionOptions, defaults))
     reference = views.reference_of(arguments)
     torch.set_num_threads(arguments.threads)

@@ -1,31 +1,31 @@
 """Pre-train a scene-agnostic network on a corpus: the coarse matcher, or the paper's regressor of image pairs.
 
 The matcher's folder gets a checkpoint, which `export` turns into a model file; a pair regressor's gets model.onnx.
-An interrupted run of pairs goes on when the command is given again; torchrun starts several processes.
+An interrupted run goes on when the command is given again; torchrun starts several processes (pairs).
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from pathlib import Path
 
+from cnn_vs_ros.environment import user_path
 from training.errors import TrainingError
+from training.networks.architectures import PAIR_ARCHITECTURES, architecture
 
 SUMMARY = 'pre-train the scene-agnostic matcher on a corpus, or a regressor of image pairs'
 
-ARCHITECTURES = ('matcher', 'vgg16_pairs', 'mobilenet_v3_small_pairs')
+CHECKPOINT = 'run.checkpoint'
+
+CHOICES = ('matcher', *PAIR_ARCHITECTURES)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--corpus', type=Path, required=True, help="folder written by the verb 'corpus'")
-    parser.add_argument('--output', type=Path, required=True, help='folder for the checkpoint and log.csv')
-    parser.add_argument(
-        '--architecture', default='matcher', help=f'one of {", ".join(ARCHITECTURES)} (default matcher)'
-    )
-    parser.add_argument('--resume', type=Path, help='checkpoint to continue from (matcher)')
-    parser.add_argument('--base', type=Path, help='exported matcher whose weights to go on from (matcher)')
+    parser.add_argument('--corpus', type=user_path, required=True, help="folder written by the verb 'corpus'")
+    parser.add_argument('--output', type=user_path, required=True, help='folder for the checkpoint and run.csv')
+    parser.add_argument('--architecture', default='matcher', help=f'one of {", ".join(CHOICES)} (default matcher)')
+    parser.add_argument('--base', type=user_path, help='exported matcher whose weights to go on from (matcher)')
     parser.add_argument('--steps', type=int, default=4000, help='total number of steps (default 4000)')
     parser.add_argument('--batch-groups', type=int, default=8, help='textures a step, 4 views each (default 8)')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights and data (default 0)')
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pairs.add_argument('--epochs', type=int, default=50, help='at most; pairs are new in each (default 50)')
     pairs.add_argument('--pairs', type=int, default=11_000, help='of an epoch (default 11000)')
     pairs.add_argument('--batch', type=int, default=50, help='pairs a step (default 50)')
-    pairs.add_argument('--micro-batch', type=int, default=2, help='of them at once (default 2, for little memory)')
+    pairs.add_argument('--micro-batch', type=int, help='of them at once, to save memory (default: all; vgg16: 2)')
     pairs.add_argument('--patience', type=int, default=10, help='epochs without gain to the end (default 10)')
     pairs.add_argument('--validation-images', type=int, default=300, help='pairs judged each epoch (default 300)')
     pairs.add_argument('--loss', default='balanced', help='balanced or paper (eq. 10) (default balanced)')
@@ -58,16 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print the last validation."""
-    if arguments.architecture not in ARCHITECTURES:
+    if arguments.architecture not in CHOICES:
         raise TrainingError(
-            f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{arguments.architecture}'"
+            f"expected an architecture among {', '.join(CHOICES)}, but got '{arguments.architecture}'"
         )
     return _train_matcher(arguments) if arguments.architecture == 'matcher' else _train_pairs(arguments)
 
 
 def _train_matcher(arguments: argparse.Namespace) -> int:
     from training.images.views import ViewSampling
-    from training.matcher.pretraining import CHECKPOINT, Pretraining, PretrainingOptions
+    from training.matcher.pretraining import Pretraining, PretrainingOptions
 
     names = {field.name for field in fields(PretrainingOptions)}
     options = PretrainingOptions(**{name: value for name, value in vars(arguments).items() if name in names})
@@ -75,10 +75,9 @@ def _train_matcher(arguments: argparse.Namespace) -> int:
         raise TrainingError(f'width should be a multiple of 32 of at least 64 but is {arguments.width}')
     sampling = ViewSampling(width=arguments.width, height=arguments.width * 3 // 4)
     training = Pretraining(arguments.corpus, options, sampling, arguments.base)
-    if arguments.resume:
-        training.restore(arguments.resume)
-    training.run(arguments.output)
-    shown = ', '.join(f'{name} {value:.3f}' for name, value in training.metrics.items())
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    training.run(arguments.output / CHECKPOINT, workers=options.workers)
+    shown = ', '.join(f'{name} {value:.3f}' for name, value in training.standing.metrics.items())
     print(f'pretrain: step {training.step}, {shown}; {arguments.output / CHECKPOINT}')
     return 0
 
@@ -86,22 +85,22 @@ def _train_matcher(arguments: argparse.Namespace) -> int:
 def _train_pairs(arguments: argparse.Namespace) -> int:
     import torch
 
+    from training.loop.team import team
     from training.regression.export import export_pairs
     from training.regression.options import RegressionOptions
     from training.regression.pairs import PairRegression
-    from training.regression.parallel import team
 
     torch.set_num_threads(arguments.threads)
-    is_vgg = arguments.architecture.startswith('vgg16')
+    network = architecture(arguments.architecture)
     options = RegressionOptions(
         architecture=arguments.architecture,
         epochs=arguments.epochs,
         batch=arguments.batch,
-        micro_batch=arguments.micro_batch if is_vgg else 0,
+        micro_batch=arguments.micro_batch or network.micro_batch,
         seed=arguments.seed,
         loss=arguments.loss,
-        optimizer='sgd' if is_vgg else 'adamw',
-        learning_rate=1e-3,
+        optimizer=network.optimizer,
+        learning_rate=network.learning_rate,
         patience=arguments.patience,
         validation_images=arguments.validation_images,
     )
@@ -111,13 +110,13 @@ def _train_pairs(arguments: argparse.Namespace) -> int:
         )
         if processes.leads:
             print(f'pretrain: {run.weights_used}; loss {run.loss}', flush=True)
-        checkpoint = arguments.output / 'run.checkpoint'
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        checkpoint = arguments.output / CHECKPOINT
         run.run(checkpoint, workers=arguments.workers)
         if processes.leads:
             model = arguments.output / 'model.onnx'
             export_pairs(run, run.load_best(checkpoint), model)
-            best = run.best_metrics
+            best = run.standing.best_metrics
             print(
                 f'pretrain: median error {best["median_mm"]:.0f} thousandths of the depth, '
                 f'{best["median_degrees"]:.2f} degrees on unseen scenes (epoch {run.best_epoch}); {model}'

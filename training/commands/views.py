@@ -6,11 +6,11 @@ import argparse
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnn_vs_ros.environment import user_path
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -103,7 +103,10 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
         '--occlusion', type=float, default=0.5, metavar='P', help='clusters of other images (default 0.5)'
     )
     light.add_argument(
-        '--occluders', type=Path, metavar='DIR', help='images that clusters are cut from (default: drawn textures)'
+        '--occluders',
+        type=user_path,
+        metavar='DIR',
+        help='images that clusters are cut from (default: drawn ones)',
     )
     light.add_argument(
         '--clusters', type=int, default=4, metavar='N', help='clusters at most in an image (default 4)'

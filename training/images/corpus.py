@@ -39,10 +39,11 @@ class TileRecord:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tiles (N, S, S) uint8, memory-mapped, with their records."""
+    """Tiles (N, S, S) uint8, memory-mapped, with their records and the folder that they are in."""
 
     tiles: np.ndarray
     records: tuple[TileRecord, ...]
+    folder: Path
 
     @classmethod
     def load(cls, folder: Path) -> Corpus:
@@ -65,11 +66,17 @@ class Corpus:
                 f'expected uint8 tiles (N, S, S) and N records in {folder}, but got {tiles.dtype} '
                 f'{tiles.shape} and {len(records)} records'
             )
-        return cls(tiles, records)
+        return cls(tiles, records, folder)
 
     def indices(self, split: str) -> np.ndarray:
         """Return the indices (M,) of the tiles of `split` ('train' or 'validation')."""
         return np.array([i for i, record in enumerate(self.records) if record.split == split], np.int64)
+
+    def require(self, *splits: str) -> None:
+        """Raise TrainingError when one of `splits` has no tile."""
+        for split in splits:
+            if not len(self.indices(split)):
+                raise TrainingError(f'expected tiles of the {split} split in {self.folder}, but it has none')
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Return the number of tiles and images per source and split, for a model's metadata."""

@@ -3,23 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-
-@contextmanager
-def interrupt_on_terminate() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C within the block; main thread only."""
-
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 class Interruption:
@@ -42,3 +26,8 @@ class Interruption:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+
+
+def ignore_interrupts(worker: int) -> None:
+    """Let a process that draws data live through Ctrl-C, which reaches every process: the parent decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from training.errors import TrainingError
 from training.images import textures, views
 from training.images.corpus import Corpus
+from training.loop.interruption import ignore_interrupts
 from training.matcher import targets
 
 
@@ -34,10 +34,9 @@ class MatchingGroups(Dataset):
         kind: str | None = None,
     ) -> None:
         loaded = Corpus.load(corpus)
+        loaded.require(split)
         self._tiles = loaded.tiles
         self._indices = loaded.indices(split)
-        if not len(self._indices):
-            raise TrainingError(f'expected tiles of the {split} split in {corpus}, but it has none')
         self._sampling = sampling
         self._seed = seed
         self._drawn_share = drawn_share
@@ -63,7 +62,7 @@ class MatchingGroups(Dataset):
         return group.images, targets.group_targets(group.homographies, group.visible)
 
 
-def batches(groups: MatchingGroups, *, batch_groups: int, first_batch: int, workers: int) -> DataLoader:
+def batches(groups: Dataset, *, batch_groups: int, first_batch: int, workers: int) -> DataLoader:
     """Return a loader of batches (G, V, H, W) uint8 and (G, 2, P, N, 3), from batch `first_batch` on, in order."""
     return DataLoader(
         groups,
@@ -72,7 +71,7 @@ def batches(groups: MatchingGroups, *, batch_groups: int, first_batch: int, work
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         collate_fn=_collate,
-        drop_last=True,
+        worker_init_fn=ignore_interrupts,
     )
 
 

@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 
 from training.errors import TrainingError
-from training.loop import checkpoints_old as checkpoints
+from training.loop import checkpoints
 from training.networks.matcher import CELL_OFFSET, STRIDE, Matcher
 
 KIND = 'scene_agnostic_matcher'
@@ -36,10 +36,12 @@ def export_matcher(checkpoint: Path, output: Path, *, licence: str = LICENCE) ->
     Raises:
         TrainingError: the checkpoint cannot be read, or the written graph disagrees with the network.
     """
-    tensors, header = checkpoints.read(checkpoint)
+    header = checkpoints.read_header(checkpoint)
+    tensors = checkpoints.read(checkpoint)
+    weights = {name.removeprefix('average.'): value for name, value in tensors if name.startswith('average.')}
     model = Matcher()
     try:
-        model.load_state_dict(checkpoints.part(tensors, 'average'))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise TrainingError(f'expected the weights of a Matcher in {checkpoint}, but got: {error}') from error
     metadata = matcher_metadata(model, header, licence=licence)
@@ -52,11 +54,11 @@ def matcher_metadata(model: Matcher, header: dict[str, Any], *, licence: str) ->
     sampling, options = header['sampling'], header['options']
     training = {
         'seed': options['seed'],
-        'steps': header['step'],
+        'steps': header['standing']['step'],
         'options': options,
         'sampling': sampling,
         'corpus': header['corpus'],
-        'validation': header['metrics'],
+        'validation': header['standing']['metrics'],
         'commit': git_commit(),
         'date': datetime.datetime.now(datetime.UTC).date().isoformat(),
         'torch': torch.__version__,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from training.images.corpus import VALIDATION
@@ -82,10 +83,15 @@ def _by_condition(
             length=groups,
             kind=kind,
         )
-        correct = visible = 0.0
-        for images, labels in batches(data, batch_groups=min(batch_groups, groups), first_batch=0, workers=0):
-            outcome = judge(images, labels)
-            correct += float(outcome.correct)
-            visible += float(outcome.visible)
-        result[name] = correct / max(visible, 1.0)
+        result[name] = share_right(judge, data, batch_groups)
     return result
+
+
+def share_right(judge: Callable[[Tensor, Tensor], MatchingOutcome], groups: Dataset, batch_groups: int) -> float:
+    """Return the share of the visible cells of all `groups` that `judge` finds matched right."""
+    correct = visible = 0.0
+    for images, labels in batches(groups, batch_groups=min(batch_groups, len(groups)), first_batch=0, workers=0):
+        outcome = judge(images, labels)
+        correct += float(outcome.correct)
+        visible += float(outcome.visible)
+    return correct / max(visible, 1.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from training.networks.architectures import Body
+
 FEATURES = 320  # channels that `EfficientNetLite0` returns, at a 32nd of the resolution
 
 # Of each stage: blocks, kernel, stride, expansion, channels.
@@ -43,6 +45,19 @@ class EfficientNetLite0(nn.Module):
         for block in self.blocks:
             features = block(features)
         return features
+
+
+def body(name: str) -> Body:
+    """Return the feature map, and how the published weights name its tensors."""
+    del name
+    return Body(
+        EfficientNetLite0(),
+        FEATURES,
+        is_map=True,
+        mean=(127 / 255,) * 3,
+        deviation=(128 / 255,) * 3,
+        rename=lambda key: '.'.join(part.removeprefix('_') for part in key.split('.')),
+    )
 
 
 class _Block(nn.Module):

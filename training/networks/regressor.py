@@ -12,15 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from training.errors import TrainingError
-from training.networks import efficientnet_lite
-from training.networks.efficientnet_lite import EfficientNetLite0
+from training.networks.architectures import PAIRS, architecture, make_body
 from training.networks.torchvision_models import torchvision_models
 
-ARCHITECTURES = ('alexnet', 'vgg16', 'mobilenet_v3_small', 'efficientnet_lite0')
-
-PAIRS = '_pairs'  # ends the name of an architecture that takes two images
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # of torchvision's weights
-_LITE = ((127 / 255,) * 3, (128 / 255,) * 3)  # of EfficientNet-Lite's
 _REDUCED, _HIDDEN = 64, 512
 
 
@@ -36,27 +30,19 @@ class PoseRegressor(nn.Module):
     features are reduced to 64 channels, and two layers read the pose from all cells.
     """
 
-    def __init__(self, architecture: str, *, width: int, height: int, scale: Sequence[float]) -> None:
+    def __init__(self, name: str, *, width: int, height: int, scale: Sequence[float]) -> None:
         super().__init__()
-        check_size(architecture, width, height)
-        self.architecture = architecture
-        self.is_paired = architecture.endswith(PAIRS)
-        architecture = architecture.removesuffix(PAIRS)
-        mean, deviation = _LITE if architecture == 'efficientnet_lite0' else _IMAGENET
-        self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer('deviation', torch.tensor(deviation).view(1, 3, 1, 1) * 255, persistent=False)
+        check_size(name, width, height)
+        self.architecture = name
+        self.is_paired = name.endswith(PAIRS)
+        body = make_body(name)
+        self.register_buffer('mean', torch.tensor(body.mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer('deviation', torch.tensor(body.deviation).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer('scale', torch.tensor(scale, dtype=torch.float32))
-        if architecture in ('alexnet', 'vgg16'):
-            self.body: nn.Module = getattr(torchvision_models(), architecture)(weights=None)
-            self.head: nn.Module = nn.Linear(4096, 6)
-            self.body.classifier[-1] = nn.Identity()
-        else:
-            channels = efficientnet_lite.FEATURES
-            self.body = EfficientNetLite0()
-            if architecture == 'mobilenet_v3_small':
-                self.body = torchvision_models().mobilenet_v3_small(weights=None).features
-                channels = 576
-            self.head = _spatial_head(channels, -(-width // 32) * -(-height // 32))
+        self.body: nn.Module = body.features
+        self.published_name = body.rename
+        cells = width // 32 * (height // 32)
+        self.head: nn.Module = _spatial_head(body.channels, cells) if body.is_map else nn.Linear(body.channels, 6)
         if self.is_paired:
             _widen_first_layer(self.body)
         nn.init.normal_(_last(self.head).weight, std=1e-3)
@@ -71,17 +57,13 @@ class PoseRegressor(nn.Module):
         return self.head(self.body((rgb - self.mean) / self.deviation)) * self.scale
 
 
-def check_size(architecture: str, width: int, height: int) -> None:
+def check_size(name: str, width: int, height: int) -> None:
     """Raise TrainingError for an unknown architecture, or a size that it cannot take."""
-    if architecture.removesuffix(PAIRS) not in ARCHITECTURES:
-        raise TrainingError(f"expected an architecture among {', '.join(ARCHITECTURES)}, but got '{architecture}'")
-    architecture = architecture.removesuffix(PAIRS)
-    if architecture in ('alexnet', 'vgg16') and (width, height) != (224, 224):
-        raise TrainingError(f'expected images of 224x224 px for {architecture}, but got {width}x{height}')
+    size = architecture(name).size
+    if size is not None and (width, height) != (size, size):
+        raise TrainingError(f'expected images of {size}x{size} px for {name}, but got {width}x{height}')
     if width % 32 or height % 32 or min(width, height) < 64:
-        raise TrainingError(
-            f'expected sides of 64 px or more in steps of 32 for {architecture}, but got {width}x{height}'
-        )
+        raise TrainingError(f'expected sides of 64 px or more in steps of 32 for {name}, but got {width}x{height}')
 
 
 def load_weights(model: PoseRegressor, source: str) -> str:
@@ -96,12 +78,8 @@ def load_weights(model: PoseRegressor, source: str) -> str:
     """
     if source == 'none':
         return f'{model.architecture} is trained from scratch: no ImageNet weights were asked for'
-    architecture = model.architecture.removesuffix(PAIRS)
-    state = _torchvision_state(architecture) if source == 'torchvision' else read_state(Path(source))
-    if architecture == 'efficientnet_lite0':
-        state = {'.'.join(part.removeprefix('_') for part in k.split('.')): v for k, v in state.items()}
-    if architecture == 'mobilenet_v3_small':
-        state = {k.removeprefix('features.'): v for k, v in state.items()}
+    state = _torchvision_state(model.architecture) if source == 'torchvision' else read_state(Path(source))
+    state = {model.published_name(key): value for key, value in state.items()}
     wanted = model.body.state_dict()
     if model.is_paired:
         state = {k: _doubled(v) if k in wanted and v.shape != wanted[k].shape else v for k, v in state.items()}
@@ -130,15 +108,16 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _torchvision_state(architecture: str) -> dict[str, Tensor]:
-    if architecture == 'efficientnet_lite0':
-        raise TrainingError('expected --weights FILE for efficientnet_lite0, which torchvision does not have')
+def _torchvision_state(name: str) -> dict[str, Tensor]:
+    name = name.removesuffix(PAIRS)
+    if not architecture(name).in_torchvision:
+        raise TrainingError(f'expected --weights FILE for {name}, which torchvision does not have')
     try:
-        weights = torchvision_models().get_model_weights(architecture).DEFAULT
+        weights = torchvision_models().get_model_weights(name).DEFAULT
         return weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:  # no network, or not the file that was published
         raise TrainingError(
-            f"cannot download torchvision's weights of {architecture} ({error}): "
+            f"cannot download torchvision's weights of {name} ({error}): "
             'give a file with --weights FILE, or train from scratch with --weights none'
         ) from error
 

@@ -15,8 +15,10 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch import nn
 
 from training.errors import TrainingError
+from training.networks.architectures import Body
 
 _OPERATORS = ('nms', 'qnms')
 _SCHEMA = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
@@ -47,6 +49,15 @@ def torchvision_models() -> ModuleType:
         raise TrainingError(
             f'expected the torchvision that belongs to torch {torch.__version__}, but it does not import: {error}'
         ) from error
+
+
+def body(name: str) -> Body:
+    """Return AlexNet or VGG-16 up to its last layer but one, or the feature map of another network."""
+    network = getattr(torchvision_models(), name)(weights=None)
+    if name in ('alexnet', 'vgg16'):
+        network.classifier[-1] = nn.Identity()
+        return Body(network, 4096, is_map=False)
+    return Body(network.features, 576, is_map=True, rename=lambda key: key.removeprefix('features.'))
 
 
 def _declare_operators() -> None:

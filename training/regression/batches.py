@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +9,8 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from training.regression.parallel import Team
+from training.loop.interruption import ignore_interrupts
+from training.loop.team import Team
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ class Batches:
         """Batches of an epoch."""
         return self.views // self.batch
 
+    def all(self, first: int, epochs: int, team: Team, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield this process' share of all batches of `epochs` epochs from batch `first` on."""
+        begun, done = divmod(first, self.steps)
+        for number in range(begun, epochs):
+            yield from self.epoch(number, done if number == begun else 0, team, workers)
+
     def epoch(self, number: int, first: int, team: Team, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield this process' share of the batches of epoch `number` from batch `first` on.
 
@@ -48,10 +54,6 @@ class Batches:
                 batch_size=own.shape[1],
                 num_workers=workers,
                 prefetch_factor=4 if workers else None,
-                worker_init_fn=_ignore_interrupts,
+                worker_init_fn=ignore_interrupts,
             )
         )
-
-
-def _ignore_interrupts(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides

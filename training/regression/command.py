@@ -8,11 +8,11 @@ from pathlib import Path
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
-from training.loop import checkpoints as storage
+from training.loop.team import Team
+from training.loop.training import checkpoint_path, remove
 from training.regression.export import export_regressor
 from training.regression.options import RegressionOptions
-from training.regression.parallel import Team
-from training.regression.training import Regression, best_path
+from training.regression.training import Regression
 from training.snapshot import occluders, shards
 from training.snapshot.generator import SnapshotSettings
 from training.snapshot.occluders import ClusterBank
@@ -55,19 +55,14 @@ def train(
         export_regressor(run, run.load_best(checkpoint), output)
     except OSError as error:
         raise TrainingError(f'cannot write {output}: {os.strerror(error.errno or 0)}') from error
-    storage.remove(checkpoint)
-    storage.remove(best_path(checkpoint))
-    best = run.best_metrics
+    remove(checkpoint)
+    best = run.standing.best_metrics
     print(
         f'finetune: median error {best["median_mm"]:.1f} mm, {best["median_degrees"]:.2f} degrees on new views '
-        f'(epoch {run.best_epoch} of {run.step // run.epoch_steps}, {run.seconds / 60:.1f} minutes); {output}'
+        f'(epoch {run.best_epoch} of {run.step // run.epoch_steps}, {run.standing.seconds / 60:.1f} minutes); '
+        f'{output}'
     )
     return 0
-
-
-def checkpoint_path(output: Path) -> Path:
-    """Return the folder in which the run that makes `output` (.onnx) keeps its checkpoint."""
-    return output.with_suffix('.checkpoint')
 
 
 def open_dataset(

@@ -6,12 +6,10 @@ import math
 from dataclasses import dataclass
 
 from training.errors import TrainingError
+from training.networks.architectures import architecture
 
 OPTIMIZERS = ('adamw', 'sgd')
 PRECISIONS = ('float32', 'bfloat16')
-LEARNING_RATES = {'alexnet': 1e-4, 'vgg16': 1e-3, 'mobilenet_v3_small': 1e-3, 'efficientnet_lite0': 1e-3}
-
-_AVERAGING = 0.995  # decay per step of the moving average of the small networks' weights
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class RegressionOptions:
     @property
     def averaging(self) -> float:
         """Decay per step of the moving average of the weights; 0 for the paper's networks, which have none."""
-        return 0.0 if self.architecture.startswith(('alexnet', 'vgg16')) else _AVERAGING
+        return architecture(self.architecture).averaging
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of step `step` of `steps`, counted from 0."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,12 @@ from training.errors import TrainingError
 from training.images import textures, views
 from training.images.corpus import TRAIN, VALIDATION, Corpus
 from training.images.views import ViewSampling
+from training.loop.team import Team
+from training.loop.training import as_json
 from training.networks.regressor import PoseRegressor
 from training.regression.batches import Batches
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
-from training.regression.parallel import Team
 from training.regression.training import Regression
 from training.regression.validation import SEED, Validation
 
@@ -48,9 +48,8 @@ class ImagePairs(Dataset):
 
     def __init__(self, corpus: Path, split: str, drawn: ViewSampling, *, seed: int, length: int) -> None:
         loaded = Corpus.load(corpus)
+        loaded.require(split)
         self._tiles, self._indices = loaded.tiles, loaded.indices(split)
-        if not len(self._indices):
-            raise TrainingError(f'expected tiles of the {split} split in {corpus}, but it has none')
         self._sampling, self._seed, self._length = drawn, seed, length
 
     def __len__(self) -> int:
@@ -102,6 +101,8 @@ class PairRegression(Regression):
                 f'but got {pairs} pairs and a batch of {options.batch}'
             )
         self.options, self.corpus, self.pairs = options, corpus, pairs
+        self.summary = Corpus.load(corpus).summary()
+        Corpus.load(corpus).require(TRAIN, VALIDATION)
         self.drawn = sampling()
         torch.manual_seed(options.seed)
         self.scale = deviations(self.drawn)
@@ -121,16 +122,13 @@ class PairRegression(Regression):
         pairs = ImagePairs(self.corpus, VALIDATION, self.drawn, seed=SEED, length=count)
         return Validation(pairs, count, self.options.batch)
 
-    def _identity(self) -> dict[str, Any]:
-        options = asdict(self.options)
-        for name in ('epochs', 'patience'):
-            del options[name]
-        identity = {
-            **options,
-            'pairs': self.pairs,
-            'views': asdict(self.drawn),
-            'corpus': Corpus.load(self.corpus).summary(),
-            'processes': self.team.size,
-            'weights': self.weights_used,
-        }
-        return json.loads(json.dumps(identity))
+    def identity(self) -> dict[str, Any]:
+        """Return all but the number of epochs."""
+        return as_json(
+            {
+                **self._common_identity(),
+                'pairs': self.pairs,
+                'views': asdict(self.drawn),
+                'corpus': self.summary,
+            }
+        )

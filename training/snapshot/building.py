@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
-from training.loop.interruption import interrupt_on_terminate
+from training.loop.interruption import Interruption
 from training.snapshot import occluders, shards
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
 from training.snapshot.occluders import ClusterBank
@@ -92,12 +92,14 @@ def build(
     interval = 1.0 if sys.stderr.isatty() else 30.0  # in a log file every refresh is a line
     bar = tqdm(total=total, initial=present, unit='image', mininterval=interval, disable=not missing)
     begun, done, warp_seconds = time.perf_counter(), 0, 0.0
-    with interrupt_on_terminate(), bar:
+    with Interruption() as interruption, bar:
         try:
             for count, seconds in _write_all(reference, generator, index, output, missing, workers):
                 done += count
                 warp_seconds += seconds
                 bar.update(count)
+                if interruption.requested:
+                    raise KeyboardInterrupt
         except KeyboardInterrupt:
             written = sum(len(shards.shard_indices(index, shard)) for shard in _written(output, index))
             bar.write(f'interrupted with {written} of {total} images: the same command goes on', sys.stderr)

