@@ -874,16 +874,31 @@ def test_a_paused_robot_is_waited_for_as_long_as_it_takes():
     assert 'paused' not in servo.reason
 
 
-def test_a_swing_at_half_the_speed_does_not_lower_the_gain():
-    servo = make(20.0, keep_servoing=True)
-    for now in (0.1, 0.2):
-        servo.arm.scaling.hear(50.0, now)
+def swing(slider: float | None) -> Servo:
+    """A task whose camera does half of each twist, late, and swings about the goal."""
+    servo, poses = make(40.0), [START]
     begin(servo)
-    poses = [START]
-    for now in clock(6.0):
-        servo.arm.scaling.hear(50.0, now)
-        late = poses[max(0, len(poses) - 8)]
-        servo.add_estimate(RelativePose(late), now, now)
+    for now in clock(3.5):
+        if slider is not None:
+            servo.arm.scaling.hear(slider, now)
+        servo.add_estimate(RelativePose(poses[max(0, len(poses) - 6)]), now, now)
         poses.append(poses[-1] @ se3.exp(0.5 * PERIOD * servo.update(now)))
+    return servo
+
+
+def test_a_swing_at_half_the_speed_does_not_lower_the_gain():
+    assert 'it swung about the goal' in swing(slider=None).reason
+    servo = swing(slider=50.0)
     assert servo.running
-    assert 'swung' not in servo.reason
+    assert 'it swung about the goal' not in servo.reason
+
+
+def test_a_pause_takes_none_of_the_patience():
+    servo = make(patience=1.0)
+    pose = follow(servo, START, 0.5)[-1]
+    follow(servo, pose, 5.0, part=0.0, slider=0.0, after=0.5)
+    for now in clock(0.9, 5.5):  # and then no estimate comes
+        servo.arm.scaling.hear(100.0, now)
+        servo.update(now)
+    assert servo.status is ServoStatus.STALE
+    assert servo.running
