@@ -895,10 +895,9 @@ def test_a_swing_at_half_the_speed_does_not_lower_the_gain():
 
 def test_a_pause_takes_none_of_the_patience():
     servo = make(patience=1.0)
-    pose = follow(servo, START, 0.5)[-1]
-    follow(servo, pose, 5.0, part=0.0, slider=0.0, after=0.5)
-    for now in clock(0.9, 5.5):  # and then no estimate comes
-        servo.arm.scaling.hear(100.0, now)
+    follow(servo, START, 0.5)
+    for now in clock(5.9, 0.5):  # no estimate comes any more, and the robot goes on after 5 s
+        servo.arm.scaling.hear(0.0 if now < 5.5 else 100.0, now)
         servo.update(now)
     assert servo.status is ServoStatus.STALE
     assert servo.running
