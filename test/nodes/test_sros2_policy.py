@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 
-import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
 from cnn_vs_ros.nodes.camera import CameraNode
@@ -23,6 +24,7 @@ from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
 from cnn_vs_ros.nodes.simulator import Simulator
+from test.ros_graph import PATIENCE
 
 FILE = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
 POLICY = ET.parse(FILE).getroot()
@@ -69,15 +71,22 @@ def used(name: str, parameters: tuple[str, ...]) -> Names:
     try:
         node = NODES[name][0]()
         if isinstance(node, ManagedNode):
-            node.trigger_configure()
-            node.trigger_activate()
+            assert node.trigger_configure() is TransitionCallbackReturn.SUCCESS
+            assert node.trigger_activate() is TransitionCallbackReturn.SUCCESS
         queries = {
             'publish': node.get_publisher_names_and_types_by_node,
             'subscribe': node.get_subscriber_names_and_types_by_node,
             'reply': node.get_service_names_and_types_by_node,
             'request': node.get_client_names_and_types_by_node,
         }
-        names = {right: {full for full, _ in query(name, '/')} for right, query in queries.items()}
+        # The graph learns of what a node has made a moment after.
+        made = {entity.topic_name for entity in (*node.publishers, *node.subscriptions)}
+        made |= {entity.service_name for entity in (*node.services, *node.clients)}
+        end = time.monotonic() + PATIENCE
+        names: Names = {}
+        while not made <= set().union(*names.values()) and time.monotonic() < end:
+            names = {right: {full for full, _ in query(name, '/')} for right, query in queries.items()}
+            time.sleep(0.02)
         if hasattr(node, 'shut_down'):
             node.shut_down()
         node.destroy_node()
