@@ -10,7 +10,11 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'cnn_vs_ros'
-ARM_CONTROLLERS = ('forward_velocity_controller', 'joint_trajectory_controller')
+ARM_CONTROLLERS = (
+    'forward_velocity_controller',
+    'forward_position_controller',
+    'joint_trajectory_controller',
+)
 
 
 def shared(*path: str) -> PathJoinSubstitution:
@@ -24,7 +28,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'hardware': ('mock', 'mock: ros2_control mirrors commands to states; gazebo: the hardware is in Gazebo.'),
         'controller': (
             ARM_CONTROLLERS[0],
-            'The arm controller that is active; the other one is loaded, inactive.',
+            'The arm controller that is active; the others are loaded, inactive.',
         ),
         'controllers_file': (shared('config', 'ros2_controllers.yaml'), 'Parameters of the controllers.'),
         'description_file': (shared('resource', 'description', 'arm.urdf.xacro'), 'URDF or xacro of the arm.'),

@@ -22,13 +22,12 @@ from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from cnn_vs_ros.control.command_interface import CommandInterface
+
 PACKAGE = 'cnn_vs_ros'
 DDS_PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-CONTROLLERS = {
-    'differential_ik': 'forward_velocity_controller',
-    'moveit_servo': 'joint_trajectory_controller',
-}
-"""The controller of the arm by what sends it commands."""
+ARM_INTERFACES = ('differential_ik', 'moveit_servo')
+"""What turns twists into commands of the joints."""
 
 # argument: (node, parameter, type)
 OVERRIDES: dict[str, tuple[str, str, Callable]] = {
@@ -37,6 +36,7 @@ OVERRIDES: dict[str, tuple[str, str, Callable]] = {
     'reference': ('pose_estimator', 'reference', str),
     'depth': ('pose_estimator', 'depth', float),
     'lost_behaviour': ('pbvs_controller', 'lost_behaviour', str),
+    'command_interface': ('differential_ik', 'command_interface', str),
     'batch': ('experiment', 'batch', int),
     'seed': ('experiment', 'seed', int),
 }
@@ -58,6 +58,11 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'arm_interface': (
             'differential_ik',
             'What turns twists into joint motion: differential_ik, or moveit_servo (collision checked).',
+        ),
+        'command_interface': (
+            '',
+            'What differential_ik sends: velocity (forward_velocity_controller), position '
+            '(forward_position_controller) or trajectory (joint_trajectory_controller).',
         ),
         'params_file': (
             '',
@@ -89,13 +94,17 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'moveit_config': (shared('config', 'moveit'), 'Folder of the configuration of MoveIt Servo.'),
         'image': ('image_raw', 'Topic of the camera images.'),
         'camera_info': ('camera_info', 'Topic of the camera calibration.'),
-        'commands': ('forward_velocity_controller/commands', 'Topic of the joint velocity commands.'),
+        'commands': (
+            '',
+            'Topic of the commands of the joints; empty: as the controller of command_interface has it.',
+        ),
         'namespace': ('', 'Namespace of all nodes.'),
         'rviz': ('false', 'Whether to show arm, cameras and images in RViz.'),
     }
     choices = {
         'robot': ['simulated', 'gazebo', 'mock', 'external'],
-        'arm_interface': list(CONTROLLERS),
+        'arm_interface': list(ARM_INTERFACES),
+        'command_interface': ['', *(interface.value for interface in CommandInterface)],
         'lost_behaviour': ['', 'stop', 'retreat', 'search'],
         'experiment': ['auto', 'true', 'false'],
         'use_sim_time': ['auto', 'true', 'false'],
@@ -125,6 +134,10 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         'simulated_camera': robot == 'mock',
     }
 
+    interface = CommandInterface(value('command_interface') or 'velocity')
+    commands = value('commands') or interface.topic
+    # params_file may say which one it is; the experiment of the simulated arm listens to all of them.
+    remapped = [interface] if simulated else list(CommandInterface)
     files = [value('params_file')] if value('params_file') else [*parameter_files(robot)]
 
     def is_true(argument: str) -> bool:
@@ -146,7 +159,7 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             remappings=[
                 ('image_raw', value('image')),
                 ('camera_info', value('camera_info')),
-                ('forward_velocity_controller/commands', value('commands')),
+                *((each.topic, commands) for each in remapped if value('commands')),
             ],
             output='screen',
             on_exit=Shutdown(reason=f'{name} has ended'),
@@ -162,10 +175,12 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     else:
         nodes.append(required('moveit_servo_adapter', end_effector_frame=value('end_effector'), **clock))
         if is_true('moveit_servo_node'):
-            nodes.append(moveit_servo(value, simulated, clock))
+            nodes.append(moveit_servo(value('moveit_config'), commands if simulated else '', clock))
     if simulated:
         # Under RViz robot_state_publisher publishes the description.
         simulator = {'lockstep': clock['use_sim_time'], 'publish_robot_description': not rviz}
+        if value('command_interface'):
+            simulator['command_interface'] = interface.value
         nodes.append(required('simulator', **simulator))
     if is_true('simulated_camera'):
         nodes.append(required('simulated_camera', **clock))
@@ -174,7 +189,8 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if rviz:
         nodes += [required('visualization', **clock), *rviz_nodes(simulated, clock)]
     if robot in ('gazebo', 'mock'):
-        nodes.append(arm_with_controllers(robot, value))
+        controller = 'joint_trajectory_controller' if by_moveit else interface.controller
+        nodes.append(arm_with_controllers(robot, controller, value))
         if robot == 'gazebo' and value('namespace'):
             raise RuntimeError('namespace should be empty with robot:=gazebo, whose controllers have none')
     environment = dds_profile('fastdds_network.xml' if robot == 'external' else 'fastdds.xml')
@@ -189,13 +205,13 @@ def parameter_files(robot: str) -> list[PathJoinSubstitution]:
     return [shared('config', name) for name in names]
 
 
-def arm_with_controllers(robot: str, value: Callable[[str], str]) -> IncludeLaunchDescription:
+def arm_with_controllers(robot: str, controller: str, value: Callable[[str], str]) -> IncludeLaunchDescription:
     """Return the launch of the arm on mock hardware or in Gazebo, with the controller that is sent commands."""
     # An included launch inherits what it is not given; the namespace is pushed already.
     arguments = {
         'namespace': '',
         'use_sim_time': str(robot == 'gazebo').lower(),
-        'controller': CONTROLLERS[value('arm_interface')],
+        'controller': controller,
         'description_arguments': value('description_arguments'),
     }
     if robot == 'gazebo':
@@ -206,15 +222,15 @@ def arm_with_controllers(robot: str, value: Callable[[str], str]) -> IncludeLaun
     )
 
 
-def moveit_servo(value: Callable[[str], str], simulated: bool, clock: dict[str, bool]) -> Node:
-    """Return the node of MoveIt Servo for the demonstration arm."""
-    folder = Path(value('moveit_config'))
+def moveit_servo(configuration: str, velocities: str, clock: dict[str, bool]) -> Node:
+    """Return the node of MoveIt Servo for the demonstration arm; `velocities` is the topic of a simulated one."""
+    folder = Path(configuration)
     parameters = [str(folder / f'{name}.yaml') for name in ('kinematics', 'joint_limits', 'servo')]
     semantic = (folder / 'arm.srdf').read_text()
     # The simulator takes joint velocities, and stops by itself when they cease.
     output = {
         'command_out_type': 'std_msgs/Float64MultiArray',
-        'command_out_topic': value('commands'),
+        'command_out_topic': velocities,
         'publish_joint_positions': False,
     }
     return Node(
@@ -224,7 +240,7 @@ def moveit_servo(value: Callable[[str], str], simulated: bool, clock: dict[str, 
         parameters=[
             *parameters,
             {'robot_description': description(), 'robot_description_semantic': semantic, **clock},
-            *([{'moveit_servo': output}] if simulated else []),
+            *([{'moveit_servo': output}] if velocities else []),
         ],
         output='screen',
         on_exit=Shutdown(reason='servo_node has ended'),

@@ -14,6 +14,7 @@ from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.control.limits import STOP_DISTANCE
 from cnn_vs_ros.control.motion_watch import MotionWatch
 from cnn_vs_ros.control.servo import ServoStatus
+from cnn_vs_ros.control.speed_scaling import SpeedScaling
 from cnn_vs_ros.control.tip_box import TipBox
 from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
 from cnn_vs_ros.geometry import se3
@@ -63,6 +64,7 @@ class ArmDrive:
         joint_states: what is known of its joints.
         bounds: of its motion.
         obstacle: what it must keep clear of besides, itself for instance.
+        scaling: what the robot leaves of the commanded speed.
     """
 
     def __init__(
@@ -71,9 +73,10 @@ class ArmDrive:
         joint_states: JointStates,
         bounds: ArmBounds,
         obstacle: Obstacle | None = None,
+        scaling: SpeedScaling | None = None,
     ) -> None:
         self._kinematics, self._joint_states, self._box = kinematics, joint_states, bounds.box
-        self._obstacle = obstacle
+        self._obstacle, self._scaling = obstacle, scaling or SpeedScaling()
         joints = kinematics.joint_names
         self._ramp = JointRamp(len(joints), bounds.acceleration, bounds.jerk, bounds.stop_time)
         self._watch = MotionWatch(joints, bounds.disagreement_time, kinematics.circular)
@@ -102,9 +105,12 @@ class ArmDrive:
         except JointStateError:
             self._watch.reset()
             raise
-        self._refusal = self._refusal or self._watch.observe(self._ramp.command, q, now)
+        self._refusal = self._refusal or self._observe(q, now)
         if self._refusal:
             raise ArmError(self._refusal)
+        if pause := self._scaling.pause(now):
+            self._halted, self._halt = now, f'halted: {pause}'
+            return self._ramp.stop(now)
         command = self._ramp.follow(self._wanted(q, twist, now), now)
         # The ramp may lag behind a limit that comes near; these two it must not pass.
         command = self._ramp.scale(min(self._kinematics.limit_scale(q, command), self._box_scale(q, command)))
@@ -157,7 +163,11 @@ class ArmDrive:
         except VisualServoingError:
             self._watch.reset()
             return
-        self._watch.observe(self._ramp.command, q, now)
+        self._observe(q, now)
+
+    def _observe(self, q: Array, now: float) -> str:
+        """See whether the joints do what they are commanded, as far as the robot's speed scaling lets them."""
+        return self._watch.observe(self._scaling.part(now) * self._ramp.command, q, now)
 
     def _clear(self, is_zero: bool, now: float) -> None:
         if not is_zero:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from cnn_vs_ros.control.servo_status import ServoStatus
+from cnn_vs_ros.control.speed_scaling import SpeedScaling
 
 HOLDING = (ServoStatus.STALE, ServoStatus.ERROR, ServoStatus.STOPPED)
 """Words of arm_status at which the arm is not driven."""
@@ -17,9 +18,13 @@ WAITING = ServoStatus.IDLE
 
 
 class ArmLink:
-    """The last word about the arm, and how long it has been so. Times are seconds of one clock."""
+    """The last word about the arm, and how long it has been so. Times are seconds of one clock.
+
+    `scaling` is what the robot's own controller says of its speed.
+    """
 
     def __init__(self) -> None:
+        self.scaling = SpeedScaling()
         self._word: ServoStatus | None = None
         self._reason = ''
         self._listener = True

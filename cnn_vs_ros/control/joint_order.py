@@ -16,6 +16,7 @@ class JointOrder:
     """Order of joints that the user gives, else that of the controller, else that of the robot description.
 
     It is settled once: by the user, by the first controller that tells its joints, or at the first motion.
+    `is_certain` says whether the user or the controller told it, and the other one does not contradict.
 
     Args:
         given: the user's; empty: none.
@@ -25,7 +26,7 @@ class JointOrder:
         self._given = list(given)
         self._names: list[str] = []
         self._controller: tuple[str, list[str]] | None = None
-        self._settled = bool(given)
+        self._settled = self.is_certain = bool(given)
         self.joints: list[str] = []
 
     @property
@@ -58,6 +59,7 @@ class JointOrder:
         self._controller = controller, list(joints)
         if not self._names:
             return
+        self.is_certain = False
         if sorted(joints) != sorted(self._names):
             raise ArmError(
                 f'{controller} should drive {", ".join(self._names)} but drives {", ".join(joints) or "none"}'
@@ -67,19 +69,19 @@ class JointOrder:
                 f'{controller} should take its joints in the order {", ".join(self.joints)} '
                 f'but takes {", ".join(joints)}: set the parameter joints, or start differential_ik anew'
             )
-        self.joints, self._settled = list(joints), True
+        self.joints, self._settled, self.is_certain = list(joints), True, True
 
     def settle(self) -> bool:
         """Keep to the present order from now on; say whether it is a guess."""
         guess, self._settled = not self._settled, True
         return guess
 
-    def arrange(self, velocities: Array) -> list[float]:
-        """Velocities (n,) of the joints in the order of the description as a command.
+    def arrange(self, values: Array) -> list[float]:
+        """Values (n,) of the joints in the order of the description as a command.
 
         Raises:
             ArmError: a command of a wrong length, which a controller does not survive.
         """
-        if velocities.shape != (self.size,):
-            raise ArmError(f'a command should have {self.size} velocities but has shape {velocities.shape}')
-        return [float(velocities[self._names.index(joint)]) for joint in self.joints]
+        if values.shape != (self.size,):
+            raise ArmError(f'a command should have {self.size} values but has shape {values.shape}')
+        return [float(values[self._names.index(joint)]) for joint in self.joints]

@@ -179,24 +179,26 @@ class Servo:
 
     def update(self, now: float) -> Array:
         """Twist (6,) of the camera in its own frame to send at `now` (seconds)."""
-        dt = self._step(now)
+        dt, part = self._step(now), self.arm.scaling.part(now)
         if self._status is ServoStatus.LOST and self._when_lost is not None:
-            self._when_lost.record(self._exit.twist, min(dt, STANDSTILL))
-        twist = self._next_twist(now, dt)
+            self._when_lost.record(self._exit.twist, part * min(dt, STANDSTILL))
+        twist = self._next_twist(now, dt, part)
         if self._exit.violation and self._running:
             self._end(ServoStatus.LIMITED, f'{self._exit.violation}; {ANEW}')
-        self._reckoning.add(now, twist)
-        if self._running and self._status is ServoStatus.SERVOING and self._oscillation.update(now, twist):
+        self._reckoning.add(now, part * twist)
+        if part < 1.0:
+            self._oscillation.reset()  # how fast it swings then, is not for the gain to answer
+        elif self._running and self._status is ServoStatus.SERVOING and self._oscillation.update(now, twist):
             self._slow_down()
         return twist
 
-    def _next_twist(self, now: float, dt: float) -> Array:
+    def _next_twist(self, now: float, dt: float, part: float) -> Array:
         try:
-            return self._exit(self._move(now, dt) if self._running else None, dt)
+            return self._exit(self._move(now, dt, part) if self._running else None, dt, part)
         except VisualServoingError as error:
             self._gate.refuse(f'no twist: {error}')
             self._set(ServoStatus.ERROR, f'no twist: {error}')
-            return self._exit(None, dt)
+            return self._exit(None, dt, part)
 
     def _step(self, now: float) -> float:
         """Seconds since the last update; after long ones the camera has stopped meanwhile."""
@@ -231,14 +233,21 @@ class Servo:
         self._gate.unguard()
         self._forget()
 
-    def _move(self, now: float, dt: float) -> Move | None:
-        """Motion to ask for at `now`; None for a stop. Sets the status, and may end the task."""
-        self._spent += dt
+    def _move(self, now: float, dt: float, part: float) -> Move | None:
+        """Motion to ask for at `now`; None for a stop. Sets the status, and may end the task.
+
+        Of the last `dt` seconds those count with which the robot, at its `part` of the speed, moved.
+        """
+        self._spent += part * dt
+        self._under_way += (1.0 - part) * dt
         if self._spent > self.settings.time_limit:
             self._end(ServoStatus.LIMITED, f'the time limit of {self.settings.time_limit:g} s is over; {ANEW}')
             return None
         if self.arm.holding:
             self._wait_for_arm(now)
+            return None
+        if pause := self.arm.scaling.pause(now):
+            self._wait_out(pause, now)
             return None
         move = self._towards(self._gate.word(now), now, dt)
         if not self._running:
@@ -252,6 +261,12 @@ class Servo:
         self._following.reset()
         if self.arm.held_for(now) > self.settings.arm_patience:
             self._end(ServoStatus.ERROR, f'{self.arm.holding}; {ANEW}')
+
+    def _wait_out(self, pause: str, now: float) -> None:
+        if self._status is not ServoStatus.CONVERGED:
+            self._set(ServoStatus.SERVOING, pause)
+        self._following.reset()
+        self.arm.start(now)
 
     def _is_out_of_patience(self, now: float) -> bool:
         patience = self.settings.patience

@@ -118,10 +118,13 @@ class TwistExit:
         """Take the camera to stand still."""
         self._limiter.reset()
 
-    def __call__(self, move: Move | None, dt: float) -> Array:
-        """Twist (6,) to send, `dt` seconds after the previous one; None asks for a stop."""
+    def __call__(self, move: Move | None, dt: float, part: float = 1.0) -> Array:
+        """Twist (6,) to send, `dt` seconds after the previous one; None asks for a stop.
+
+        Of the previous one the arm followed `part`.
+        """
         self.violation = ''
-        self._count(min(dt, STANDSTILL))
+        self._count(min(dt, STANDSTILL) * part)
         if dt > STANDSTILL:
             self._limiter.reset()
         if move is None:

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.demo.arguments import positive, whole_number
 from cnn_vs_ros.demo.graph import Parameters
 from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, VIEW, check_installation, open_file, run_graph
@@ -80,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='seconds to go on recording after arrival, before the final error is measured (default: 0.3)',
     )
     servo.add_argument(
+        '--command-interface',
+        choices=[interface.value for interface in CommandInterface],
+        default=CommandInterface.VELOCITY.value,
+        help='what the simulated arm takes (default: velocity)',
+    )
+    servo.add_argument(
         '--real-time',
         action='store_true',
         help='as on a real robot, nobody waits for anybody (default: simulated time waits for slow computers)',
@@ -117,7 +124,8 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     lockstep = not arguments.real_time
     clock = {'use_sim_time': lockstep}
     scaled = scaled_parameters(arguments.scene)
-    scaled['simulator'] |= {'lockstep': lockstep, 'real_time_factor': 0.0 if lockstep else 1.0}
+    interface = {'command_interface': arguments.command_interface}
+    scaled['simulator'] |= {**interface, 'lockstep': lockstep, 'real_time_factor': 0.0 if lockstep else 1.0}
     scaled['pose_estimator']['library'] = str(folder)
     if arguments.model is not None:
         scaled['pose_estimator']['model'] = arguments.model
@@ -146,7 +154,7 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
         'simulator': scaled['simulator'],  # its clock is the source of the simulated time
         'pose_estimator': {**clock, **scaled['pose_estimator']},
         'pbvs_controller': {**clock, **scaled['pbvs_controller'], 'lost_behaviour': arguments.lost_behaviour},
-        'differential_ik': clock,
+        'differential_ik': {**clock, **interface},
         EXPERIMENT: {**clock, **experiment},
         **chosen,
     }

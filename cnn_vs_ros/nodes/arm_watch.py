@@ -1,4 +1,4 @@
-"""What a controller hears of the arm: arm_status, and whether anybody takes its twists."""
+"""What a controller hears of the arm: arm_status, its speed scaling, and whether anybody takes its twists."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from cnn_vs_ros.control import ArmLink
+from cnn_vs_ros.nodes.speed_scaling import hear_speed_scaling
 
 OBSERVERS = ('pose_estimator', 'experiment', 'record', 'visualization', 'view', 'soak')
 """Nodes that listen to twist and drive no arm by it."""
@@ -27,6 +28,7 @@ class ArmWatch:
         self._subscriptions = [
             node.create_subscription(String, 'arm_status', self._on_status, _LATCHED),
             node.create_subscription(String, 'arm_status_reason', self._on_reason, _LATCHED),
+            hear_speed_scaling(node, link.scaling, now),
         ]
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_LOOK_PERIOD, self.look, clock=steady)

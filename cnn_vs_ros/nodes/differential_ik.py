@@ -1,4 +1,4 @@
-"""Node: twist of the camera in, joint velocities out. Its contract is in docs/nodes.md."""
+"""Node: twist of the camera in, commands of the joints out. Its contract is in docs/nodes.md."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
-from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from std_msgs.msg import Float64MultiArray
 
 from cnn_vs_ros.control import DifferentialIk, ServoStatus
 from cnn_vs_ros.control.arm_drive import ArmDrive, Obstacle
+from cnn_vs_ros.control.command_interface import CommandInterface
+from cnn_vs_ros.control.commanded_positions import CommandedPositions
 from cnn_vs_ros.control.joint_order import JointOrder
 from cnn_vs_ros.control.joint_states import JointStates
+from cnn_vs_ros.control.speed_scaling import SpeedScaling
 from cnn_vs_ros.control.twist_gate import SenderWatch, TwistGate
 from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
 from cnn_vs_ros.nodes import messages
@@ -24,13 +25,13 @@ from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.controller_joints import ControllerJoints
 from cnn_vs_ros.nodes.ik_parameters import IkParameters
+from cnn_vs_ros.nodes.joint_commands import JointCommands
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
+from cnn_vs_ros.nodes.speed_scaling import hear_speed_scaling
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.nodes.transport import leave_shared_memory
 from cnn_vs_ros.resources import share_folders
-
-Array = NDArray[np.float64]
 
 LONGEST_FAREWELL = 0.5
 """Wall-clock seconds for which twists are followed after a signal to end, while their sender comes to a stop."""
@@ -43,7 +44,7 @@ class _NotReadyError(VisualServoingError):
 
 
 class DifferentialIkNode(Node):
-    """Adapter of ArmDrive: twist and joint_states in, forward_velocity_controller/commands out."""
+    """Adapter of ArmDrive: twist and joint_states in, the commands of a ros2_control controller out."""
 
     def __init__(self) -> None:
         super().__init__('differential_ik')
@@ -54,9 +55,10 @@ class DifferentialIkNode(Node):
         self._holding = self._has_followed = self._is_asked_to_move = False
         self._fault = ''
         self._twist_time: float | None = None
-        self._publisher = self.create_publisher(Float64MultiArray, 'forward_velocity_controller/commands', 1)
-        self._status = ArmStatusPublisher(self, 'joint velocities')
-        self._controller = ControllerJoints(self, self._publisher.topic_name, self._on_controller_joints)
+        self._scaling = SpeedScaling()
+        self._commands = JointCommands(self, settings.interface, self._order, settings.trajectory_time)
+        self._status = ArmStatusPublisher(self, 'joint commands')
+        self._controller = ControllerJoints(self, self._commands.publisher.topic_name, self._on_controller_joints)
         self._arm = ArmListener(self, settings.kinematics, self._on_kinematics, self._on_fault)
         self._gate = TwistGate(
             self._arm.tip_frame,
@@ -66,6 +68,7 @@ class DifferentialIkNode(Node):
         )
         self._senders = SenderWatch()
         subscribe(self, TwistStamped, 'twist', self._on_twist, 1)
+        hear_speed_scaling(self, self._scaling, self._arm.clock.now)
         # Steady, so that the watch goes on when the node's clock stands still or jumps.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / settings.rate, self._on_timer, clock=steady)
@@ -81,20 +84,22 @@ class DifferentialIkNode(Node):
             self.executor.spin_once(timeout_sec=_POLL_PERIOD)
         deadline = time.monotonic() + self._settings.bounds.stop_time
         while self._drive.is_moving and time.monotonic() < deadline:
-            self._send(self._drive.stop(self._arm.clock.now()))
+            self._stop(self._arm.clock.now())
             time.sleep(_POLL_PERIOD)
-        self._send(np.zeros(self._order.size))
+        self._commands.send(np.zeros(self._order.size), self._arm.clock.now())
         self._status.say(ServoStatus.STOPPED, 'differential_ik has ended')
-        wait_until_delivered(self._publisher)
+        wait_until_delivered(self._commands.publisher)
 
     # What is known of the arm
 
     def _on_kinematics(self, kinematics: DifferentialIk, joint_states: JointStates, urdf: str) -> None:
         self._order.take_description(kinematics.joint_names)
         obstacle = self._obstacle(kinematics, urdf)
-        self._drive = ArmDrive(kinematics, joint_states, self._settings.bounds, obstacle)
+        settings = self._settings
+        self._drive = ArmDrive(kinematics, joint_states, settings.bounds, obstacle, self._scaling)
+        self._commands.arm = CommandedPositions(kinematics, joint_states, settings.lead, self._scaling)
         self.get_logger().info(f'driving {kinematics.tip_frame} by {", ".join(self._order.joints)}')
-        self.get_logger().info(f'limits: {self._settings.limits}')
+        self.get_logger().info(f'limits: {settings.limits}')
 
     def _obstacle(self, kinematics: DifferentialIk, urdf: str) -> Obstacle | None:
         if not self._settings.collision_check:
@@ -123,6 +128,11 @@ class DifferentialIkNode(Node):
             raise _NotReadyError('waiting for robot_description')
         if self._controller.is_owed:
             raise _NotReadyError(f'waiting for {self._controller.controller} to tell its joints')
+        if self._settings.interface is CommandInterface.POSITION and not self._order.is_certain:
+            raise ArmError(
+                f'{self._controller.controller} should tell its joints, or the parameter joints be set, '
+                'but neither is so: positions in another order would be a leap'
+            )
         if self._is_asked_to_move and self._order.settle():
             self.get_logger().warning(
                 f'{self._controller.controller} should tell the order of its joints but is not there to be asked: '
@@ -148,7 +158,7 @@ class DifferentialIkNode(Node):
             self._hold(error, now)
             return
         self._holding, self._has_followed = False, True
-        self._send(command)
+        self._commands.send(command, now)
         self._status.say(*drive.state(now))
 
     def _on_timer(self) -> None:
@@ -160,14 +170,14 @@ class DifferentialIkNode(Node):
             self._holding = True
             if not self._fault:
                 self._status.say(ServoStatus.IDLE, 'no twist comes')
-        if self._holding and self._drive is not None:
-            self._send(self._drive.stop(now))
+        if self._holding:
+            self._stop(now)
 
     def _hold(self, error: VisualServoingError, now: float) -> None:
         """Come to a stop for the reason given."""
         self._holding = self._twist_time is not None
-        if self._holding and self._drive is not None:
-            self._send(self._drive.stop(now))
+        if self._holding:
+            self._stop(now)
         stale = isinstance(error, JointStateError)
         if isinstance(error, _NotReadyError) or (stale and not self._has_followed):
             self._status.say(ServoStatus.IDLE, str(error))
@@ -182,8 +192,9 @@ class DifferentialIkNode(Node):
             raise _NotReadyError('waiting for /clock')
         return 1e-9 * now
 
-    def _send(self, velocities: Array) -> None:
-        self._publisher.publish(Float64MultiArray(data=self._order.arrange(velocities)))
+    def _stop(self, now: float) -> None:
+        if self._drive is not None:
+            self._commands.send(self._drive.stop(now), now)
 
     def _publish_diagnostics(self) -> None:
         values: dict[str, object] = {}

@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.experiment import Experiment, Outcome, Plan, Recorder, series_summary
 from cnn_vs_ros.experiment.outcome import series_table
-from cnn_vs_ros.nodes.experiment_graph import COMMANDS, RosGraph
+from cnn_vs_ros.nodes.experiment_graph import RosGraph
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import stop_signals
 from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder, write_run
@@ -28,7 +28,7 @@ OVERVIEW_TOPIC = 'overview/image_raw'
 NOT_CONVERGED, FAILED, INTERRUPTED = 3, 2, 130
 """Exit statuses besides 0, for when all runs, or as many as required, converged; 1 is left to tracebacks."""
 
-_ARM_LINKS = (('twist', 3), (COMMANDS, 2))
+_ARM_LINKS = (('twist', 3),)
 """Topics of the simulated arm with their readers, of whom this node is one."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,15 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
 
+from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.errors import NoAnswerError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.experiment import ExperimentError, Recorder
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
-
-COMMANDS = 'forward_velocity_controller/commands'
 
 CALL_TIMEOUT = 30.0
 """Seconds of wall time that a service may take to answer."""
@@ -40,6 +41,9 @@ HURRIED_CALL_TIMEOUT = 2.0
 
 SILENCE_TIMEOUT = 15.0
 """Seconds of wall time without any message after which the graph is given up."""
+
+_COMMAND_READERS = 2
+"""Of the commands that the simulated arm takes: itself, and this node."""
 
 _POLL_PERIOD = 0.2
 _LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -79,9 +83,10 @@ class RosGraph:
         subscribe(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 50)
         subscribe(TwistStamped, 'twist', self._on_twist, 50)
         subscribe(String, 'servo_status', self._on_servo_status, _LATCHED)
-        self._commanded = not simulated
-        if simulated:
-            subscribe(Float64MultiArray, COMMANDS, self._on_command, 1)
+        self._simulated, self._commands = simulated, ''
+        for interface in CommandInterface if simulated else ():
+            kind = JointTrajectory if interface is CommandInterface.TRAJECTORY else Float64MultiArray
+            subscribe(kind, interface.topic, partial(self._on_command, interface.topic), 1)
 
     def watch(self, topic: str) -> None:
         """Record the images of a bystander's camera as well."""
@@ -200,19 +205,20 @@ class RosGraph:
             for name, client in parameters.items()
             if client is not None and not client.services_are_ready()
         ]
-        missing += [
-            f'a reader of {topic}'
-            for topic, count in links
-            if self._node.count_subscribers(self._node.resolve_topic_name(topic)) < count
-        ]
+        missing += [f'a reader of {topic}' for topic, count in links if self._readers(topic) < count]
         # Two nodes may discover each other seconds after both have been discovered here: see that messages flow.
         if self.recorder.image is None:
             missing.append('images on image_raw')
         if self.recorder.said is None:
             missing.append('pose_status for an image')
-        if not self._commanded:
-            missing.append(f'commands on {COMMANDS}')
+        if self._simulated and not self._commands:
+            missing.append('commands of the joints')
+        elif self._simulated and self._readers(self._commands) < _COMMAND_READERS:
+            missing.append(f'a reader of {self._commands}')
         return missing
+
+    def _readers(self, topic: str) -> int:
+        return int(self._node.count_subscribers(self._node.resolve_topic_name(topic)))
 
     def _check_interrupted(self) -> None:
         if self._interrupted.is_set():
@@ -251,8 +257,8 @@ class RosGraph:
     def _on_twist(self, message: TwistStamped) -> None:
         self.recorder.add_twist(_stamp(message), messages.twist_from_message(message.twist), time.monotonic())
 
-    def _on_command(self, _: Float64MultiArray) -> None:
-        self._commanded = True
+    def _on_command(self, topic: str, _: object) -> None:
+        self._commands = topic
 
     def _on_servo_status(self, message: String) -> None:
         self.recorder.add_servo_status(message.data)

@@ -8,6 +8,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from cnn_vs_ros.control.arm_drive import ArmBounds
+from cnn_vs_ros.control.command_interface import CommandInterface
+from cnn_vs_ros.control.commanded_positions import LeadBounds
 from cnn_vs_ros.control.tip_box import TipBox
 from cnn_vs_ros.nodes.parameters import declare
 
@@ -21,6 +23,13 @@ _NUMBERS: dict[str, tuple[float, str, tuple[float, float]]] = {
     'max_joint_acceleration': (10.0, 'Of every joint; slowing down has 20 at least, rad/s^2.', (0.1, 100.0)),
     'max_joint_jerk': (500.0, 'Of every joint; slowing down has 1000 at least, rad/s^3.', (1.0, 1e5)),
     'disagreement_time': (0.3, 'As long joints may not do what they are commanded, s.', (0.1, 10.0)),
+    'position_tolerance': (
+        0.01,
+        'At rest, commanded positions are this near to the measured ones, rad.',
+        (1e-4, 0.5),
+    ),
+    'position_lag': (0.1, 'In motion, they are ahead by as many seconds of it at most, s.', (0.0, 1.0)),
+    'trajectory_time': (0.1, 'After this long the point of a trajectory is to be reached, s.', (0.02, 1.0)),
     'collision.slow': (0.05, 'Distance of two parts at which the arm slows down, m.', (1e-3, 1.0)),
     'collision.halt': (0.01, 'Distance of two parts at which the arm halts, m.', (0.0, 1.0)),
 }
@@ -52,6 +61,14 @@ class IkParameters:
 
         order = 'Joints in the order of the commands; not set: as the controller says, else as in the URDF.'
         self.joints: list[str] = list(fixed('joints', Parameter.Type.STRING_ARRAY, order) or [])
+        self.interface = CommandInterface(
+            fixed(
+                'command_interface',
+                CommandInterface.VELOCITY.value,
+                'What the controller of the arm takes.',
+                choices=[interface.value for interface in CommandInterface],
+            )
+        )
         values = {name: fixed(name, value, text, bounds=b) for name, (value, text, b) in _NUMBERS.items()}
         self.rate: float = values['rate']
         self.twist_timeout: float = values['twist_timeout']
@@ -69,6 +86,8 @@ class IkParameters:
             disagreement_time=values['disagreement_time'],
             box=TipBox(lower, upper),
         )
+        self.lead = LeadBounds(values['position_tolerance'], values['position_lag'])
+        self.trajectory_time: float = values['trajectory_time']
         self.limits = (
             f'twists of {self.max_linear_velocity:g} m/s and {self.max_angular_velocity:g} rad/s, joints of '
             f'{self.kinematics["max_joint_velocity"]:g} rad/s (or what the URDF says) and '

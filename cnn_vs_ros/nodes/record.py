@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from cnn_vs_ros.bags import BagWriter
+from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import BagError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
@@ -19,6 +20,7 @@ from cnn_vs_ros.nodes.messages import COMPRESSED
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.running import run_node
+from cnn_vs_ros.nodes.speed_scaling import TOPIC as SPEED_SCALING
 
 TOPICS = (
     'image_raw',
@@ -31,7 +33,8 @@ TOPICS = (
     'servo_status_reason',
     'joint_states',
     'robot_description',
-    'forward_velocity_controller/commands',
+    *(interface.topic for interface in CommandInterface),
+    SPEED_SCALING,
     'ground_truth',
 )
 """What is recorded where it is there: enough to estimate anew, and to see what was done with the estimates."""

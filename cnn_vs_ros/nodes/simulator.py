@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -22,13 +23,16 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
 
+from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.simulation import SCENES, SimulatedRobot, load_robot_description
+from cnn_vs_ros.simulation.errors import SimulationError
 from cnn_vs_ros.simulation.lockstep import Lockstep
 from cnn_vs_ros.simulation.loop import SimulationLoop
 
@@ -99,7 +103,9 @@ class Simulator(Node):
         fixed(
             'real_time_factor', 1.0, 'Simulated seconds a wall-clock second; 0: all it can.', bounds=(0.0, 100.0)
         )
-        fixed('command_timeout', 0.2, 'The arm stops this long after a command, s.', bounds=(0.01, 10.0))
+        fixed('command_timeout', 0.2, 'The arm stops this long after velocities, s.', bounds=(0.01, 10.0))
+        interfaces = [interface.value for interface in CommandInterface]
+        fixed('command_interface', interfaces[0], 'What the arm takes.', choices=interfaces)
         fixed('perturbations.lights', True, 'Whether perturbations include moving lights.')
         fixed('perturbations.occluders', True, 'Whether perturbations include things passing before the lens.')
         fixed('perturbations.intermittent', False, 'Whether these things come and go.')
@@ -125,13 +131,24 @@ class Simulator(Node):
         self._overview_publisher = self.create_publisher(Image, 'overview/image_raw', qos_profile_sensor_data)
         self._state_publisher = self.create_publisher(JointState, 'joint_states', 10)
         self._truth_publisher = self.create_publisher(PoseStamped, 'ground_truth', 10)
-        self.create_subscription(Float64MultiArray, 'forward_velocity_controller/commands', self._on_command, 1)
-        self.create_service(
-            GetParameters, 'forward_velocity_controller/get_parameters', self._on_controller_parameters
-        )
+        self._listen_to_commands(CommandInterface(self._value('command_interface')))
         self.create_service(Trigger, '~/move_to_start', self._on_move_to_start)
         self.create_service(Trigger, '~/move_to_reference', self._on_move_to_reference)
         self.create_service(SetBool, '~/set_perturbations', self._on_set_perturbations)
+
+    def _listen_to_commands(self, interface: CommandInterface) -> None:
+        kind, take = {
+            CommandInterface.VELOCITY: (Float64MultiArray, lambda message: self._loop.command(message.data)),
+            CommandInterface.POSITION: (
+                Float64MultiArray,
+                lambda message: self._loop.command_positions(message.data),
+            ),
+            CommandInterface.TRAJECTORY: (JointTrajectory, self._take_trajectory),
+        }[interface]
+        self.create_subscription(kind, interface.topic, partial(self._on_command, take), 1)
+        self.create_service(
+            GetParameters, f'{interface.controller}/get_parameters', self._on_controller_parameters
+        )
 
     def _value(self, parameter: str) -> Any:
         return self.get_parameter(parameter).value
@@ -145,11 +162,20 @@ class Simulator(Node):
         if not self.done.done():
             self.done.set_result(self._exit_status)
 
-    def _on_command(self, message: Float64MultiArray) -> None:
+    def _on_command(self, take: Callable[[Any], None], message: Any) -> None:
         try:
-            self._loop.command(message.data)
+            take(message)
         except VisualServoingError as error:
             self.get_logger().error(f'command refused: {error}', throttle_duration_sec=1.0)
+
+    def _take_trajectory(self, message: JointTrajectory) -> None:
+        names = self._robot.joint_names
+        if sorted(message.joint_names) != sorted(names) or not message.points:
+            raise SimulationError(f'a trajectory should have points of {", ".join(names)} but has none')
+        end = message.points[-1]
+        positions = dict(zip(message.joint_names, end.positions, strict=False))
+        seconds = end.time_from_start.sec + 1e-9 * end.time_from_start.nanosec
+        self._loop.command_positions([positions.get(name, math.nan) for name in names], seconds)
 
     def _on_pose_status(self, message: DiagnosticArray) -> None:
         self._loop.estimated(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cnn_vs_ros.simulation.errors import SimulationError
 from cnn_vs_ros.simulation.lockstep import Lockstep
 from cnn_vs_ros.simulation.model import TIMESTEP
 from cnn_vs_ros.simulation.robot import SimulatedRobot
-
-Array = NDArray[np.float64]
 
 LONGEST_LAG = 0.1
 """Wall-clock seconds that the simulation makes up for by hurrying; beyond that it lets them go."""
@@ -45,7 +45,9 @@ class SimulationLoop:
         self._command_timeout = command_timeout
         self._lockstep = lockstep
         self._events: list[_Event] = []
-        self._command, self._command_time = np.zeros(len(robot.joint_names)), 0.0
+        self._rest = partial(robot.command_velocity, np.zeros(len(robot.joint_names)))
+        self._command: Callable[[], None] = self._rest
+        self._stale_after = math.inf
         self._jobs: deque[tuple[Callable[[], str], Future[str]]] = deque()
         # Guards all that other threads bring; notified when they bring something.
         self._news = threading.Condition()
@@ -84,8 +86,21 @@ class SimulationLoop:
             SimulationError: wrong length or not finite; the command before it stays.
         """
         velocities = self._robot.checked(velocities, 'joint velocities')
+        self._take(partial(self._robot.command_velocity, velocities), self._command_timeout)
+
+    def command_positions(self, positions: ArrayLike, seconds: float = 0.0) -> None:
+        """Command joint positions (n,), radians, to be at after `seconds`, and held until the next command.
+
+        Raises:
+            SimulationError: wrong length or not finite; the command before it stays.
+        """
+        positions = self._robot.checked(positions, 'joint positions')
+        due = self._robot.time + seconds
+        self._take(lambda: self._robot.command_position(positions, due - self._robot.time), math.inf)
+
+    def _take(self, command: Callable[[], None], timeout: float) -> None:
         with self._news:
-            self._command, self._command_time = velocities, self._robot.time
+            self._command, self._stale_after = command, self._robot.time + timeout
             if self._lockstep is not None:
                 self._lockstep.command_received(self.time)
             self._news.notify_all()
@@ -93,7 +108,7 @@ class SimulationLoop:
     def halt(self) -> None:
         """Forget the last command."""
         with self._news:
-            self._command = np.zeros_like(self._command)
+            self._command = self._rest
 
     def estimated(self, stamp: int) -> None:
         """Tell the lockstep that the image stamped `stamp` (nanoseconds) was answered."""
@@ -147,9 +162,8 @@ class SimulationLoop:
             if not self._wait_until(due):
                 return
             with self._news:
-                fresh = self._robot.time - self._command_time <= self._command_timeout
-                command = self._command if fresh else np.zeros_like(self._command)
-            self._robot.command_velocity(command)
+                command = self._command if self._robot.time <= self._stale_after else self._rest
+            command()
             self._robot.step(following - self._robot.time)
             for event in self._events:
                 event.happen(self._robot.time)

@@ -1,4 +1,4 @@
-"""The simulated robot: a velocity-controlled arm with a camera at its wrist, over a scene."""
+"""The simulated robot: an arm that takes velocities or positions, with a camera at its wrist, over a scene."""
 
 from __future__ import annotations
 
@@ -67,6 +67,8 @@ class SimulatedRobot:
         joints = [self._model.joint(limit.name) for limit in self._world.joints]
         self._positions = np.array([joint.qposadr[0] for joint in joints])
         self._velocities = np.array([joint.dofadr[0] for joint in joints])
+        self._goal: tuple[Array, float] | None = None
+        self._speeds = np.array([limit.velocity for limit in self._world.joints])
         self._steps = 0
         self.set_perturbations(False)
         self.set_joint_positions(np.zeros(len(joints)))
@@ -123,6 +125,7 @@ class SimulatedRobot:
         self._data.qvel[:] = 0.0
         self._data.act[:] = positions
         self._data.ctrl[:] = 0.0
+        self._goal = None
         mujoco.mj_forward(self._model, self._data)
 
     def move_to_reference(self) -> None:
@@ -177,10 +180,23 @@ class SimulatedRobot:
             SimulationError: wrong length or not finite.
         """
         self._data.ctrl[:] = self.checked(velocities, 'joint velocities')
+        self._goal = None
+
+    def command_position(self, positions: ArrayLike, seconds: float = 0.0) -> None:
+        """Command joint positions (n,), radians, to be at after `seconds`, or when the speed limits allow it.
+
+        Raises:
+            SimulationError: wrong length or not finite.
+        """
+        self._goal = self.checked(positions, 'joint positions'), self.time + seconds
 
     def step(self, seconds: float = TIMESTEP) -> None:
         """Simulate for `seconds`, rounded to whole steps of 2 ms (at least one)."""
         count = max(1, round(seconds / TIMESTEP))
+        if self._goal is not None:
+            goal, due = self._goal
+            left = max(due - self.time, count * TIMESTEP)
+            self._data.ctrl[:] = np.clip((goal - self._data.act) / left, -self._speeds, self._speeds)
         mujoco.mj_step(self._model, self._data, count)
         self._steps += count
         # Positions of bodies and cameras otherwise lag the joints by a step.

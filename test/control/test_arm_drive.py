@@ -6,6 +6,7 @@ import pytest
 from cnn_vs_ros.control import DifferentialIk, ServoStatus
 from cnn_vs_ros.control.arm_drive import ArmBounds, ArmDrive
 from cnn_vs_ros.control.joint_states import JointStates
+from cnn_vs_ros.control.speed_scaling import SpeedScaling
 from cnn_vs_ros.control.tip_box import TipBox
 from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
 from cnn_vs_ros.simulation import load_robot_description
@@ -21,7 +22,8 @@ class Arm:
 
     def __init__(self, **bounds) -> None:
         self.states = JointStates(IK.joint_names, 0.2, IK.velocity_limits)
-        self.drive = ArmDrive(IK, self.states, ArmBounds(**bounds))
+        self.scaling = SpeedScaling()
+        self.drive = ArmDrive(IK, self.states, ArmBounds(**bounds), scaling=self.scaling)
         self.q, self.now, self.command = POSTURE.copy(), 0.0, np.zeros(6)
         self.follows = self.speaks = True
         self.commands: list[np.ndarray] = []
@@ -130,3 +132,26 @@ def test_a_singularity_halts_the_arm_and_the_reason_is_said():
         arm.step(IK.jacobian(arm.q)[:, 4] * 0.3)
     assert IK.condition_number(arm.q) < 30.5
     assert arm.drive.state(arm.now) == (ServoStatus.LIMITED, 'halted: before a singularity')
+
+
+def scaled(arm: Arm, percent: float, seconds: float) -> Arm:
+    """Follow SPIN while the robot leaves that much of the speed."""
+    for _ in range(round(seconds / PERIOD)):
+        arm.scaling.hear(percent, arm.now + PERIOD)
+        arm.follows = 0.01 * percent
+        arm.step(SPIN)
+    return arm
+
+
+def test_a_robot_at_a_tenth_of_its_speed_follows_and_a_paused_one_is_waited_for():
+    arm = scaled(Arm(), 10.0, 2.0)
+    np.testing.assert_allclose(arm.command, IK.joint_velocities(arm.q, SPIN), atol=1e-9)
+    assert arm.drive.state(arm.now)[0] is ServoStatus.SERVOING
+    scaled(arm, 0.0, 2.0)
+    assert not arm.command.any()
+    assert arm.drive.state(arm.now)[0] is ServoStatus.LIMITED
+    assert 'paused' in arm.drive.state(arm.now)[1]
+    count = len(arm.commands)
+    scaled(arm, 100.0, 1.0)
+    assert np.abs(np.diff(arm.commands[count - 1 :], axis=0)).max() <= 10.0 * PERIOD + 1e-9
+    np.testing.assert_allclose(arm.command, IK.joint_velocities(arm.q, SPIN), atol=1e-9)

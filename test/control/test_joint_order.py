@@ -53,5 +53,5 @@ def test_other_joints_are_refused(order):
 
 @pytest.mark.parametrize('size', [0, 2, 4])
 def test_a_command_of_a_wrong_length_is_never_made(order, size):
-    with pytest.raises(ArmError, match='should have 3 velocities'):
+    with pytest.raises(ArmError, match='should have 3 values'):
         order.arrange(np.zeros(size))

@@ -743,15 +743,31 @@ def test_an_unknown_word_of_the_arm_changes_nothing():
 WATCHED = FollowingSettings(0.2)
 
 
-def follow(servo: Servo, pose: np.ndarray, seconds: float, *, lag=0.0, depth=1.0, noise=0.0, part=1.0, rate=30.0):
+def follow(
+    servo: Servo,
+    pose: np.ndarray,
+    seconds: float,
+    *,
+    lag=0.0,
+    depth=1.0,
+    noise=0.0,
+    part=1.0,
+    rate=30.0,
+    slider=None,
+    after=0.0,
+):
     """A camera that lags by `lag` s, seen at `rate` with `noise` (m, and rad over 0.25 m); poses and statuses.
 
-    `depth` scales the translations that are estimated, `part` is that of the twist which the arm makes.
+    `depth` scales the translations that are estimated, `part` is that of the twist which the arm makes. A robot's
+    `slider`, percent, is told. It begins `after` so many seconds; from zero on `servo` is started.
     """
     random, sent, poses, following = np.random.default_rng(5), [], [pose], np.zeros(6)
-    begin(servo, 0.0, RelativePose(pose))
-    due = 0.0
-    for now in clock(seconds):
+    if not after:
+        begin(servo, 0.0, RelativePose(pose))
+    due = after
+    for now in clock(seconds, after):
+        if slider is not None:
+            servo.arm.scaling.hear(slider, now)
         if now >= due:
             due += 1 / rate
             error = random.normal(0, 1, 6) * noise * np.array([1, 1, 1, 4, 4, 4])
@@ -860,3 +876,57 @@ def test_an_arm_that_stands_is_seen_with_five_estimates_a_second_as_well():
     follow(servo, START, 3.0, part=0.0, rate=4.5)
     assert servo.status is ServoStatus.ERROR
     assert 'the arm should follow' in servo.reason
+
+
+def test_at_a_twentieth_of_the_speed_the_robot_is_not_suspected_and_time_goes_as_slowly():
+    servo = make(following=WATCHED, latency_compensation=True, time_limit=2.0, exit=replace(EXIT, travel=0.1))
+    follow(servo, START, 10.0, part=0.05, slider=5.0)
+    assert servo.status is ServoStatus.SERVOING, servo.reason
+    stands = make(following=WATCHED, latency_compensation=True)
+    follow(stands, START, 10.0, part=0.0)  # the same where the robot says nothing
+    assert stands.status is ServoStatus.ERROR
+
+
+def test_a_paused_robot_is_waited_for_as_long_as_it_takes():
+    servo = make(following=WATCHED, patience=1.0, arm_patience=0.5, time_limit=3.0)
+    pose = follow(servo, START, 0.5)[-1]
+    servo.arm.hear('limited', 'halted', 0.5)
+    pose = follow(servo, pose, 20.0, part=0.0, slider=0.0, after=0.5)[-1]
+    assert servo.running
+    assert servo.status is ServoStatus.SERVOING
+    assert 'paused' in servo.reason
+    assert not servo.twist.any()
+    servo.arm.hear('servoing', '', 20.6)
+    follow(servo, pose, 0.3, slider=100.0, after=20.5)
+    assert servo.status is ServoStatus.SERVOING
+    assert servo.twist.any()
+    assert 'paused' not in servo.reason
+
+
+def swing(slider: float | None) -> Servo:
+    """A task whose camera does half of each twist, late, and swings about the goal."""
+    servo, poses = make(40.0), [START]
+    begin(servo)
+    for now in clock(3.5):
+        if slider is not None:
+            servo.arm.scaling.hear(slider, now)
+        servo.add_estimate(RelativePose(poses[max(0, len(poses) - 6)]), now, now)
+        poses.append(poses[-1] @ se3.exp(0.5 * PERIOD * servo.update(now)))
+    return servo
+
+
+def test_a_swing_at_half_the_speed_does_not_lower_the_gain():
+    assert 'it swung about the goal' in swing(slider=None).reason
+    servo = swing(slider=50.0)
+    assert servo.running
+    assert 'it swung about the goal' not in servo.reason
+
+
+def test_a_pause_takes_none_of_the_patience():
+    servo = make(patience=1.0)
+    follow(servo, START, 0.5)
+    for now in clock(5.9, 0.5):  # no estimate comes any more, and the robot goes on after 5 s
+        servo.arm.scaling.hear(0.0 if now < 5.5 else 100.0, now)
+        servo.update(now)
+    assert servo.status is ServoStatus.STALE
+    assert servo.running

@@ -13,6 +13,7 @@ import rclpy
 import yaml
 
 from cnn_vs_ros.control import DifferentialIk
+from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.control.moveit_servo import rigid_transform
 from cnn_vs_ros.resources import config_path
 from cnn_vs_ros.simulation import load_robot_description
@@ -89,7 +90,7 @@ def test_ros_reads_every_parameter_file(file):
 
 
 def test_joints():
-    for controller in ('forward_velocity_controller', 'joint_trajectory_controller'):
+    for controller in (interface.controller for interface in CommandInterface):
         assert section('ros2_controllers.yaml', f'/**/{controller}')['joints'] == JOINTS
     trajectories = section('ros2_controllers.yaml', '/**/joint_trajectory_controller')
     assert set(JOINTS) < set(trajectories['constraints'])
@@ -107,24 +108,26 @@ def test_controllers():
         if isinstance(value, dict)
     }
     arm = set(constant('launch/robot.launch.py', 'ARM_CONTROLLERS'))
-    by_interface = constant('launch/servo.launch.py', 'CONTROLLERS')
     assert loaded == arm | {'joint_state_broadcaster'}
-    assert set(by_interface.values()) == arm
-    assert f"'{by_interface['differential_ik']}/commands'" in (ROOT / 'launch' / 'servo.launch.py').read_text()
-    assert f'{by_interface["differential_ik"]}/commands' in published('differential_ik')
+    assert {interface.controller for interface in CommandInterface} == arm
+    trajectory = CommandInterface.TRAJECTORY
     servo = section('moveit/servo.yaml', '/**/servo_node')['moveit_servo']
-    assert servo['command_out_topic'] == f'{by_interface["moveit_servo"]}/joint_trajectory'
+    assert servo['command_out_topic'] == trajectory.topic
     manager = section('moveit/moveit_py.yaml')['moveit_simple_controller_manager']
-    assert manager['controller_names'] == [by_interface['moveit_servo']]
+    assert manager['controller_names'] == [trajectory.controller]
 
 
 def test_the_hardware_has_the_interfaces_that_the_controllers_claim():
-    forward = section('ros2_controllers.yaml', '/**/forward_velocity_controller')
+    forward = [
+        section('ros2_controllers.yaml', f'/**/{interface.controller}')['interface_name']
+        for interface in (CommandInterface.VELOCITY, CommandInterface.POSITION)
+    ]
+    assert forward == ['velocity', 'position']
     trajectory = section('ros2_controllers.yaml', '/**/joint_trajectory_controller')
     for joint in ROBOT.iterfind('ros2_control/joint'):
         commands = {item.get('name') for item in joint.iterfind('command_interface')}
         states = {item.get('name') for item in joint.iterfind('state_interface')}
-        assert {forward['interface_name'], *trajectory['command_interfaces']} <= commands
+        assert {*forward, *trajectory['command_interfaces']} <= commands
         assert set(trajectory['state_interfaces']) <= states
 
 

@@ -11,6 +11,7 @@ import yaml
 from rclpy.node import Node
 
 import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
+from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.demo.graph import NODES
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
@@ -22,6 +23,7 @@ from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.nodes.record import RecordNode
 from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
 from cnn_vs_ros.nodes.simulator import Simulator
+from cnn_vs_ros.nodes.speed_scaling import TOPIC as SPEED_SCALING
 
 try:
     from cnn_vs_ros.nodes.view import ViewNode
@@ -153,5 +155,7 @@ def test_documentation_names_every_topic_and_service():
         tree = ast.parse((FILE.parents[1] / 'cnn_vs_ros' / 'nodes' / f'{name}.py').read_text())
         for call in ast.walk(tree):
             if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') in makers:
-                topic = getattr(call.args[1], 'value', 'image_raw/compressed')
+                topic = call.args[1].value if isinstance(call.args[1], ast.Constant) else 'image_raw/compressed'
                 assert f'`{topic}`' in text, f'{topic} of {name}'
+    for topic in (SPEED_SCALING, *(interface.topic for interface in CommandInterface)):
+        assert f'`{topic}`' in text, topic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 
-import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
+from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
 from cnn_vs_ros.nodes.camera import CameraNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
@@ -22,18 +24,20 @@ from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
 from cnn_vs_ros.nodes.simulator import Simulator
+from test.ros_graph import PATIENCE
 
 FILE = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
 POLICY = ET.parse(FILE).getroot()
 DOMAIN = 99
 CLOCK = ('use_sim_time:=true',)
+COMMANDED = [(f'command_interface:={interface.value}',) for interface in CommandInterface]
 NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
-    'simulator': (Simulator, [('lockstep:=true',)]),
+    'simulator': (Simulator, [('lockstep:=true',), *COMMANDED]),
     'simulated_camera': (SimulatedCamera, [CLOCK]),
     'camera': (CameraNode, [CLOCK]),
     'pose_estimator': (PoseEstimatorNode, [CLOCK, ('image_transport:=compressed',)]),
     'pbvs_controller': (PbvsControllerNode, [CLOCK]),
-    'differential_ik': (DifferentialIkNode, [CLOCK]),
+    'differential_ik': (DifferentialIkNode, [CLOCK, *COMMANDED]),
     'calibrate_depth': (CalibrateDepthNode, [CLOCK]),
     'experiment': (ExperimentNode, [CLOCK, ('calibrate_depth:=true',)]),
 }
@@ -67,15 +71,22 @@ def used(name: str, parameters: tuple[str, ...]) -> Names:
     try:
         node = NODES[name][0]()
         if isinstance(node, ManagedNode):
-            node.trigger_configure()
-            node.trigger_activate()
+            assert node.trigger_configure() is TransitionCallbackReturn.SUCCESS
+            assert node.trigger_activate() is TransitionCallbackReturn.SUCCESS
         queries = {
             'publish': node.get_publisher_names_and_types_by_node,
             'subscribe': node.get_subscriber_names_and_types_by_node,
             'reply': node.get_service_names_and_types_by_node,
             'request': node.get_client_names_and_types_by_node,
         }
-        names = {right: {full for full, _ in query(name, '/')} for right, query in queries.items()}
+        # The graph learns of what a node has made a moment after.
+        made = {entity.topic_name for entity in (*node.publishers, *node.subscriptions)}
+        made |= {entity.service_name for entity in (*node.services, *node.clients)}
+        end = time.monotonic() + PATIENCE
+        names: Names = {}
+        while not made <= set().union(*names.values()) and time.monotonic() < end:
+            names = {right: {full for full, _ in query(name, '/')} for right, query in queries.items()}
+            time.sleep(0.02)
         if hasattr(node, 'shut_down'):
             node.shut_down()
         node.destroy_node()
@@ -103,5 +114,6 @@ def test_the_policy_is_of_the_schema_and_of_these_nodes_only():
 
 
 def test_only_the_inverse_kinematics_may_command_the_arm():
-    commands = '/forward_velocity_controller/commands'
-    assert [name for name in NODES if commands in allowed(name)['publish']] == ['differential_ik']
+    for interface in CommandInterface:
+        commands = f'/{interface.topic}'
+        assert [name for name in NODES if commands in allowed(name)['publish']] == ['differential_ik']
