@@ -111,7 +111,7 @@ class Acquisition:
         if images_lost % 2:
             return
         # The copies that look most like the image when it is small do so when it is large.
-        promising = [each.index for each in matches]
+        promising = [each.index for each in matches[:_HYPOTHESES]]
         matches = self._thorough.matches(image, promising)
         yield from self._thorough.hypotheses(matches[:1], plane, _LEAST_SUPPORT)
 
