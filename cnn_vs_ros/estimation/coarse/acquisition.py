@@ -32,9 +32,9 @@ _CERTAIN = 0.9
 # and that features are looked for in.
 _QUICK, _THOROUGH, _FEATURES = 160, 256, 320
 _HYPOTHESES = 2
-# Of 292 right hypotheses of the network, on all that `calibrate` draws, one had less support than 10; of the wrong
-# ones three in four. Of 333 right ones none had evidence of less than 0.05 after the first look; of wrong ones,
-# two in three.
+# Of 292 right hypotheses of the network, on all that `fit-confidence` draws, one had less support than 10; of the
+# wrong ones three in four. Of 333 right ones none had evidence of less than 0.05 after the first look; of wrong
+# ones, two in three.
 _LEAST_SUPPORT = 7.0
 _FINER_STAGES = ACQUIRE_STAGES[1:]
 _FIRST_LOOKS = ((Stage(0, 8),), 0.015), ((Stage(1, 4),), 0.05)
