@@ -36,6 +36,8 @@ _HYPOTHESES = 2
 # wrong ones three in four. Of 333 right ones none had evidence of less than 0.05 after the first look; of wrong
 # ones, two in three.
 _LEAST_SUPPORT = 7.0
+# With so much support a pose is verified as it is: of 103 on eleven scenes all passed.
+_AMPLE_SUPPORT = 20.0
 _FINER_STAGES = ACQUIRE_STAGES[1:]
 _FIRST_LOOKS = ((Stage(0, 8),), 0.015), ((Stage(1, 4),), 0.05)
 _MOST_REPEATS, _BETTER = 3, 1.15  # an alignment is repeated while its evidence grows by so much
@@ -54,9 +56,8 @@ _COMPARABLE = 0.4  # share of the best match's view that a rival has to show
 _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
 # A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
 _AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1
-_UNLIKELY = (
-    0.05  # share of a plane's likelihood with less of which the other one that a view leaves open is not tried
-)
+# Share of a plane's likelihood with less of which the other one that a view leaves open is not tried.
+_UNLIKELY = 0.05
 # Share that has to be seen of a pattern, which fits but for its border if it is shifted by a period, and of
 # anything near the reference pose, where a gripper fits alone.
 _MOSTLY = 0.65
@@ -104,7 +105,7 @@ class Acquisition:
 
     def _hypotheses(self, image: ImagePyramid, plane: ScenePlane, images_lost: int = 0) -> Iterator[PlanePose]:
         matches = self._quick.matches(image)
-        yield from self._quick.hypotheses(matches[:_HYPOTHESES], plane, _LEAST_SUPPORT)
+        yield from self._quick.hypotheses(matches[:_HYPOTHESES], plane, _LEAST_SUPPORT, _AMPLE_SUPPORT)
         hypothesis = self._features.hypothesis(image, plane) if images_lost == 0 or images_lost % 2 else None
         if hypothesis is not None:
             yield hypothesis
@@ -113,7 +114,7 @@ class Acquisition:
         # The copies that look most like the image when it is small do so when it is large.
         promising = [each.index for each in matches[:_HYPOTHESES]]
         matches = self._thorough.matches(image, promising)
-        yield from self._thorough.hypotheses(matches[:1], plane, _LEAST_SUPPORT)
+        yield from self._thorough.hypotheses(matches[:1], plane, _LEAST_SUPPORT, _AMPLE_SUPPORT)
 
     def _verified(self, image: ImagePyramid, plane: ScenePlane, hypothesis: PlanePose) -> Match | None:
         """Align a hypothesis, if a first look shows anything; without the coarsest level where that is not enough.

@@ -168,12 +168,17 @@ class ReferenceMatcher:
         return sorted(found, key=lambda matches: -matches.score)
 
     def hypotheses(
-        self, matches: Sequence[ViewMatches], plane: ScenePlane, least_support: float = 0.0
+        self,
+        matches: Sequence[ViewMatches],
+        plane: ScenePlane,
+        least_support: float = 0.0,
+        ample_support: float = np.inf,
     ) -> Iterator[PlanePose]:
         """Poses that some `matches` support by more than `least_support`, each computed when it is asked for.
 
         The copies are seen squarely, so the first matches of an oblique view are few; those with the reference as
-        the pose shows it are what counts. Copies that look much less like the image than the first are left out.
+        the pose shows it are what counts. A pose with more than `ample_support` comes before them, as it is.
+        Copies that look much less like the image than the first are left out.
         """
         for each in matches:
             if each.score < _LEAST_SCORE * matches[0].score:
@@ -182,6 +187,8 @@ class ReferenceMatcher:
             first = self._solve(view, each.cells, each.probability, plane)
             if first is None or first.support < _LEAST_SHARE * each.score:
                 continue
+            if first.support > ample_support:
+                yield first
             found = self._rematched(each.cells, first, plane, least_support)
             if found is None:
                 continue
