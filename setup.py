@@ -13,6 +13,7 @@ EXECUTABLES = [
     'differential_ik',
     'experiment',
     'calibrate_depth',
+    'part_finder',
     'camera',
     'moveit_servo_adapter',
     'record',

@@ -7,7 +7,17 @@ import sys
 from collections.abc import Sequence
 
 from cnn_vs_ros.errors import VisualServoingError
-from training.commands import benchmark, calibrate, corpus, dataset, evaluate, export, finetune, pretrain, validate
+from training.commands import (
+    benchmark,
+    corpus,
+    dataset,
+    evaluate,
+    export,
+    finetune,
+    fit_confidence,
+    pretrain,
+    validate,
+)
 
 # A verb is a module of training.commands with SUMMARY, add_arguments and run; register it here.
 COMMANDS = {
@@ -19,7 +29,7 @@ COMMANDS = {
     'validate': validate,
     'export': export,
     'benchmark': benchmark,
-    'calibrate': calibrate,
+    'fit-confidence': fit_confidence,
 }
 
 

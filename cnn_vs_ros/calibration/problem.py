@@ -115,13 +115,26 @@ class Linearised:
 class Normal:
     """Normal equations without the flange poses: `information` (k, k) and `gradient` (k,).
 
-    `slack` (n, 6) is what is left to the flange poses at a step of zero, with their covariances (n, 6, 6).
+    `slack` (n, 6) is what is left to the flange poses at a step of zero, with their covariances (n, 6, 6) where
+    all else is known, and `slack_by_step` (n, 6, k) how it changes with a step.
     """
 
     information: Array
     gradient: Array
     slack: Array
     slack_covariance: Array
+    slack_by_step: Array
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance (k, k) of a step."""
+        return np.asarray(np.linalg.inv(self.information))
+
+    @property
+    def slack_variances(self) -> Array:
+        """Variances (n, 6) of what is left to the flange poses, with what is not known of all else."""
+        spread = ((self.slack_by_step @ self.covariance) * self.slack_by_step).sum(axis=-1)
+        return np.asarray(np.einsum('nkk->nk', self.slack_covariance) + spread)
 
 
 class Problem:
@@ -241,7 +254,7 @@ class Problem:
         information -= np.tensordot(mixed, by_step, axes=((0, 1), (0, 1)))
         gradient -= np.tensordot(by_step, pull[..., 0], axes=((0, 1), (0, 1)))
         self._add_priors(state, information, gradient, noise)
-        return Normal(information, gradient, -(covariance @ pull)[..., 0], covariance)
+        return Normal(information, gradient, -(covariance @ pull)[..., 0], covariance, -by_step)
 
     def cost(self, state: State, about: Linearised, weights: Array, trust: Array, noise: Noise) -> float:
         """Weighted sum of squares, at the flange poses that are best for it, and of what was known before."""

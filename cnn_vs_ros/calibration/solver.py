@@ -44,6 +44,12 @@ _ITERATIONS = 40
 _FREEDOM = 4.0
 """Degrees of freedom of Student's t, by which outliers lose their weight."""
 
+_REACH = 0.5
+"""Metres from the joints to the flange of an arm, by which an error of theirs shifts more than it turns."""
+
+_COMMON = 12.0
+"""Numbers that count for shifts and turns of the flange alike, as errors of joints cause both: of two images."""
+
 _WORST = 0.02, np.radians(2.0)
 """Standard deviations of the mount, metres and radians, over which the motion was too little."""
 
@@ -108,7 +114,7 @@ def calibrate(
             known_depth,
         )
         fit = _Fit(problem, _start(guess, tracks, recording)).run()
-        covariance: Array = _INFLATION**2 * np.asarray(np.linalg.inv(fit.normal.information))
+        covariance: Array = _INFLATION**2 * fit.normal.covariance
         unsure = {
             name: sigma
             for name in wanted
@@ -210,13 +216,15 @@ class _Fit:
         self.weights = np.minimum(self.weights, 1.0)
         away = np.einsum('nk,kj,nj->n', self.slack, self.noise.information, self.slack)
         self.trust = np.minimum(1.0, (_FREEDOM + 6) / (_FREEDOM + away))
-        own = np.einsum('nkk->nk', normal.slack_covariance)
         variances = np.repeat([self.noise.position**2, self.noise.rotation**2], 3) / self.trust[:, None]
-        freedom = np.clip(1.0 - own / variances, 1e-3, 1.0)
-        squared = self.trust[:, None] * self.slack**2
-        position, rotation = (
-            float(np.sqrt(squared[:, part].sum() / freedom[:, part].sum())) for part in (np.s_[:3], np.s_[3:])
+        freedom = np.clip(1.0 - normal.slack_variances / variances, 1e-3, 1.0)
+        squared = self.trust[:, None] * self.slack**2 / np.repeat([_REACH**2, 1.0], 3)
+        pooled = squared.sum() / freedom.sum()
+        across, turn = (
+            float(np.sqrt((squared[:, part].sum() + _COMMON * pooled) / (freedom[:, part].sum() + _COMMON)))
+            for part in (np.s_[:3], np.s_[3:])
         )
+        position, rotation = _REACH * across, turn
         relief = float(np.median(np.abs(self.state.relief))) * 1.48
         self.noise = Noise(
             pixel,
@@ -246,7 +254,7 @@ def _solution(
         raise HandEyeError(
             f'the motions should tell the mount to {1e3 * _WORST[0]:.0f} mm and '
             f'{np.degrees(_WORST[1]):.0f} degrees but leave {1e3 * position:.1f} mm and '
-            f'{np.degrees(rotation):.2f} degrees: turn farther'
+            f'{np.degrees(rotation):.2f} degrees: turn farther, and not about one point alone'
         )
     depth = 1.0 / float(state.plane[2])
     length = float(np.linalg.norm(state.plane))

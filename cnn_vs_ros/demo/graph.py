@@ -22,6 +22,7 @@ TOOLS = (
     'camera',
     'moveit_servo_adapter',
     'move_arm',
+    'part_finder',
     'record',
     'simulated_camera',
     'view',

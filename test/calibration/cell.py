@@ -19,17 +19,30 @@ PLACES = [*first_places(LIMITS), *later_places(LIMITS, MOUNT, DEPTH)]
 
 
 def recorded(
-    places=PLACES, *, delay=0.0, k1=0.0, focal=1.0, pixel=0.0, arm=0.0, seed=0, mount=None, assumed=ASSUMED
+    places=PLACES,
+    *,
+    delay=0.0,
+    k1=0.0,
+    focal=1.0,
+    pixel=0.0,
+    arm=0.0,
+    seed=0,
+    mount=None,
+    assumed=ASSUMED,
+    still=False,
 ) -> tuple[Recording, Tracks]:
-    """Images while the flange goes from place to place, two between two; `arm` is metres, and twice radians."""
+    """Images while the flange goes from place to place, two between two, or `still`, one at each.
+
+    `arm` is the error of a flange pose, metres, and twice as many radians.
+    """
     rng = np.random.default_rng(seed)
     corners = [BASE_T_FLANGE @ place for place in (np.eye(4), *places, np.eye(4))]
     true = ArmTrack(np.arange(len(corners)), corners)
-    times = np.arange(0, len(corners) - 1, 0.05)
+    stamps = np.arange(1.0, len(corners) - 1) if still else np.arange(0.5, len(corners) - 1.5, 1 / 2)
+    times = stamps if still else np.arange(0, len(corners) - 1, 0.05)
     said = true.at(times)
     if arm:
         said = np.array([pose @ se3.from_pose_vector(rng.normal(0, arm, 6) * (1, 1, 1, 2, 2, 2)) for pose in said])
-    stamps = np.arange(0.5, len(corners) - 1.5, 1 / 2)
     points = np.stack(np.meshgrid(np.linspace(60, 580, 6), np.linspace(50, 430, 5)), -1).reshape(-1, 2)
     rays = (points - (CAMERA.cx, CAMERA.cy)) / (focal * CAMERA.fx)
     for _ in range(5):
@@ -52,4 +65,5 @@ def recorded(
     seen = np.ones((len(stamps), len(points)), bool)
     tracks = Tracks(points, np.array(pixels), seen, np.array(poses), SLOPE, np.arange(len(stamps)))
     reference = Reference(image, CAMERA, assumed)
-    return Recording(reference, [image] * len(stamps), stamps + delay, ArmTrack(times, said), mount), tracks
+    arm_track = ArmTrack(times, said)
+    return Recording(reference, [image] * len(stamps), stamps + delay, arm_track, mount, still=still), tracks

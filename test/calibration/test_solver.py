@@ -46,6 +46,27 @@ def test_standard_deviations_are_those_of_the_errors():
     assert 0.35 < np.sqrt(np.mean(np.square(normalised))) < 1.3
 
 
+def test_standard_deviations_of_few_stills_allow_for_what_they_leave_open():
+    rng, normalised = np.random.default_rng(5), []
+    for seed in range(5):
+        ahead, places = np.array([0.0, 0.0, DEPTH]), []
+        for _ in range(8):
+            turn = se3.rotation_exp(rng.uniform(-1, 1, 3) * (0.4, 0.4, 0.9))
+            camera = se3.transform(turn, ahead - turn @ ahead + rng.uniform(-0.04, 0.04, 3))
+            places.append(MOUNT @ camera @ se3.inverse(MOUNT))
+        recording, tracks = recorded(places, pixel=0.1, arm=1e-3, seed=seed, still=True)
+        found = calibrate(recording, tracks)
+        step = se3.pose_vector(se3.inverse(MOUNT) @ found.mount)
+        normalised.append(step / np.sqrt(np.diag(found.mount_covariance)))
+    assert 0.4 < np.sqrt(np.mean(np.square(normalised))) < 1.0
+
+
+def test_places_that_look_at_one_point_are_too_little():
+    recording, tracks = recorded(PLACES[-9:-1], pixel=0.1, arm=2e-3, still=True)
+    with pytest.raises(HandEyeError, match='not about one point alone'):
+        calibrate(recording, tracks)
+
+
 def test_wrong_points_and_a_wrong_flange_pose_do_no_harm():
     recording, tracks = recorded(pixel=0.05)
     rng = np.random.default_rng(1)

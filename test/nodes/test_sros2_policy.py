@@ -21,6 +21,7 @@ from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
 from cnn_vs_ros.nodes.experiment import ExperimentNode
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.moveit_servo_adapter import MoveItServoAdapter
+from cnn_vs_ros.nodes.part_finder import PartFinderNode
 from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
@@ -51,6 +52,7 @@ NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
     'differential_ik': (DifferentialIkNode, [CLOCK, *COMMANDED]),
     'moveit_servo_adapter': (adapter_of_a_servo, [CLOCK]),
     'calibrate_depth': (CalibrateDepthNode, [CLOCK]),
+    'part_finder': (PartFinderNode, [CLOCK]),
     'experiment': (ExperimentNode, [CLOCK, ('calibrate_depth:=true',)]),
 }
 """How each node is made, and the parameters of the ways to start it that differ in their topics."""

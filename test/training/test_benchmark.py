@@ -20,7 +20,7 @@ from training.benchmark.records import RunFile, RunKey, RunRecord
 from training.benchmark.runs import HARDEST, LOST_STEPS, draw_start
 from training.benchmark.strangers import KINDS
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
-from training.calibration import SteppedWorld, fit_logistic, reliability
+from training.evaluation.confidence_fit import SteppedWorld, fit_logistic, reliability
 
 
 @pytest.fixture(scope='module')

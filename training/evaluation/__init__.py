@@ -1,1 +1,1 @@
-"""What a model says of views of one reference, against the size of the offset."""
+"""What a model says of views of one reference, against the size of the offset; what its scores mean."""

@@ -2,8 +2,8 @@
 
 Both are logistic regressions on the features below with weights that are not negative, so that no better alignment
 is ever believed less. Nothing among them is about where the camera is: not its distance, nor its obliquity. They
-are fitted by ``python -m training calibrate`` on scenes that no training read; `resource/weights/confidence.json`
-holds them.
+are fitted by ``python -m training fit-confidence`` on scenes that no training read;
+`resource/weights/confidence.json` holds them.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--corpus', type=user_path, help='corpus whose validation split gives half of the scenes')
     parser.add_argument('--scenes', type=int, default=200, help='scenes; half fit, half judge; default 200')
     parser.add_argument('--seed', type=int, default=7)
-    parser.add_argument('--output', type=user_path, default=Path('runs/calibration'))
+    parser.add_argument('--output', type=user_path, default=Path('runs/confidence'))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from cnn_vs_ros.estimation.fine import confidence
-    from training import calibration
+    from training.evaluation import confidence_fit
     from training.images.corpus import Corpus
 
     if arguments.scenes < 4:
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     corpus = Corpus.load(arguments.corpus) if arguments.corpus else None
     halves = []
     for half, seed in (('fit', arguments.seed), ('judge', arguments.seed + 1)):
-        stream = calibration.samples(arguments.model, corpus, arguments.scenes // 2, seed)
+        stream = confidence_fit.samples(arguments.model, corpus, arguments.scenes // 2, seed)
         halves.append(
             list(tqdm(stream, desc=half, unit='alignment', mininterval=1.0 if sys.stderr.isatty() else 30.0))
         )
@@ -50,12 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
     for target in ('fine', 'gross'):
         fit_labels, labels = (np.array([float(getattr(s, target)) for s in half]) for half in halves)
         used = len(confidence.FEATURES) if target == 'fine' else confidence.GROSS_FEATURES
-        fitted = calibration.fit_logistic(fit_features[:, :used], fit_labels)
+        fitted = confidence_fit.fit_logistic(fit_features[:, :used], fit_labels)
         logit = fitted[0] + judge_features[:, :used] @ fitted[1:]
         probability = 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
         if target == 'fine':
             probability = np.array([confidence.reserved(value) for value in probability])
-        rows, error = calibration.reliability(probability, labels)
+        rows, error = confidence_fit.reliability(probability, labels)
         sure = probability > 0.9
         weights[target] = _rounded(fitted)
         result[target] = {
@@ -68,10 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f'{target}: {json.dumps(result[target])}')
     made = {'features': confidence.FEATURES, 'scenes': arguments.scenes, 'seed': arguments.seed}
     (arguments.output / 'confidence.json').write_text(json.dumps({**made, **weights}, indent=1) + '\n')
-    (arguments.output / 'calibration.json').write_text(json.dumps(result, indent=1) + '\n')
+    (arguments.output / 'reliability.json').write_text(json.dumps(result, indent=1) + '\n')
     _draw(result, arguments.output / 'reliability.png')
     print(
-        f'confidence.json (for resource/weights), calibration.json and reliability.png are in {arguments.output}'
+        f'confidence.json (for resource/weights), reliability.json and reliability.png are in {arguments.output}'
     )
     return 0
 

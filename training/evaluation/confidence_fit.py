@@ -1,4 +1,4 @@
-"""Calibrates what an estimator's scores mean: the probability that a pose is right, fitted on validation scenes.
+"""Fits what an estimator's scores mean: the probability that a pose is right, on validation scenes.
 
 Every sample is an alignment that the estimator really made: from a hypothesis of the matcher or of features, or
 tracked from near the true pose, on a scene that no training read, under one of the benchmark's conditions. Half of
