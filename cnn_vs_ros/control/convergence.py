@@ -56,7 +56,7 @@ class Convergence:
     Estimates are noisy, so the thresholds bound the MEAN translation (metres) and rotation vector (radians)
     over the last `hold_time`, and over the last three at least; every single estimate must lie within 4 times the
     thresholds, which an oscillation about the goal would not. An estimate with less than `confidence` shows
-    nothing of the kind.
+    nothing of the kind; None counts as 0.
     """
 
     def __init__(self, settings: ConvergenceSettings) -> None:
@@ -74,7 +74,7 @@ class Convergence:
         settings = self.settings
         if self._samples and not 0 <= time - self._samples[-1][0] <= LONGEST_GAP:
             self.reset()
-        if pose.is_lost or pose.confidence < settings.confidence or not self._within(pose.vector, PEAK):
+        if pose.is_lost or (pose.confidence or 0.0) < settings.confidence or not self._within(pose.vector, PEAK):
             self.reset()
             return False
         self._since = min(self._since, time)

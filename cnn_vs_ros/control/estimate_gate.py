@@ -24,12 +24,14 @@ class GateSettings:
 
     A pose counts for `pose_timeout` after its image was taken and after it came. That the target is lost counts
     for `lost_timeout` after it was said: an estimator takes long to find nothing. An estimate with less than
-    `minimum_confidence` counts as lost once that has lasted `low_confidence_time`.
+    `minimum_confidence` counts as lost once that has lasted `low_confidence_time`; where the target was lost
+    before, one with less than `first_confidence` does at once. None, of an estimator that cannot tell, is let in.
     """
 
     pose_timeout: float = 0.2
     lost_timeout: float = 1.0
     minimum_confidence: float = 0.0
+    first_confidence: float = 0.0
     low_confidence_time: float = 0.0
     jump: JumpSettings = field(default_factory=JumpSettings)
 
@@ -62,7 +64,7 @@ class Word:
     known: Known
     reason: str = ''
     transform: Array = field(default_factory=lambda: np.eye(4))
-    confidence: float = 0.0
+    confidence: float | None = 0.0
     stamp: float = -math.inf
 
 
@@ -86,6 +88,7 @@ class EstimateGate:
         self._missing = NO_ESTIMATE
         self._doubt: tuple[str, float] | None = None
         self._low_since = math.inf
+        self._is_in = False
 
     def retune(self, settings: GateSettings) -> None:
         """Take other settings and go on."""
@@ -96,6 +99,7 @@ class EstimateGate:
         self._after, self._guarded = after, guarded
         self._estimate, self._missing, self._doubt = None, NO_ESTIMATE, None
         self._low_since = math.inf
+        self._is_in = False
         self.guard.reset()
 
     def unguard(self) -> None:
@@ -154,14 +158,18 @@ class EstimateGate:
     def _lost(self, pose: RelativePose, stamp: float) -> str:
         """Why the target counts as lost; empty if it does not."""
         if pose.is_lost:
+            self._is_in = False
             return 'the estimator is lost'
         least = self.settings.minimum_confidence
-        if pose.confidence >= least:
-            self._low_since = math.inf
+        if not self._is_in:
+            least = max(least, self.settings.first_confidence)
+        if pose.confidence is None or pose.confidence >= least:
+            self._low_since, self._is_in = math.inf, True
             return ''
         self._low_since = min(self._low_since, stamp)
-        if stamp - self._low_since < self.settings.low_confidence_time:
+        if self._is_in and stamp - self._low_since < self.settings.low_confidence_time:
             return ''
+        self._is_in = False
         return f'confidence {pose.confidence:.2f} is under the minimum of {least:g}'
 
     def _has_jumped(self, pose: RelativePose, stamp: float, arrival: float) -> bool:

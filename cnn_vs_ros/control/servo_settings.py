@@ -63,7 +63,7 @@ class ServoSettings:
     of estimates, of the target, or of full speed; and when the arm was not driven for `arm_patience` in all. With
     `latency_compensation` the motion sent since an image was taken is added to its pose. A converged task keeps
     still until the next start, unless `keep_servoing`. Under the confidence `full_speed_confidence` the speed
-    falls in proportion, to a tenth at least; 0 leaves it alone.
+    falls in proportion, to a tenth at least; 0 leaves it alone, and None counts as 0.
     """
 
     law: PbvsLaw = field(default_factory=PbvsLaw)
@@ -90,8 +90,9 @@ class ServoSettings:
                 f'{self.time_limit}, {self.patience} and {self.arm_patience}'
             )
 
-    def pace(self, confidence: float) -> float:
+    def pace(self, confidence: float | None) -> float:
         """Part of the law's twist that is asked for at a confidence."""
-        if confidence >= self.full_speed_confidence:
+        claimed = confidence or 0.0
+        if claimed >= self.full_speed_confidence:
             return 1.0
-        return max(SLOWEST, confidence / self.full_speed_confidence)
+        return max(SLOWEST, claimed / self.full_speed_confidence)

@@ -67,7 +67,8 @@ def mean_pose(poses: Sequence[RelativePose]) -> RelativePose:
     first = poses[0].transform
     offset = np.mean([se3.pose_vector(se3.inverse(first) @ pose.transform) for pose in poses], axis=0)
     covariance = np.mean([pose.covariance for pose in poses], axis=0)
-    return RelativePose(first @ se3.from_pose_vector(offset), covariance, min(p.confidence for p in poses))
+    confidence = min((pose.confidence for pose in poses if pose.confidence is not None), default=None)
+    return RelativePose(first @ se3.from_pose_vector(offset), covariance, confidence)
 
 
 def calibrate_depth(observations: Sequence[DepthObservation], assumed_depth: float) -> DepthCalibration:

@@ -16,8 +16,7 @@ from cnn_vs_ros.estimation.model_file import ModelFile, load_model
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.estimation.scene import SceneHolder
-from cnn_vs_ros.estimation.track import Track
+from cnn_vs_ros.estimation.scene import Scene, SceneHolder
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
 _log = logging.getLogger(__name__)
@@ -57,7 +56,16 @@ class Estimator(Protocol):
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8."""
 
 
-class PoseEstimator(SceneHolder):
+class _AcquiredScene(Scene):
+    """A scene with what finds it in an image, and the number of images in a row in which it was not found."""
+
+    def __init__(self, reference: Reference, network: MatcherNetwork) -> None:
+        super().__init__(reference)
+        self.acquisition = Acquisition(network, self.aligner, self.desired, reference.camera)
+        self.images_lost = 0
+
+
+class PoseEstimator(SceneHolder[_AcquiredScene]):
     """Estimates the relative pose of a camera from its images and one reference, of any scene.
 
     The network, and local features where it does not, find the reference in the first image, or after it was lost
@@ -68,8 +76,6 @@ class PoseEstimator(SceneHolder):
     def __init__(self, network: MatcherNetwork) -> None:
         super().__init__()
         self._network = network
-        self._acquisition: Acquisition | None = None
-        self._images_lost = 0
 
     @classmethod
     def load(cls, model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> PoseEstimator:
@@ -91,15 +97,13 @@ class PoseEstimator(SceneHolder):
         warning = self._network.check(reference)
         if warning:
             _log.warning(warning)
-        scene = self._take(reference)
-        self._acquisition = Acquisition(self._network, scene.aligner, scene.desired, reference.camera)
-        self._images_lost = 0
+        self._scene = _AcquiredScene(reference, self._network)
 
     def reset(self) -> None:
         """Forget the track: the next image is acquired anew. What is known of the plane is kept."""
         if self._scene is not None:
             self._scene.track.forget()
-        self._images_lost = 0
+            self._scene.images_lost = 0
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8, of the reference's size.
@@ -109,24 +113,25 @@ class PoseEstimator(SceneHolder):
         result says LOST when the reference was not found. Raises ImageError for an image that cannot be the
         reference camera's and ReferenceFolderError before a reference is set.
         """
-        track, pyramid = self._scene_set().track, self._scene_set().pyramid(image)
-        match = track.follow(pyramid, None if motion is None else se3.as_transform(motion, 'motion'))
+        scene = self._scene_set()
+        pyramid = scene.pyramid(image)
+        match = scene.track.follow(pyramid, None if motion is None else se3.as_transform(motion, 'motion'))
         status = PoseStatus.TRACKED
         if match is None:
             status = PoseStatus.ACQUIRED
-            match = self._acquire(track, pyramid)
+            match = _acquired(scene, pyramid)
         if match is None:
-            self._images_lost += 1
+            scene.images_lost += 1
             return self._lost()
-        self._images_lost = 0
+        scene.images_lost = 0
         return self._found(match, status)
 
-    def _acquire(self, track: Track, pyramid: ImagePyramid) -> Match | None:
-        """Find the reference anew; a match too doubtful to be reported is followed if nothing better is."""
-        assert self._acquisition is not None
-        least = max(track.probability, DOUBTFUL)
-        match = self._acquisition.find(pyramid, track.plane, least, self._images_lost)
-        if match is None:
-            return None
-        match = track.begin(match, pyramid)
-        return match if track.is_believed else None
+
+def _acquired(scene: _AcquiredScene, pyramid: ImagePyramid) -> Match | None:
+    """Find the reference anew; a match too doubtful to be reported is followed if nothing better is."""
+    track = scene.track
+    match = scene.acquisition.find(pyramid, track.plane, max(track.probability, DOUBTFUL), scene.images_lost)
+    if match is None:
+        return None
+    match = track.begin(match, pyramid)
+    return match if track.is_reported else None

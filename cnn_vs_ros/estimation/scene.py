@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ _COVARIANCE_INFLATION = 2.0
 
 
 class Scene:
-    """A reference, and what is computed from it."""
+    """A reference, what is computed from it, and the `last` pose ``desired_T_current`` (4, 4) that was found."""
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
@@ -29,18 +31,22 @@ class Scene:
         self.desired = self.pyramid(reference.image)
         self.aligner = PhotometricAlignment(self.desired, reference.plane)
         self.track = Track(self.aligner, reference.plane, reference.camera)
+        self.last = np.eye(4)
 
     def pyramid(self, image: np.ndarray) -> ImagePyramid:
         """Return the pyramid of an image (H, W[, 3]) uint8. Raises ImageError unless it is this camera's."""
         return ImagePyramid(image, self.reference.camera, self._valid)
 
 
-class SceneHolder:
+SomeScene = TypeVar('SomeScene', bound=Scene)
+"""The scene of an estimator, which may hold more than every estimator has of its reference."""
+
+
+class SceneHolder(Generic[SomeScene]):
     """The part of an estimator that is about its reference and the plane of it."""
 
     def __init__(self) -> None:
-        self._scene: Scene | None = None
-        self._last = np.eye(4)
+        self._scene: SomeScene | None = None
         self.details: dict[str, float] = {}
 
     @property
@@ -63,20 +69,16 @@ class SceneHolder:
         if self._scene is not None:
             self._scene.track.know(self._scene.reference.plane)
 
-    def _scene_set(self) -> Scene:
+    def _scene_set(self) -> SomeScene:
         """Return the scene. Raises ReferenceFolderError before a reference is set."""
         if self._scene is None:
             raise ReferenceFolderError('a reference should be set before estimating: capture or load one')
         return self._scene
 
-    def _take(self, reference: Reference) -> Scene:
-        self._scene, self._last = Scene(reference), np.eye(4)
-        return self._scene
-
     def _found(self, match: Match, status: PoseStatus, **figures: float) -> RelativePose:
         """Return what is said of a match, and keep its figures for diagnostics."""
-        found = match.alignment
-        self._last = se3.inverse(found.current_T_desired)
+        found, scene = match.alignment, self._scene_set()
+        scene.last = se3.inverse(found.current_T_desired)
         self.details = {
             'confidence': match.confidence,
             'match_probability': match.probability,
@@ -90,8 +92,8 @@ class SceneHolder:
             'iterations': float(found.iterations),
             **figures,
         }
-        return RelativePose(self._last, _COVARIANCE_INFLATION * found.covariance, match.confidence, status)
+        return RelativePose(scene.last, _COVARIANCE_INFLATION * found.covariance, match.confidence, status)
 
     def _lost(self, **figures: float) -> RelativePose:
         self.details = {'confidence': 0.0, **figures}
-        return RelativePose(self._last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)
+        return RelativePose(self._scene_set().last, np.full((6, 6), np.inf), 0.0, PoseStatus.LOST)

@@ -6,7 +6,6 @@ Evidence is gathered over images, so that neither one bad image ends a track nor
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, PhotometricAlignment
 from cnn_vs_ros.estimation.fine.attached import AttachedParts
 from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, judge
+from cnn_vs_ros.estimation.motion_check import MotionCheck
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.estimation.two_planes import OtherPlane, likelier
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
@@ -23,7 +24,6 @@ Array = NDArray[np.float64]
 # A track that was believed is reported while its belief is over this, and an image while it alone has the other.
 _MIN_TRACK = 0.4
 _MIN_IMAGE = 0.25
-_PLANE_KNOWN = 0.03  # radians; a plane known better than this leaves no doubt
 # What is nearly certain teaches of the plane.
 _TEACHES = 0.9
 
@@ -36,17 +36,25 @@ _NEUTRAL = 0.3
 
 
 class Track:
-    """The pose of the reference in a stream of images, and the belief about its plane, which outlives it."""
+    """The pose of the reference in a stream of images, and the belief about its plane, which outlives it.
+
+    A track that turns otherwise than the camera is turned is no scene: it is forgotten with what it taught, and
+    from then on one has to turn as the camera does before it is reported.
+    """
 
     def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane, camera: PinholeCamera) -> None:
         self._aligner = aligner
         self._camera = camera.undistorted
+        self._given = plane
+        self._check = MotionCheck()
         self.know(plane)
         self.forget()
 
     def know(self, plane: ScenePlane) -> None:
         """Believe this of the plane, and of nothing that it moves with the camera."""
         self.plane = self.seen_plane = plane
+        self._given = plane
+        self._has_to_prove = False
         self._attached = AttachedParts(self._aligner.reference.levels[0])
         self._aligner.leave_out(None)
 
@@ -55,8 +63,17 @@ class Track:
         self._pose: Array | None = None
         self._belief: TrackBelief | None = None
         self._motion = np.eye(4)
-        self.is_believed = False
+        self._is_believed = False
+        self._other: OtherPlane | None = None
+        self._is_told = False  # which of two planes it is
+        self._most_confidence = 1.0
         self.seen_plane = self.plane
+        self._check.begin()
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether the track is believed, and turns as the camera does where that is in doubt."""
+        return self._is_believed and not self._has_to_prove
 
     @property
     def probability(self) -> float:
@@ -68,10 +85,13 @@ class Track:
 
         One that is not believed yet has to grow to it over the next images.
         """
-        match = self._of_one_plane(match)
+        self._other, self._is_told = None, False
+        match = self._of_one_plane(match, image)
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
-        self.is_believed = match.probability > BELIEVED
+        self._is_believed = match.probability > BELIEVED
+        self._check.begin()
+        self._check.add(self._pose)
         self._learn(match, image)
         return match
 
@@ -80,10 +100,13 @@ class Track:
 
         `motion` (4, 4) is the pose of this image's camera in the previous one's; without it the velocity is kept.
         """
+        self._check.send(motion)
         if self._pose is None or self._belief is None:
             return None
         before, self.seen_plane = self._pose, self.plane
-        start = se3.inverse(self._motion if motion is None else motion) @ before
+        current_T_previous = se3.inverse(self._motion if motion is None else motion)
+        start = current_T_previous @ before
+        self._other = None if self._other is None else self._other.moved(current_T_previous)
         found = self._aligner.align(image, start, self.plane, TRACK_STAGES)
         match = None if found is None else judge(found)
         belief = self._belief.update(0.0 if match is None else match.probability)
@@ -92,25 +115,43 @@ class Track:
             self.forget()
         if match is None or belief < DOUBTFUL or match.probability <= _MIN_IMAGE:
             return None
-        match = self._of_one_plane(match)
+        match = self._of_one_plane(match, image)
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
-        self.is_believed = belief > (_MIN_TRACK if self.is_believed else BELIEVED)
+        self._check.add(self._pose)
+        if self._check.contradicts:
+            self._refute()
+            return None
+        self._has_to_prove &= not self._check.proves
+        self._is_believed = belief > (_MIN_TRACK if self._is_believed else BELIEVED)
         self._learn(match, image)
-        return match if self.is_believed else None
+        return match if self.is_reported else None
 
-    def _of_one_plane(self, match: Match) -> Match:
-        """Of the two planes that a view leaves open take the likelier, and be no surer than it is."""
-        if self.plane.sigma < _PLANE_KNOWN:
-            return match
+    def _refute(self) -> None:
+        """Forget the track and what it taught."""
+        self.know(self._given)
+        self.forget()
+        self._has_to_prove = True
+
+    def _of_one_plane(self, match: Match, image: ImagePyramid) -> Match:
+        """Of the two planes that a view leaves open take the better one, and be no surer than it is."""
         found = match.alignment
-        twin = found.plane.twin(found.current_T_desired, self._camera)
-        if twin is None:
+        if self._is_told:
             return match
-        own, others = (self.plane.likelihood(slope) for slope in (found.plane.slope, twin[1]))
-        if others > own:
-            found = replace(found, current_T_desired=twin[0], plane=found.plane.at(twin[1]), refined=None)
-        return match.of(found).no_surer_than(max(own, others) / (own + others))
+        if self._other is None:
+            comparison, self._most_confidence = likelier(found, self.plane, self._camera)
+            match = match.of(comparison.taken)
+        elif not self._other.is_due(found, self._camera):
+            return match.no_surer_than(self._most_confidence)
+        else:
+            comparison = self._other.compare(found, image, self._aligner)
+            if comparison.taken is not found:
+                self.plane, match = self._other.plane, judge(comparison.taken)
+                self._check.begin()
+            if comparison.other is None:
+                self._most_confidence, self._is_told = 1.0, True
+        self._other = comparison.other
+        return match.no_surer_than(self._most_confidence)
 
     def _learn(self, match: Match, image: ImagePyramid) -> None:
         found = match.alignment

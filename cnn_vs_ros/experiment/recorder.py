@@ -20,10 +20,10 @@ _JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class Said:
-    """A pose_status: its word, the confidence and when it arrived (seconds of a steady clock)."""
+    """A pose_status: its word, the confidence if there is one, and when it arrived (seconds of a steady clock)."""
 
     word: str
-    confidence: float
+    confidence: float | None
     arrival: float
 
 
@@ -140,7 +140,7 @@ class Recorder:
                 self._truths[stamp] = world_T_camera
             self._notify()
 
-    def add_said(self, stamp: int, word: str, confidence: float, arrival: float) -> None:
+    def add_said(self, stamp: int, word: str, confidence: float | None, arrival: float) -> None:
         """The estimator has processed an image."""
         with self._changed:
             self.said, self.said_stamp = Said(word, confidence, arrival), stamp
@@ -249,7 +249,7 @@ class Recorder:
             table(truth),
             table(twist),
             np.array([self._frames[stamp].ssd if stamp in self._frames else np.nan for stamp in stamps]),
-            np.array([self._said[stamp].confidence for stamp in stamps]),
+            np.array([self._said[stamp].confidence for stamp in stamps], float),
             tuple(self._said[stamp].word for stamp in stamps),
         )
 

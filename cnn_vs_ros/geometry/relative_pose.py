@@ -31,12 +31,12 @@ class RelativePose:
     `transform` is ``desired_T_current`` (4, 4), metres. `covariance` (6, 6) is that of a small motion ``[t; theta
     u]`` of the current camera expressed in its own frame (m^2, rad^2). `confidence` in [0, 1] is the estimated
     probability that the pose is right: to 1 mm per 25 cm of depth, 0.2 degrees and a twenty-fifth of the way to
-    the goal.
+    the goal; None where the estimator cannot tell.
     """
 
     transform: Array
     covariance: Array = field(default_factory=lambda: np.zeros((6, 6)))
-    confidence: float = 1.0
+    confidence: float | None = 1.0
     status: PoseStatus = PoseStatus.TRACKED
 
     @property

@@ -168,7 +168,8 @@ def progress_text(seconds: float, recorder: Recorder) -> str:
     if estimate is not None and said is not None:
         cosine = np.clip((np.trace(estimate[:3, :3]) - 1) / 2, -1, 1)
         distance, angle = 1e3 * np.linalg.norm(estimate[:3, 3]), np.rad2deg(np.arccos(cosine))
-        text += f'   to go {distance:6.1f} mm {angle:5.1f} deg   confidence {said.confidence:.2f}'
+        text += f'   to go {distance:6.1f} mm {angle:5.1f} deg'
+        text += '' if said.confidence is None else f'   confidence {said.confidence:.2f}'
     return text
 
 

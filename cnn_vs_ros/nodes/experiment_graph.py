@@ -248,7 +248,7 @@ class RosGraph:
     def _on_pose_status(self, message: DiagnosticArray) -> None:
         status = message.status[0]
         values = {item.key: item.value for item in status.values}
-        confidence = float(values.get('confidence', 'nan'))
+        confidence = messages.confidence_from_text(values.get('confidence', messages.NO_CONFIDENCE))
         self.recorder.add_said(_stamp(message), status.message, confidence, time.monotonic())
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:

@@ -42,8 +42,8 @@ class Outcome:
         return self.pose is not None and not self.pose.is_lost
 
     @property
-    def confidence(self) -> float:
-        """Confidence of the pose, 0 without one."""
+    def confidence(self) -> float | None:
+        """Confidence of the pose, None where the estimator cannot tell; 0 without a pose."""
         return self.pose.confidence if self.pose is not None else 0.0
 
 

@@ -212,7 +212,10 @@ class PoseEstimatorNode(ManagedNode):
             self._publish_debug_image(message)
 
     def _publish(self, outcome: Outcome, stamp: Time) -> None:
-        values: dict[str, object] = {**outcome.details, 'confidence': outcome.confidence}
+        values: dict[str, object] = {
+            **outcome.details,
+            'confidence': messages.confidence_to_text(outcome.confidence),
+        }
         if self._in_use:
             values['reference'] = self._in_use
         if outcome.reason:
@@ -261,7 +264,7 @@ class PoseEstimatorNode(ManagedNode):
         status.values = messages.key_values(
             {
                 'status': outcome.word,
-                'confidence': outcome.confidence,
+                'confidence': messages.confidence_to_text(outcome.confidence),
                 **figures,
                 'images_dropped': self._stamps.dropped,
                 'stamp_jumps': self._stamps.jumps,

@@ -47,7 +47,7 @@ class Step:
 
     stamp: int
     status: str
-    confidence: float
+    confidence: float | None
     pose: Array | None
     recorded_status: str
     recorded_pose: Array | None

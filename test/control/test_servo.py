@@ -24,6 +24,8 @@ from cnn_vs_ros.control import (
     TwistLimits,
     Workspace,
 )
+from cnn_vs_ros.control.convergence import Convergence
+from cnn_vs_ros.control.servo_settings import SLOWEST
 from cnn_vs_ros.control.twist_exit import STANDSTILL
 from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
@@ -471,6 +473,33 @@ def test_low_confidence_is_put_up_with_for_the_time_given():
         assert servo.status is ServoStatus.SERVOING
     assert_smooth_stop(servo, later, ServoStatus.LOST, lambda time: servo.add_estimate(doubtful, time, time))
     assert 'confidence 0.40 is under the minimum of 0.5' in servo.reason
+
+
+def test_a_target_that_was_lost_needs_more_confidence_than_one_that_is_followed():
+    servo = make(gate=GateSettings(minimum_confidence=0.1, first_confidence=0.5))
+    now = moving(servo)
+    for later in clock(0.2, now):
+        servo.add_estimate(RelativePose(START, confidence=0.2), later, later)
+        servo.update(later)
+        assert servo.status is ServoStatus.SERVOING
+    later += PERIOD
+    servo.add_estimate(LOST, later, later)
+    for confidence, status in ((0.2, ServoStatus.LOST), (0.6, ServoStatus.SERVOING), (0.2, ServoStatus.SERVOING)):
+        later += PERIOD
+        servo.add_estimate(RelativePose(START, confidence=confidence), later, later)
+        servo.update(later)
+        assert servo.status is status
+
+
+def test_an_estimator_that_cannot_tell_is_let_in_but_does_not_say_that_it_has_arrived():
+    servo = make(gate=GateSettings(minimum_confidence=0.5, first_confidence=0.9))
+    now = moving(servo)
+    servo.add_estimate(RelativePose(START, confidence=None), now + PERIOD, now + PERIOD)
+    servo.update(now + PERIOD)
+    assert servo.status is ServoStatus.SERVOING
+    assert ServoSettings(full_speed_confidence=0.5).pace(None) == SLOWEST
+    convergence = Convergence(ConvergenceSettings(hold_time=0.0, confidence=0.05))
+    assert not any(convergence.update(RelativePose(np.eye(4), confidence=None), 0.1 * k) for k in range(5))
 
 
 class NoLaw(PbvsLaw):

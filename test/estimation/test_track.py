@@ -31,7 +31,7 @@ class Aligner:
     def leave_out(self, attached):
         """Nothing moves with this camera."""
 
-    def align(self, image, start, plane, stages):
+    def align(self, image, start, plane, stages=()):
         self.starts.append(start)
         return self.finds[len(self.starts) - 1]
 
@@ -79,11 +79,11 @@ def test_there_is_nothing_to_follow_before_a_match_nor_after_it_was_forgotten():
     track = Track(Aligner(), KNOWN, CAMERA)
     assert track.follow(IMAGE, None) is None
     track, _ = begun()
-    assert track.is_believed
+    assert track.is_reported
     assert track.probability > 0.9
     track.forget()
     assert track.follow(IMAGE, None) is None
-    assert not track.is_believed
+    assert not track.is_reported
     assert track.probability == 0.0
 
 
@@ -138,22 +138,65 @@ def test_where_both_planes_are_as_likely_it_is_no_surer_than_half():
     assert begun.probability == 0.98  # the reference is seen, from one of two places
 
 
-def test_the_confidence_is_no_greater_than_the_share_of_the_plane_that_is_taken():
+@pytest.mark.parametrize(('sigma', 'most'), [(0.17, 1.0), (0.3, 0.5)])
+def test_the_confidence_is_no_greater_than_the_share_of_the_plane_that_is_taken(sigma, most):
+    """Nor than a half where that is only guessed."""
     pose, slope = twin_of(SHOWN)
-    nearer = ScenePlane(DEPTH, 0.7 * TRUE_SLOPE + 0.3 * slope)
+    nearer = ScenePlane(DEPTH, 0.6 * TRUE_SLOPE + 0.4 * slope, np.eye(2) / sigma**2)
     own, other = nearer.likelihood(TRUE_SLOPE), nearer.likelihood(slope)
     assert own > other
     for shown in ((SEEN_FROM, TRUE_SLOPE), (pose, slope)):
         begun = Track(Aligner(), nearer, CAMERA).begin(
             Match(alignment(shown[0], nearer.at(shown[1])), 0.98, 0.95), IMAGE
         )
-        assert begun.confidence == pytest.approx(own / (own + other), abs=1e-6)
+        assert begun.confidence == pytest.approx(min(own / (own + other), most), abs=1e-6)
+
+
+def test_of_two_planes_the_next_view_shows_which_one_is_right():
+    """The likelier one is taken at first; where the other one has clearly more evidence it takes its place."""
+    pose, slope = twin_of(SHOWN)
+    believed = ScenePlane(DEPTH, 0.4 * TRUE_SLOPE + 0.6 * slope)
+    motion = se3.from_pose_vector([0.03, 0.0, 0.01, 0.0, -0.1, 0.05])
+    moved = se3.inverse(motion) @ SEEN_FROM
+    for evidence, right in ((1.0, TRUE_SLOPE), (0.3, slope)):
+        aligner = Aligner()
+        track = Track(aligner, believed, CAMERA)
+        begun = track.begin(Match(alignment(SEEN_FROM, believed.at(TRUE_SLOPE)), 0.98, 0.95), IMAGE)
+        np.testing.assert_allclose(begun.alignment.plane.slope, slope, atol=1e-6)
+        aligner.finds = [
+            alignment(se3.inverse(motion) @ pose, believed.at(slope), evidence=0.5),
+            alignment(moved, believed.at(TRUE_SLOPE), evidence=evidence),
+            alignment(se3.inverse(motion) @ pose, believed.at(slope), evidence=0.6),  # settled
+        ]
+        match = track.follow(IMAGE, motion)
+        assert match is not None
+        np.testing.assert_allclose(aligner.starts[1], moved, atol=1e-6)
+        np.testing.assert_allclose(match.alignment.plane.slope, right, atol=1e-6)
+        np.testing.assert_allclose(track.plane.slope, right, atol=1e-6)
 
 
 def test_a_plane_that_is_known_leaves_no_doubt():
     sure = ScenePlane.with_normal(DEPTH, (*TRUE_SLOPE, 1.0))
     match = Match(alignment(SEEN_FROM, sure), 0.98, 0.95)
     assert Track(Aligner(), sure, CAMERA).begin(match, IMAGE) == match
+
+
+def test_a_track_that_turns_twice_as_far_as_the_camera_is_no_scene_until_one_turns_as_it_does():
+    sent = se3.from_pose_vector([0.0, 0.0, 0.0, 0.02, 0.01, 0.0])
+    track, aligner = begun()
+    for factor, last in ((2.0, False), (1.0, True)):
+        aligner.finds, aligner.starts = [], []
+        pose = BEGIN
+        for _ in range(12):
+            pose = se3.exp(-factor * se3.log(sent)) @ pose
+            aligner.finds.append(alignment(pose, KNOWN))
+        reported = [track.follow(IMAGE, sent) is not None for _ in aligner.finds]
+        assert reported[-1] == last
+        assert reported[0] != last  # neither is seen at the first image
+        track.begin(Match(alignment(BEGIN, KNOWN), 0.98, 0.95), IMAGE)
+        assert track.is_reported == last
+    track.know(KNOWN)
+    assert track.is_reported
 
 
 def test_only_what_is_nearly_certain_teaches_of_the_plane():

@@ -175,3 +175,14 @@ def test_a_region_of_interest_beyond_the_image_or_binned_away_is_refused():
     info.roi.x_offset, info.roi.width, info.binning_x = 0, 0, 1000
     with pytest.raises(CalibrationError, match='size should be positive but is 0x480'):
         messages.camera_from_message(info)
+
+
+@pytest.mark.parametrize('confidence', [None, 0.0, 0.731])
+def test_a_confidence_comes_back_from_its_text(confidence):
+    assert messages.confidence_from_text(messages.confidence_to_text(confidence)) == confidence
+
+
+@pytest.mark.parametrize('text', ['', 'high', 'nan', 'inf'])
+def test_a_confidence_that_is_none_and_no_number_is_refused(text):
+    with pytest.raises(PoseError, match='confidence should be none or a finite number'):
+        messages.confidence_from_text(text)

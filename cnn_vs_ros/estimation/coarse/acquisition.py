@@ -9,6 +9,7 @@ believed that stands out from its rivals, among them those that the reference's 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,11 @@ _ROUNDS = (6, 6, 24, 24)
 _TELLING = 0.01
 _COMPARABLE = 0.4  # share of the best match's view that a rival has to show
 _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
+# A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
+_AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1
+_UNLIKELY = (
+    0.05  # share of a plane's likelihood with less of which the other one that a view leaves open is not tried
+)
 # Share that has to be seen of a pattern, which fits but for its border if it is shifted by a period, and of
 # anything near the reference pose, where a gripper fits alone.
 _MOSTLY = 0.65
@@ -93,7 +99,7 @@ class Acquisition:
                     break
         if not found:
             return None
-        best = self._against_rivals(image, found)
+        best = self._against_rivals(image, plane, found)
         return best if best.probability > least_probability else None
 
     def _hypotheses(self, image: ImagePyramid, plane: ScenePlane, images_lost: int = 0) -> Iterator[PlanePose]:
@@ -105,7 +111,7 @@ class Acquisition:
         if images_lost % 2:
             return
         # The copies that look most like the image when it is small do so when it is large.
-        promising = [each.index for each in matches]
+        promising = [each.index for each in matches[:_HYPOTHESES]]
         matches = self._thorough.matches(image, promising)
         yield from self._thorough.hypotheses(matches[:1], plane, _LEAST_SUPPORT)
 
@@ -133,16 +139,20 @@ class Acquisition:
         alignment = self._aligner.align(image, pose, plane, _FINER_STAGES, slope=slope)
         return None if alignment is None else judge(alignment)
 
-    def _against_rivals(self, image: ImagePyramid, found: list[Match]) -> Match:
+    def _against_rivals(self, image: ImagePyramid, plane: ScenePlane, found: list[Match]) -> Match:
         """Compare the best match with the others, and with those that the reference's repetitions make."""
         rivals = self._distinct(found)
         repeats = False
         share = 1.0
         for count in _ROUNDS:
             best = rivals[0]
-            motions = self._rivals.motions(best.alignment.plane)
+            shown = best.alignment
+            motions = self._rivals.motions(shown.plane)
+            if not motions:
+                shown = self._twin(shown, plane)
+                motions = [] if shown is best.alignment else self._rivals.motions(shown.plane)
             repeats |= bool(motions)
-            rivals = self._distinct([*rivals, *self._repeated(image, best.alignment, motions, count)])
+            rivals = self._distinct([*rivals, *self._repeated(image, shown, motions, count)])
             share = _share_of_first(rivals)
             if not motions or (rivals[0] is best and share > _LEAST_SHARE):
                 break
@@ -161,6 +171,14 @@ class Acquisition:
         promising = sorted((look for look in looks if look is not None), key=lambda look: -look.evidence)
         matches = [self._aligned(image, look.plane, look) for look in promising[:count]]
         return [match for match in matches if match is not None]
+
+    def _twin(self, alignment: Alignment, believed: ScenePlane) -> Alignment:
+        """Return the same view over the other plane that it leaves open, if any: seen askew no pattern repeats."""
+        plane = alignment.plane
+        twin = plane.twin(alignment.current_T_desired, self._camera)
+        if twin is None or believed.likelihood(twin[1]) < _UNLIKELY * believed.likelihood(plane.slope):
+            return alignment
+        return replace(alignment, current_T_desired=twin[0], plane=plane.at(twin[1]))
 
     def _is_at_reference(self, alignment: Alignment) -> bool:
         """Whether things that move with the camera would fit as well."""
@@ -205,9 +223,13 @@ def _lead(first: Match, other: Match) -> float:
     """By how much the evidence speaks for the `first` of two matches.
 
     On a pattern that goes on, the one that shows more of the reference is not better for it: what lies in the part
-    that both show has to tell them apart.
+    that both show has to tell them apart. Nor is one that fits better where it fits but leaves more of the view
+    unexplained.
     """
     lead = _weight_of(first) - _weight_of(other)
+    explains_more = other.alignment.unoccluded > first.alignment.unoccluded + _EXPLAINS_MORE
+    if explains_more and _weight_of(other) > _AS_GOOD * _weight_of(first):
+        return min(lead, 0.0)
     if other.alignment.visible < _COMPARABLE * first.alignment.visible:
         return lead
     return min(lead, first.alignment.evidence - other.alignment.evidence)

@@ -18,6 +18,7 @@ _MIN_POINTS = 8
 _HEAVIEST, _DRAWS = 150, 1000  # correspondences of the robust homography, and draws of four of them
 _ITERATIONS = 12
 _ANNEALED = 6  # iterations over which the robust scale shrinks to its final value
+_SETTLED = 3e-4  # share of the depth, radians or slope: a twentieth of a pixel, which no match is good for
 _MOST_SLOPE_STEP = 0.3
 # Half of the inlier distance is one standard deviation of a correspondence. Few matches say little of the slope,
 # many do: the prior must not hold them back.
@@ -117,24 +118,24 @@ def _gauss_newton(
     inlier_pixels: float,
     start: PlanePose,
 ) -> PlanePose | None:
-    rays = camera.rays(desired)
+    rays = camera.rays(desired).T
+    current = current.T
     pose, slope, support = start.current_T_desired, start.slope, 0.0
     deviation = _CORRELATED * (_DEVIATION * inlier_pixels) ** 2
     for iteration in range(_ITERATIONS):
         scale = inlier_pixels * (1.0 + 3.0 * max(0.0, 1.0 - iteration / _ANNEALED))
         residual, jacobian = _reprojection(rays, current, camera, pose, slope, plane.depth)
-        squared = (residual**2).sum(axis=1)
+        squared = residual[0] ** 2 + residual[1] ** 2
         robust = weights / np.square(1.0 + squared / scale**2)
-        flat = jacobian.reshape(-1, 8)
-        weighted = flat * np.repeat(robust, 2)[:, None]
-        information = weighted.T @ flat
-        gradient = weighted.T @ residual.ravel()
+        weighted = (jacobian * robust).reshape(8, -1)
+        information = weighted @ jacobian.reshape(8, -1).T
+        gradient = weighted @ residual.ravel()
         prior = deviation * plane.drawn_to(slope)
         information[6:, 6:] += prior
         gradient[6:] += prior @ (slope - plane.slope)
-        damping = 1e-6 * np.diag(np.diag(information)) + 1e-9 * np.eye(8)
+        information.flat[::9] = 1.000001 * information.flat[::9] + 1e-9  # the diagonal
         try:
-            step = -np.linalg.solve(information + damping, gradient)
+            step = -np.linalg.solve(information, gradient)
         except np.linalg.LinAlgError:
             return None
         if not np.isfinite(step).all() or np.abs(step[:6]).max() > 10:
@@ -142,6 +143,8 @@ def _gauss_newton(
         pose = se3.exp(step[:6]) @ pose
         slope = np.clip(slope + np.clip(step[6:], -_MOST_SLOPE_STEP, _MOST_SLOPE_STEP), -STEEPEST, STEEPEST)
         support = float(weights[squared < (2 * scale) ** 2].sum())
+        if iteration >= _ANNEALED and max(np.abs(step[:3]).max() / plane.depth, np.abs(step[3:]).max()) < _SETTLED:
+            break
     # The plane must stay in front of the current camera.
     if (pose[:3, :3] @ (0, 0, plane.depth) + pose[:3, 3])[2] < _NEAREST * plane.depth:
         return None
@@ -151,20 +154,25 @@ def _gauss_newton(
 def _reprojection(
     rays: Array, current: Array, camera: PinholeCamera, pose: Array, slope: Array, depth: float
 ) -> tuple[Array, Array]:
-    """Residuals (N, 2) in pixels and Jacobians (N, 2, 8) for a left perturbation of the pose, and the slope."""
-    rotation, translation = pose[:3, :3], pose[:3, 3]
-    rho = np.maximum((rays @ np.array([*slope, 1.0])) / depth, 1e-3 / depth)
-    moved = rays @ rotation.T + rho[:, None] * translation
-    z = np.maximum(moved[:, 2], 1e-3)
-    x, y = moved[:, 0] / z, moved[:, 1] / z
-    inverse_depth = rho / z
-    residual = np.stack([x * camera.fx + camera.cx, y * camera.fy + camera.cy], axis=1) - current
-    jacobian = np.zeros((len(rays), 2, 8))
-    for row, (focal, own) in enumerate(((camera.fx, x), (camera.fy, y))):
-        jacobian[:, row, row] = inverse_depth * focal
-        jacobian[:, row, 2] = -own * inverse_depth * focal
-        parallax = (translation[row] - own * translation[2]) / (z * depth) * focal
-        jacobian[:, row, 6:] = parallax[:, None] * rays[:, :2]
-    jacobian[:, 0, 3:6] = np.stack([-x * y, 1 + x * x, -y], axis=1) * camera.fx
-    jacobian[:, 1, 3:6] = np.stack([-1 - y * y, x * y, x], axis=1) * camera.fy
+    """Residuals (2, N) in pixels and Jacobians (8, 2, N) for a left perturbation of the pose, and the slope.
+
+    `rays` (3, N) of the desired camera, `current` (2, N) in pixels.
+    """
+    rotation, translation = pose[:3, :3], pose[:3, 3:]
+    rho = np.maximum((np.array([*slope, 1.0]) @ rays) / depth, 1e-3 / depth)
+    moved = rotation @ rays + rho * translation
+    z = np.maximum(moved[2], 1e-3)
+    shown = moved[:2] / z
+    x, y = shown
+    focal = np.array([[camera.fx], [camera.fy]])
+    residual = shown * focal + np.array([[camera.cx], [camera.cy]]) - current
+    jacobian = np.zeros((8, *residual.shape))
+    jacobian[0, 0] = jacobian[1, 1] = rho / z
+    jacobian[2] = -shown * jacobian[0, 0]
+    jacobian[3], jacobian[4] = -y * shown, x * shown
+    jacobian[3, 1] -= 1.0
+    jacobian[4, 0] += 1.0
+    jacobian[5, 0], jacobian[5, 1] = -y, x
+    jacobian[6:] = (translation[:2] - shown * translation[2]) / (z * depth) * rays[:2, None]
+    jacobian *= focal
     return residual, jacobian

@@ -59,18 +59,20 @@ def repetitions(level: PyramidLevel, plane: ScenePlane) -> list[Array]:
     spectra = _spectra(image, shown)
     power = float((image * image).sum())
     found = []
-    for angle in sorted({360.0 * k / fold for fold in _FOLDS for k in range(fold)}):
+    for angle in sorted({360.0 * k / fold for fold in _FOLDS for k in range(fold // 2 + 1)}):
         turn = cv2.getRotationMatrix2D(middle, -angle, 1.0)
         turned, covered = (cv2.warpAffine(each, turn, camera.size) for each in (image, shown))
         correlation, overlap = _correlate(spectra, _spectra(turned, covered), image.shape)
-        correlation[overlap < _LEAST_OVERLAP * power] = 0.0
-        for value, column, row in _peaks(correlation):
+        for value, column, row in _peaks(correlation, overlap > _LEAST_OVERLAP * power):
             if angle == 0.0 and np.hypot(column, row) < _SELF * camera.width:
                 continue
             rotation = se3.rotation_exp(np.array([0, 0, np.deg2rad(angle)]))
             shift = np.array([column * distance / camera.fx, row * distance / camera.fy, 0.0])
             motion = se3.transform(rotation, centre - rotation @ centre + shift)
-            found.append((value, se3.inverse(square_T_desired) @ motion @ square_T_desired))
+            motion = se3.inverse(square_T_desired) @ motion @ square_T_desired
+            found.append((value, motion))
+            if 0.0 < angle < 180.0:  # it fits as well the other way round
+                found.append((value, se3.inverse(motion)))
     found.sort(key=lambda entry: -entry[0])
     return [motion for _, motion in found[:_MOST]]
 
@@ -129,10 +131,10 @@ def _correlate(
     return correlation, common
 
 
-def _peaks(correlation: np.ndarray) -> list[tuple[float, float, float]]:
-    """Maxima (value, x, y) about the centre of (2 h, 2 w), to a fraction of a pixel."""
+def _peaks(correlation: np.ndarray, enough: np.ndarray) -> list[tuple[float, float, float]]:
+    """Maxima (value, x, y) about the centre of (2 h, 2 w), where `enough` is shown, to a fraction of a pixel."""
     highest = cv2.dilate(correlation, np.ones((5, 5)))
-    rows, columns = np.nonzero((correlation == highest) & (correlation > _LEAST_CORRELATION))
+    rows, columns = np.nonzero(enough & (correlation == highest) & (correlation > _LEAST_CORRELATION))
     height, width = correlation.shape
     peaks = []
     for row, column in zip(rows, columns, strict=True):

@@ -15,7 +15,7 @@ from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairRegressor
 from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork, RelativeRegressor
-from cnn_vs_ros.estimation.scene import SceneHolder
+from cnn_vs_ros.estimation.scene import Scene, SceneHolder
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 
 Array = NDArray[np.float64]
@@ -73,12 +73,24 @@ class Switch:
         return self.fine
 
 
-class HybridEstimator(SceneHolder):
+class _RegressedScene(Scene):
+    """A scene with the regressor of its poses. Raises ModelError for a reference that it was not made for."""
+
+    def __init__(self, reference: Reference, network: RegressorNetwork | PairNetwork) -> None:
+        self.regressor: RelativeRegressor | PairRegressor
+        if isinstance(network, PairNetwork):
+            self.regressor = PairRegressor(network, reference)
+        else:
+            self.regressor = RelativeRegressor(network, reference)
+        super().__init__(reference)
+
+
+class HybridEstimator(SceneHolder[_RegressedScene]):
     """Pose estimator with a regressor, of one scene or of image pairs.
 
     Far from the goal the regressor's pose is taken, close to it the photometric one.
     With `photometric` False the regressor alone. Poses of the regressor have status ACQUIRED, the covariance of
-    its validation and confidence 0: it cannot tell whether it is right. `details['photometric']` is 1 when the
+    its validation and confidence None: it cannot tell whether it is right. `details['photometric']` is 1 when the
     alignment has the word.
     """
 
@@ -87,7 +99,6 @@ class HybridEstimator(SceneHolder):
     ) -> None:
         super().__init__()
         self._network = network
-        self._regressor: RelativeRegressor | PairRegressor | None = None
         self._photometric = photometric
         self.switch = switch or Switch()
 
@@ -106,13 +117,7 @@ class HybridEstimator(SceneHolder):
 
         Raises ModelError when it is of another camera, or outside what was trained.
         """
-        regressor: RelativeRegressor | PairRegressor
-        if isinstance(self._network, PairNetwork):
-            regressor = PairRegressor(self._network, reference)
-        else:
-            regressor = RelativeRegressor(self._network, reference)
-        self._take(reference)
-        self._regressor = regressor
+        self._scene = _RegressedScene(reference, self._network)
         self.switch.reset()
 
     def reset(self) -> None:
@@ -125,15 +130,13 @@ class HybridEstimator(SceneHolder):
         """Relative pose of the camera that took `image`; as `PoseEstimator.estimate`."""
         scene = self._scene_set()
         track, pyramid = scene.track, scene.pyramid(image)
-        assert self._regressor is not None
+        found = track.follow(pyramid, None if motion is None else se3.as_transform(motion, 'motion'))
         if self.switch.fine:
-            motion = None if motion is None else se3.as_transform(motion, 'motion')
-            found = track.follow(pyramid, motion)
             if found is not None and self._is_fine(found):
                 return self._found(found, PoseStatus.TRACKED, photometric=1.0)
             if found is None:
                 self.switch.update(np.inf, 0.0)
-        pose = self._regressor.pose(image)
+        pose = scene.regressor.pose(image)
         if pose is None:
             track.forget()
             return self._lost(photometric=0.0)
@@ -141,11 +144,13 @@ class HybridEstimator(SceneHolder):
             aligned = scene.aligner.align(pyramid, se3.inverse(pose), track.plane, ACQUIRE_STAGES)
             match = None if aligned is None else judge(aligned)
             if match is not None and self._is_fine(match):
-                return self._found(track.begin(match, pyramid), PoseStatus.ACQUIRED, photometric=1.0)
+                match = track.begin(match, pyramid)
+                if track.is_reported:
+                    return self._found(match, PoseStatus.ACQUIRED, photometric=1.0)
         track.forget()
-        self._last = pose
-        self.details = {'confidence': 0.0, 'photometric': 0.0}
-        return RelativePose(pose, self._regressor.covariance, 0.0, PoseStatus.ACQUIRED)
+        scene.last = pose
+        self.details = {'photometric': 0.0}
+        return RelativePose(pose, scene.regressor.covariance, None, PoseStatus.ACQUIRED)
 
     def _is_fine(self, found: Match) -> bool:
         distance = _distance(found.alignment.current_T_desired, found.alignment.plane.depth)

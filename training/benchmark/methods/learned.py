@@ -52,7 +52,7 @@ class EstimatorServoing(Method):
             self._stop_searching()
             tracked = pose.status is PoseStatus.TRACKED
             # The less sure the pose, the smaller the step: poor estimates are averaged over more images.
-            trust = min(max(pose.confidence / _SURE, _LEAST_TRUST), 1.0)
+            trust = min(max((pose.confidence or 0.0) / _SURE, _LEAST_TRUST), 1.0)
             return Step(trust * towards(pose), tracked, pose.confidence, pose.transform)
         self._lost += 1
         if self._search is None or self._lost <= _PATIENCE:

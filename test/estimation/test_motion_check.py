@@ -1,0 +1,61 @@
+"""Whether what is tracked turns as the camera is turned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnn_vs_ros.estimation.motion_check import MotionCheck
+from cnn_vs_ros.geometry import se3
+
+TURN = np.array([0.012, -0.008, 0.02])
+
+
+def looked(seen: np.ndarray, sent: np.ndarray | None, images: int = 10) -> MotionCheck:
+    """A check of a track that has turned by `seen` (4, 4) from image to image while `sent` (4, 4) was sent."""
+    check = MotionCheck()
+    pose = np.eye(4)
+    check.add(pose)
+    for _ in range(images):
+        pose = se3.inverse(seen) @ pose
+        check.send(sent)
+        check.add(pose)
+    return check
+
+
+def turn(vector: np.ndarray) -> np.ndarray:
+    return se3.from_pose_vector([0.01, 0.02, -0.01, *vector])
+
+
+def test_a_scene_turns_as_the_camera_does():
+    check = looked(turn(TURN), turn(TURN))
+    assert not check.contradicts
+    assert check.proves
+
+
+@pytest.mark.parametrize('seen', [2.0 * TURN, TURN[[1, 0, 2]] * (-1, -1, -0.5) + 1.2 * TURN])
+def test_a_mirror_image_and_a_pose_over_the_wrong_plane_do_not(seen):
+    # The camera comes to rest in the end, so that no lag explains what is left.
+    check = looked(turn(seen), turn(TURN))
+    check.send(turn(1e-5 * TURN))
+    check.add(se3.inverse(np.linalg.matrix_power(turn(seen), 10)))
+    assert check.contradicts
+    assert not check.proves
+
+
+def test_a_hand_eye_calibration_that_is_off_by_some_degrees_is_no_contradiction():
+    off = se3.rotation_exp(np.deg2rad(20.0) * np.array([0.0, 0.6, 0.8]))
+    assert not looked(turn(off @ TURN), turn(TURN)).contradicts
+
+
+def test_an_arm_that_does_not_follow_is_for_the_controller_to_tell():
+    check = looked(np.eye(4), turn(TURN))
+    assert not check.contradicts
+    assert not check.proves
+
+
+@pytest.mark.parametrize('sent', [None, np.eye(4)])
+def test_without_a_motion_sent_others_may_move_the_camera(sent):
+    check = looked(turn(2.0 * TURN), sent)
+    assert not check.contradicts
+    assert not check.proves
