@@ -95,8 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
     from cnn_vs_ros.calibration import data, report, verdict
     from cnn_vs_ros.calibration.boards import Board, hand_eye
+    from cnn_vs_ros.calibration.mount import Mount
     from cnn_vs_ros.calibration.problem import Known
-    from cnn_vs_ros.calibration.result import Mount
     from cnn_vs_ros.calibration.solver import calibrate
     from cnn_vs_ros.calibration.tracks import track
     from cnn_vs_ros.estimation import load_estimator

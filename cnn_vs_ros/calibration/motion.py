@@ -127,7 +127,6 @@ class CalibrationMotion:
             limits.linear_acceleration,
             limits.angular_acceleration,
         )
-        self._last_update = self._last_seen = now
         self.extend(places, now)
 
     def extend(self, places: Sequence[Array], now: float) -> None:
@@ -136,6 +135,7 @@ class CalibrationMotion:
         reach = max(float(np.linalg.norm(goal[:3, 3] - self._start[:3, 3])) for goal in self._goals)
         self._reach = _STRAYED * max(reach, 0.01)
         self._phase, self._phase_began = _Phase.RESTING, now
+        self._last_update = self._last_seen = now
 
     @property
     def finished(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,11 +105,10 @@ class Session:
         reference: the view that is tracked, with the depth that it is taken to have.
         estimator: tracks it.
         limits: of the motion.
-        base_T_tip: pose (4, 4) of the tip now.
         folder: where a calibration writes its recording and its report.
         lens: what to find of the lens.
 
-    Raises HandEyeError where the scene has too little texture, or the mount is not known and should be.
+    Raises HandEyeError where the mount is not known and should be.
     """
 
     def __init__(
@@ -118,8 +118,6 @@ class Session:
         reference: Reference,
         estimator: Estimator,
         limits: MotionLimits,
-        base_T_tip: Array,
-        now: float,
         folder: Path,
         lens: tuple[str, ...] = ('k1',),
     ) -> None:
@@ -129,10 +127,10 @@ class Session:
             )
         self._errand, self._rig, self._reference, self._limits = errand, rig, reference, limits
         self._folder, self._lens = folder, lens
-        self._tracker = Tracker(estimator, reference)
         self._places = first_places(limits) if errand is Errand.CALIBRATE else few_places(limits)
-        self._motion = CalibrationMotion(base_T_tip, self._places, limits, now)
+        self._motion: CalibrationMotion | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix='calibration')
+        self._tracking = self._worker.submit(Tracker, estimator, reference)
         self._looks: deque[Future[bool]] = deque()
         self._views_owed = errand is Errand.CALIBRATE
         self._job: Future[list[Array] | Result] | None = None
@@ -140,7 +138,7 @@ class Session:
         self._stamps: list[float] = []
         self._times: list[float] = []
         self._poses: list[Array] = []
-        self._last_image = now
+        self._last_image = -np.inf
         self.result: Result | None = None
 
     @property
@@ -180,44 +178,55 @@ class Session:
         """Take an image (H, W[, 3]) uint8 that came at `now`; some are enough."""
         self._last_image = now
         early = bool(self._stamps) and stamp < self._stamps[-1] + IMAGE_PERIOD - 1e-3
-        if early or len(self._looks) >= _BACKLOG:
+        if early or len(self._looks) >= _BACKLOG or self._motion is None or self._job is not None:
             return
         grey = to_grey(image).copy()
         self._images.append(grey)
         self._stamps.append(stamp)
-        self._looks.append(self._worker.submit(lambda: not self._tracker.add(grey).is_lost))
+        self._looks.append(self._worker.submit(self._look, grey))
 
-    def update(self, now: float, base_T_tip: Array) -> Array:
-        """Twist (6,) of the tip in its own frame, for its pose (4, 4) now.
+    def update(self, now: float, base_T_tip: Callable[[], Array]) -> Array:
+        """Twist (6,) of the tip in its own frame; its pose (4, 4) now is asked for unless it just rests.
 
         Raises:
             HandEyeError: it cannot go on, or nothing can be told. Then the arm must be stopped.
         """
-        if self._job is None and now - self._last_image > self._limits.lost_timeout:
+        if self._motion is None:
+            if not self._tracking.done():
+                return np.zeros(6)
+            self._tracking.result()
+            self._motion = CalibrationMotion(base_T_tip(), self._places, self._limits, now)
+            self._last_image = now
+        if self._job is not None:
+            self._go_on(self._job, self._motion, now)
+            return np.zeros(6)
+        if now - self._last_image > self._limits.lost_timeout:
             raise HandEyeError(f'images should come but ceased for {self._limits.lost_timeout:g} s')
         while self._looks and self._looks[0].done():
             if self._looks.popleft().result():
                 self._motion.see(now)
-        twist = self._motion.update(now, base_T_tip)
+        twist = self._motion.update(now, base_T_tip())
         if self._motion.finished and not twist.any():
-            self._motion.see(now)  # it rests, and the thread may be busy
-            self._go_on(now)
+            self._job = self._worker.submit(self._find_views if self._views_owed else self._solve)
         return twist
 
-    def _go_on(self, now: float) -> None:
-        """Do what comes after a round of places."""
-        if self._job is None:
-            self._job = self._worker.submit(self._find_views if self._views_owed else self._solve)
-        elif self._job.done():
-            found = self._job.result()
-            if isinstance(found, Result):
-                self.result = found
-                return
-            self._views_owed, self._job = False, None
-            self._motion.extend(found, now)
+    def _look(self, image: np.ndarray) -> bool:
+        """Whether an image shows the reference."""
+        return not self._tracking.result().add(image).is_lost
+
+    def _go_on(self, job: Future[list[Array] | Result], motion: CalibrationMotion, now: float) -> None:
+        """Take what was computed, if it is there: more places to go to, or the result."""
+        if not job.done():
+            return
+        found = job.result()
+        if isinstance(found, Result):
+            self.result = found
+        else:
+            self._views_owed, self._job, self._last_image = False, None, now
+            motion.extend(found, now)
 
     def _find_views(self) -> list[Array]:
-        guess = guess_of_tracks(self._recording(), self._tracker.tracks)
+        guess = guess_of_tracks(self._recording(), self._tracking.result().tracks)
         tip_T_camera = se3.inverse(self._rig.flange_T_tip) @ guess.mount
         return later_places(self._limits, tip_T_camera, guess.scale * self._reference.depth)
 
@@ -237,7 +246,7 @@ class Session:
         )
 
     def _solve(self) -> Result:
-        recording, tracks, rig = self._recording(), self._tracker.tracks, self._rig
+        recording, tracks, rig = self._recording(), self._tracking.result().tracks, self._rig
         if self._errand is Errand.MEASURE_DEPTH:
             solution = calibrate(recording, tracks, (), Known(mount=rig.mount))
             return Result(_sentence_of_depth(solution, rig.mount), solution)
