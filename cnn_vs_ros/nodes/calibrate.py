@@ -80,6 +80,7 @@ class CalibrateNode(Node):
         self._arm = ArmListener(self)
         self._session: Session | None = None
         self._ended: Future | None = None  # of the session
+        self._errand = Errand.CALIBRATE
         self._outcome: Future | None = None  # of the request
         self._pictured: Future | None = None
         self._controller_paused = False
@@ -146,17 +147,21 @@ class CalibrateNode(Node):
         self, errand: Errand, _: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         if self._outcome is not None:
-            response.message = 'one thing should be asked for at a time but another is under way'
+            if self._errand is not errand:
+                response.message = f'calibrate should be asked for one thing at a time but is at {self._errand.value}'
+                return response
+            response.success, response.message = await self._outcome  # who asks again gets the same answer
             return response
-        self._outcome = Future()
+        self._errand, self._outcome = errand, Future()
         try:
             response.success, response.message = True, await self._do(errand)
             self.get_logger().info(response.message)
         except (VisualServoingError, OSError) as error:
-            response.message = f'{errand.value}: {error}'
+            response.success, response.message = False, f'{errand.value}: {error}'
             self.get_logger().error(response.message)
         finally:
-            self._outcome = None
+            outcome, self._outcome = self._outcome, None
+            outcome.set_result((response.success, response.message))
         return response
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
