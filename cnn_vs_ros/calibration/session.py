@@ -287,8 +287,8 @@ def _sentence_of_depth(solution: Solution, mount: Array | None) -> str:
             f'{1e3 * distance:.0f} mm and {np.degrees(angle):.1f} degrees: calibrate it'
         )
     return (
-        f'depth {solution.depth:.4f} m, standard deviation {solution.depth_sigma:.4f} m ({part:.1%}); '
+        f'depth {solution.depth:.4f} m, standard deviation {solution.depth_sigma:.4f} m ({part:.2%}); '
         f'normal {np.degrees(np.arccos(min(1.0, float(solution.normal[2])))):.1f} degrees from the optical axis, '
-        f'standard deviation {np.degrees(solution.normal_sigma):.1f} degrees; the mount seems off by '
+        f'standard deviation {np.degrees(solution.normal_sigma):.2f} degrees; the mount seems off by '
         f'{1e3 * distance:.1f} mm and {np.degrees(angle):.2f} degrees'
     )

@@ -148,7 +148,8 @@ class CalibrateNode(Node):
     ) -> Trigger.Response:
         if self._outcome is not None:
             if self._errand is not errand:
-                response.message = f'calibrate should be asked for one thing at a time but is at {self._errand.value}'
+                doing = self._errand.value
+                response.message = f'calibrate should be asked for one thing at a time but is at {doing}'
                 return response
             response.success, response.message = await self._outcome  # who asks again gets the same answer
             return response
