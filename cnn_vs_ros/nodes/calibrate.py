@@ -15,9 +15,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.client import Client
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_srvs.srv import Trigger
@@ -31,6 +29,7 @@ from cnn_vs_ros.estimation import Reference, load_estimator
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import JOINT_STATES, ArmListener
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
+from cnn_vs_ros.nodes.common import NEWEST, seconds_now, steady_clock
 from cnn_vs_ros.nodes.image_estimation import check_same_camera, looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
@@ -56,8 +55,6 @@ ASSUMED_DEPTH = 0.5
 
 _REQUEST_TIME = 0.1
 """Seconds that a last request is given to leave this process."""
-
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 _LIMITS: dict[str, tuple[str, tuple[float, float]]] = {
     'distance': ('How far the flange moves from where it stands, m.', (0.005, 0.5)),
@@ -86,13 +83,13 @@ class CalibrateNode(Node):
         self._controller_paused = False
         self._joints: dict[str, float] = {}
         self._info: CameraInfo | None = None
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._steady = steady_clock()
         self._publisher = self.create_publisher(TwistStamped, 'twist', 1)
         self._link = ArmLink()
         self._watch = ArmWatch(self, self._link, self._publisher.topic_name, self._now)
         self._reference = ReferenceListener(self)
-        self._images = self.create_subscription(Image, 'image_raw', self._on_image, _NEWEST, **overridable())
-        self.create_subscription(CameraInfo, 'camera_info', self._on_info, _NEWEST)
+        self._images = self.create_subscription(Image, 'image_raw', self._on_image, NEWEST, **overridable())
+        self.create_subscription(CameraInfo, 'camera_info', self._on_info, NEWEST)
         subscribe_to_latched(self, self._on_info)
         self.create_subscription(JointState, 'joint_states', self._on_joint_states, JOINT_STATES)
         self._load = self.create_client(Trigger, 'pose_estimator/load_reference')
@@ -348,7 +345,7 @@ class CalibrateNode(Node):
         return result
 
     def _now(self) -> float:
-        return 1e-9 * self.get_clock().now().nanoseconds
+        return seconds_now(self)
 
 
 def _switch(transition: int) -> ChangeState.Request:
