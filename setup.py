@@ -14,6 +14,7 @@ EXECUTABLES = [
     'experiment',
     'calibrate_depth',
     'part_finder',
+    'check_arm',
     'camera',
     'moveit_servo_adapter',
     'record',

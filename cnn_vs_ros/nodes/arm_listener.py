@@ -23,7 +23,7 @@ from cnn_vs_ros.nodes.waiting import take
 Array = NDArray[np.float64]
 
 # Deep enough for several publishers: the newest message of one must not push out that of another.
-_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+JOINT_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -70,7 +70,7 @@ class ArmListener:
             self._take_description(description)
         else:
             subscribe(node, String, 'robot_description', self._on_description, _LATCHED)
-        self._states = node.create_subscription(JointState, 'joint_states', self._on_joint_state, _STATES)
+        self._states = node.create_subscription(JointState, 'joint_states', self._on_joint_state, JOINT_STATES)
 
     @property
     def last_positions(self) -> Array | None:
@@ -90,7 +90,7 @@ class ArmListener:
 
     def catch_up(self) -> None:
         """Take all joint states that wait. The executor takes one a turn, too few for a node with long turns."""
-        for _ in range(_STATES.depth):
+        for _ in range(JOINT_STATES.depth):
             if (message := take(self._states)) is None:
                 return
             self._on_joint_state(message)

@@ -16,6 +16,7 @@ from cnn_vs_ros.demo.graph import NODES
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
 from cnn_vs_ros.nodes.camera import CameraNode
+from cnn_vs_ros.nodes.check_arm import CheckArmNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
 from cnn_vs_ros.nodes.experiment import ExperimentNode
 from cnn_vs_ros.nodes.part_finder import PartFinderNode
@@ -84,6 +85,7 @@ MAKERS = {
     'experiment': ExperimentNode,
     'calibrate_depth': CalibrateDepthNode,
     'part_finder': PartFinderNode,
+    'check_arm': CheckArmNode,
     'camera': CameraParameters,
     'record': RecordParameters,
     **({} if ViewNode is None else {'view': ViewParameters}),

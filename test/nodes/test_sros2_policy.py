@@ -17,6 +17,7 @@ from rclpy.node import Node
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
 from cnn_vs_ros.nodes.camera import CameraNode
+from cnn_vs_ros.nodes.check_arm import CheckArmNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
 from cnn_vs_ros.nodes.experiment import ExperimentNode
 from cnn_vs_ros.nodes.managed_node import ManagedNode
@@ -52,6 +53,7 @@ NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
     'differential_ik': (DifferentialIkNode, [CLOCK, *COMMANDED]),
     'moveit_servo_adapter': (adapter_of_a_servo, [CLOCK]),
     'calibrate_depth': (CalibrateDepthNode, [CLOCK]),
+    'check_arm': (CheckArmNode, [CLOCK, *COMMANDED]),
     'part_finder': (PartFinderNode, [CLOCK]),
     'experiment': (ExperimentNode, [CLOCK, ('calibrate_depth:=true',)]),
 }
