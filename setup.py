@@ -13,6 +13,8 @@ EXECUTABLES = [
     'differential_ik',
     'experiment',
     'calibrate_depth',
+    'part_finder',
+    'check_arm',
     'camera',
     'moveit_servo_adapter',
     'record',

@@ -20,8 +20,10 @@ NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'e
 TOOLS = (
     'calibrate_depth',
     'camera',
+    'check_arm',
     'moveit_servo_adapter',
     'move_arm',
+    'part_finder',
     'record',
     'simulated_camera',
     'view',

@@ -22,7 +22,7 @@ from cnn_vs_ros.nodes.quality_of_service import subscribe
 Array = NDArray[np.float64]
 
 # Deep enough for several publishers: the newest message of one must not push out that of another.
-_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+JOINT_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -69,7 +69,7 @@ class ArmListener:
             self._take_description(description)
         else:
             subscribe(node, String, 'robot_description', self._on_description, _LATCHED)
-        node.create_subscription(JointState, 'joint_states', self._on_joint_state, _STATES)
+        node.create_subscription(JointState, 'joint_states', self._on_joint_state, JOINT_STATES)
 
     @property
     def last_positions(self) -> Array | None:

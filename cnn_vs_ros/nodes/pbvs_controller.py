@@ -28,7 +28,7 @@ from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_in_force, servo_settings
-from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
+from cnn_vs_ros.nodes.stamp_matching import StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.nodes.transport import leave_shared_memory
 
@@ -130,7 +130,7 @@ class PbvsControllerNode(ManagedNode):
     # Estimates
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        pair = self._matcher.add_second(_key(message), message.pose)
+        pair = self._matcher.add_second(messages.stamp_key(message), message.pose)
         if pair is not None:
             self._take_pose(*pair, messages.seconds(message.header.stamp))
 
@@ -138,7 +138,7 @@ class PbvsControllerNode(ManagedNode):
         stamp = messages.seconds(message.header.stamp)
         self._clock_watch.hear()
         try:
-            status, confidence, values = _said(message)
+            status, confidence, values = messages.pose_status_from_message(message)
         except PoseError as error:
             self._reject(error)
             return
@@ -151,7 +151,7 @@ class PbvsControllerNode(ManagedNode):
         elif status is PoseStatus.LOST:
             self._add(RelativePose(np.eye(4), confidence=0.0, status=status), stamp)
         else:
-            pair = self._matcher.add_first(_key(message), (status, confidence))
+            pair = self._matcher.add_first(messages.stamp_key(message), (status, confidence))
             if pair is not None:
                 self._take_pose(*pair, stamp)
 
@@ -278,23 +278,6 @@ class PbvsControllerNode(ManagedNode):
             self._announce()
         response.success, response.message = True, 'stopping' if self.active else 'not active, nothing to stop'
         return response
-
-
-def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
-    return message.header.stamp.sec, message.header.stamp.nanosec
-
-
-def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float | None, dict[str, str]]:
-    """Status (None: no reference) and confidence of a pose_status, and all its values by name.
-
-    Raises PoseError when it is malformed.
-    """
-    if len(message.status) != 1:
-        raise PoseError(f'pose_status should hold one status but holds {len(message.status)}')
-    status = message.status[0]
-    values = {item.key: item.value for item in status.values}
-    confidence = messages.confidence_from_text(values.get('confidence', ''))
-    return messages.pose_status_of(status.message), confidence, values
 
 
 def make_node() -> PbvsControllerNode:

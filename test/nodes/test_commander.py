@@ -121,3 +121,16 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     )
     assert example.returncode == 0, example.stderr
     assert 'converged: ' in example.stdout
+    assert graph.call(Trigger, 'simulator/move_to_start').success
+    graph.spin_until(away, 'an offset')
+    for name, status, last in (('part', 0, 'done    when lost, stop'), ('none', 1, 'failed  use none')):
+        tree = subprocess.run(
+            [sys.executable, 'examples/behaviour_tree.py', name, graph.namespace],
+            cwd=ROOT,
+            env=graph.environment | {'PYTHONPATH': str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60.0,
+        )
+        assert tree.returncode == status, tree.stdout + tree.stderr
+        assert tree.stdout.splitlines()[-1].startswith(last)

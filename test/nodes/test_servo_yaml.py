@@ -16,8 +16,10 @@ from cnn_vs_ros.demo.graph import NODES
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
 from cnn_vs_ros.nodes.camera import CameraNode
+from cnn_vs_ros.nodes.check_arm import CheckArmNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
 from cnn_vs_ros.nodes.experiment import ExperimentNode
+from cnn_vs_ros.nodes.part_finder import PartFinderNode
 from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.nodes.record import RecordNode
@@ -82,6 +84,8 @@ MAKERS = {
     'differential_ik': DifferentialIkNode,
     'experiment': ExperimentNode,
     'calibrate_depth': CalibrateDepthNode,
+    'part_finder': PartFinderNode,
+    'check_arm': CheckArmNode,
     'camera': CameraParameters,
     'record': RecordParameters,
     **({} if ViewNode is None else {'view': ViewParameters}),
