@@ -1,7 +1,7 @@
 """The pose of a camera over a known plane, from where it sees the plane's points: least squares as a layer.
 
-A pose is a rotation (B, 3, 3) and a translation (B, 3) of ``current_T_desired``, lengths in depths of the plane; the
-plane is ``normal . x = 1`` in the desired camera. Everything is unrolled to what ONNX has.
+A pose is a rotation (B, 3, 3) and a translation (B, 3) of ``current_T_desired``, lengths in depths of the plane.
+The plane is ``normal . x = 1`` in the desired camera. Everything is unrolled to what ONNX has.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def inverse(matrix: Tensor) -> Tensor:
     """Return the inverses of (B, 3, 3), by cofactors."""
     flat = matrix.transpose(1, 2).reshape(-1, 9)
     cofactors = (flat[:, :, None] * flat[:, None, :]).reshape(-1, 81) @ _COFACTORS
-    determinant = (matrix.reshape(-1, 9) * cofactors.reshape(-1, 3, 3).transpose(1, 2).reshape(-1, 9)).sum(dim=1) / 3
+    determinant = (matrix.reshape(-1, 9) * cofactors.reshape(-1, 3, 3).transpose(1, 2).reshape(-1, 9)).sum(
+        dim=1
+    ) / 3
     return (cofactors / determinant[:, None]).reshape(-1, 3, 3)
 
 
@@ -95,7 +97,9 @@ def similarity_pose(points: Tensor, seen: Tensor, weights: Tensor, scales: tuple
         power = (share[..., 0] * (x * x + y * y)).sum(dim=1) + 1e-6
         cosine = (share[..., 0] * (x * u + y * v)).sum(dim=1) / power
         sine = (share[..., 0] * (x * v - y * u)).sum(dim=1) / power
-        turned = torch.stack([cosine[:, None] * x - sine[:, None] * y, sine[:, None] * x + cosine[:, None] * y], -1)
+        turned = torch.stack(
+            [cosine[:, None] * x - sine[:, None] * y, sine[:, None] * x + cosine[:, None] * y], -1
+        )
         squared = (turned + seen_middle[:, None] - seen).square().sum(dim=-1)
         robust = weights / (1 + squared / scale**2)
     size = (cosine.square() + sine.square() + 1e-12).sqrt()
