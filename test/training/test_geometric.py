@@ -150,7 +150,7 @@ def test_the_exported_graph_agrees_with_torch(whole: tuple[Regression, Path], tm
 
 
 def test_the_shipped_network_of_pairs_servoes_an_unseen_scene_alone(reference: Reference) -> None:
-    network = PairNetwork(load_model('pairs'))
+    network = PairNetwork(load_model('scene_agnostic_pairs'))
     estimator = HybridEstimator(network, photometric=False)
     estimator.set_reference(reference)
     pose = se3.from_pose_vector([0.02, -0.02, 0.02, 0.1, -0.1, 1.2])
@@ -163,7 +163,7 @@ def test_the_shipped_network_of_pairs_servoes_an_unseen_scene_alone(reference: R
 
 
 def test_weights_are_read_back_from_the_file() -> None:
-    packed = load_model('pairs')
+    packed = load_model('scene_agnostic_pairs')
     camera = PairNetwork(packed).camera
     site = Site(camera.width, camera.height, (1.0,) * 6, (camera.fx, camera.fy, camera.cx, camera.cy))
     model, _ = make_regressor('geometric_pairs', site, 'shipped')

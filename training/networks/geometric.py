@@ -26,7 +26,7 @@ from training.networks.plane_pose import Pose
 from training.networks.site import Site
 
 TURNS = 8
-_LOOKS = 2
+_LOOKS = 3
 _FIRST_SCALES = (0.5, 0.3, 0.15, 0.1)  # residuals that count for half, on the image plane z = 1, round by round
 _FIRST_STEPS = (0.1, 0.07, 0.05, 0.04)
 _NEXT_STEPS = (9.0, 3.0)  # the same, in a cell's own deviations
@@ -236,7 +236,7 @@ def regressor(name: str, site: Site, weights: str) -> tuple[GeometricNetwork, st
         matcher, _ = read_matcher(folder / 'scene_agnostic.onnx')
         network.matcher.load_state_dict(matcher.state_dict())
         return network, f'{name} starts from the shipped matcher, which stays as it is'
-    path = folder / 'pairs.onnx' if weights == SHIPPED else Path(weights)
+    path = folder / 'scene_agnostic_pairs.onnx' if weights == SHIPPED else Path(weights)
     return GeometricScene(site, path), f'{name} starts from the network of pairs in {path.name}'
 
 

@@ -22,8 +22,8 @@ METHODS: dict[str, Callable[[], Method]] = {
     'scene_agnostic_coarse': CoarseServoing,
     'scene_agnostic': EstimatorServoing,
     'scene_agnostic_retreat': partial(EstimatorServoing, retreat=True),
-    'pairs': partial(RegressorServoing, 'pairs'),
-    'pairs_hybrid': partial(EstimatorServoing, 'pairs'),
+    'pairs': partial(RegressorServoing, 'scene_agnostic_pairs'),
+    'pairs_hybrid': partial(EstimatorServoing, 'scene_agnostic_pairs'),
 }
 # Methods that run a model of the user's: its path stands in the environment, which worker processes inherit.
 MODEL_METHODS: dict[str, Callable[[str], Method]] = {
