@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -16,6 +16,7 @@ from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
 from cnn_vs_ros.nodes.arrival_clock import ArrivalClock
+from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 
@@ -23,7 +24,6 @@ Array = NDArray[np.float64]
 
 # Deep enough for several publishers: the newest message of one must not push out that of another.
 JOINT_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class ArmListener:
@@ -68,7 +68,7 @@ class ArmListener:
         if description:
             self._take_description(description)
         else:
-            subscribe(node, String, 'robot_description', self._on_description, _LATCHED)
+            subscribe(node, String, 'robot_description', self._on_description, LATCHED)
         node.create_subscription(JointState, 'joint_states', self._on_joint_state, JOINT_STATES)
 
     @property

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from cnn_vs_ros.control import ArmLink
+from cnn_vs_ros.nodes.common import LATCHED, steady_clock
 from cnn_vs_ros.nodes.speed_scaling import hear_speed_scaling
 
 OBSERVERS = ('pose_estimator', 'experiment', 'record', 'visualization', 'view', 'soak', 'check_arm')
 """Nodes that listen to twist and drive no arm by it."""
 
 _LOOK_PERIOD = 0.5
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def takers_of_twists(node: Node, topic: str) -> list[str]:
@@ -32,11 +30,11 @@ class ArmWatch:
         self._node, self._link, self._topic, self._now = node, link, twist_topic, now
         self._word = self._reason = ''
         self._subscriptions = [
-            node.create_subscription(String, 'arm_status', self._on_status, _LATCHED),
-            node.create_subscription(String, 'arm_status_reason', self._on_reason, _LATCHED),
+            node.create_subscription(String, 'arm_status', self._on_status, LATCHED),
+            node.create_subscription(String, 'arm_status_reason', self._on_reason, LATCHED),
             hear_speed_scaling(node, link.scaling, now),
         ]
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        steady = steady_clock()
         self._timer = node.create_timer(_LOOK_PERIOD, self.look, clock=steady)
 
     def close(self) -> None:

@@ -10,9 +10,8 @@ import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rclpy.task import Future
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import JointState
@@ -29,6 +28,7 @@ from cnn_vs_ros.errors import ArmError, VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import JOINT_STATES, ArmListener
 from cnn_vs_ros.nodes.arm_watch import takers_of_twists
+from cnn_vs_ros.nodes.common import LATCHED, seconds_now, steady_clock
 from cnn_vs_ros.nodes.controller_joints import PATIENCE, ControllerJoints
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
@@ -42,7 +42,6 @@ STARTUP_TIMEOUT = 10.0
 QUIET_TIME = 0.3
 """Seconds without twists of others after which the way is free."""
 
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _LONGEST = 4.0
 """Times its own time that the wiggle may take by the wall's time."""
 _PERIOD = 0.02
@@ -71,9 +70,9 @@ class CheckArmNode(Node):
         self._change_state = self.create_client(ChangeState, 'pbvs_controller/change_state')
         self.create_subscription(JointState, 'joint_states', self._on_joint_states, JOINT_STATES)
         self.create_subscription(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
-        self.create_subscription(String, 'arm_status', self._on_arm_status, _LATCHED)
-        self.create_subscription(String, 'arm_status_reason', self._on_arm_reason, _LATCHED)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_subscription(String, 'arm_status', self._on_arm_status, LATCHED)
+        self.create_subscription(String, 'arm_status_reason', self._on_arm_reason, LATCHED)
+        steady = steady_clock()
         self.create_timer(_PERIOD, lambda: self._step(), clock=steady)
 
     def _declare_parameters(self) -> None:
@@ -124,7 +123,7 @@ class CheckArmNode(Node):
                 message.position,
                 message.velocity,
                 messages.seconds(message.header.stamp),
-                self._now(),
+                seconds_now(self),
             )
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
@@ -205,7 +204,7 @@ class CheckArmNode(Node):
             if self._wiggle.records and word in (ServoStatus.ERROR.value, ServoStatus.LIMITED.value):
                 raise ArmError(f'the arm should follow but is {word}: {reason}')
             kinematics, positions = self._arm.state()
-            self._send(self._wiggle.update(self._now(), kinematics.pose(positions)))
+            self._send(self._wiggle.update(seconds_now(self), kinematics.pose(positions)))
         except VisualServoingError as error:
             self._send(np.zeros(6))
             self._wiggle.end()
@@ -247,9 +246,6 @@ class CheckArmNode(Node):
         print(json.dumps({'error': sentence}) if self._as_json else f'check_arm: {sentence}', flush=True)
         self.done.set_result(FAILED)
         self._go_on(lambda: None)
-
-    def _now(self) -> float:
-        return 1e-9 * self.get_clock().now().nanoseconds
 
 
 def _request(transition: int) -> ChangeState.Request:

@@ -12,7 +12,6 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, PoseWithCovariance, PoseWithCovarianceStamped, TransformStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
@@ -23,6 +22,7 @@ from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import PoseStatus, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
+from cnn_vs_ros.nodes.common import seconds_now, steady_clock
 from cnn_vs_ros.nodes.frame_broadcaster import frame_sender
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
@@ -65,17 +65,21 @@ class PartFinderNode(Node):
         group = ReentrantCallbackGroup()
         self.create_service(Trigger, '~/offset', self._on_offset, callback_group=group)
         self.create_service(Trigger, '~/teach', self._on_teach, callback_group=group)
-        self.create_timer(_PERIOD, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(_PERIOD, self._on_timer, clock=steady_clock())
 
     # The arm and the estimates
 
-    def _on_timer(self) -> None:
+    def _look(self) -> None:
+        """See where the arm is now."""
         try:
             kinematics, positions = self._arm.state()
-            self._rest.add(self._now(), kinematics.pose(positions))
+            self._rest.add(seconds_now(self), kinematics.pose(positions))
         except VisualServoingError as error:
             self._rest = RestWatch()
             self._problem = str(error)
+
+    def _on_timer(self) -> None:
+        self._look()
         for request in [item for item in self._asked if item[1] < time.monotonic()]:
             self._asked.remove(request)
             request[2].set_result(None)
@@ -99,6 +103,7 @@ class PartFinderNode(Node):
         if pair is None:
             return
         confidence, message = pair
+        self._look()
         try:
             base_T_camera = self._rest.pose_at(messages.seconds(stamp))
             transform = se3.inverse(messages.pose_from_message(message.pose))
@@ -131,7 +136,7 @@ class PartFinderNode(Node):
         """Answer with the offset of the first image taken from now on, by an arm at rest."""
         self._problem = 'no estimate has come'
         found: Future = Future()
-        self._asked.append((self._now(), time.monotonic() + ESTIMATE_TIMEOUT, found))
+        self._asked.append((seconds_now(self), time.monotonic() + ESTIMATE_TIMEOUT, found))
         offset = await found
         try:
             if offset is None:
@@ -153,9 +158,6 @@ class PartFinderNode(Node):
         folder, vector = self._reference.folder, se3.pose_vector(offset.base_T_desired)
         replace(Reference.load(folder), taught=tuple(map(float, vector))).save(folder)
         return self._with_taught(offset)
-
-    def _now(self) -> float:
-        return 1e-9 * self.get_clock().now().nanoseconds
 
 
 def main(args: Sequence[str] | None = None) -> int:

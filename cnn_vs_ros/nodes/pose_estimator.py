@@ -13,9 +13,8 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
@@ -29,6 +28,7 @@ from cnn_vs_ros.estimation.kept_reference import KeptReference
 from cnn_vs_ros.estimation.reference import Reference, read_mask
 from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME, ReferenceLibrary
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import LATCHED, NEWEST, seconds_now, steady_clock
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome, looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
@@ -43,8 +43,6 @@ CAPTURE_TIMEOUT = 2.0
 """Seconds of wall time that capture_reference waits for an image taken after the request."""
 
 _TWISTS = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _POLL_PERIOD = 0.002
 
 
@@ -122,7 +120,7 @@ class PoseEstimatorNode(ManagedNode):
         self._status_publisher = self.create_lifecycle_publisher(DiagnosticArray, 'pose_status', 10)
         self._debug_publisher = self.create_lifecycle_publisher(Image, '~/debug_image', 1)
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._folder_publisher = self.create_publisher(String, '~/reference_folder', _LATCHED)
+        self._folder_publisher = self.create_publisher(String, '~/reference_folder', LATCHED)
         self._capture_service = self.create_service(Trigger, '~/capture_reference', self._on_capture)
         self._load_service = self.create_service(Trigger, '~/load_reference', self._on_load)
         self._list_service = self.create_service(Trigger, '~/list_references', self._on_list)
@@ -148,15 +146,15 @@ class PoseEstimatorNode(ManagedNode):
         if self.get_parameter('image_transport').value == 'compressed':
             kind, topic = CompressedImage, f'{topic}{messages.COMPRESSED}'
         self._choose_calibration(topic)
-        self._image_subscription = self.create_subscription(kind, topic, self._on_image, _NEWEST, **options)
+        self._image_subscription = self.create_subscription(kind, topic, self._on_image, NEWEST, **options)
         self._info_subscription = self.create_subscription(
-            CameraInfo, 'camera_info', self._estimation.take_camera_info, _NEWEST, **options
+            CameraInfo, 'camera_info', self._estimation.take_camera_info, NEWEST, **options
         )
         self._latched_subscription = subscribe_to_latched(self, self._estimation.take_camera_info)
         self._twist_subscription = self.create_subscription(
             TwistStamped, 'twist', self._estimation.take_twist, _TWISTS
         )
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        steady = steady_clock()
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._statistics.reset(time.monotonic())
         self._stamps.reset()
@@ -198,7 +196,7 @@ class PoseEstimatorNode(ManagedNode):
         stamp = message.header.stamp = messages.earlier(
             message.header.stamp, self.get_parameter('stamp_delay').value
         )
-        usable, remark = self._stamps.take(messages.seconds(stamp), self._now())
+        usable, remark = self._stamps.take(messages.seconds(stamp), seconds_now(self))
         if remark:
             self._warn(remark)
         if not usable:
@@ -207,7 +205,7 @@ class PoseEstimatorNode(ManagedNode):
         if self._outcome.reason:
             self._warn(self._outcome.reason)
         self._publish(self._outcome, stamp)
-        self._statistics.add(messages.seconds(stamp), self._now())
+        self._statistics.add(messages.seconds(stamp), seconds_now(self))
         if self._debug_publisher.get_subscription_count():
             self._publish_debug_image(message)
 
@@ -363,7 +361,7 @@ class PoseEstimatorNode(ManagedNode):
         """
         if not self.active:
             raise ImageError('the node should be active to capture an image but is not')
-        requested, deadline = self._now(), time.monotonic() + CAPTURE_TIMEOUT
+        requested, deadline = seconds_now(self), time.monotonic() + CAPTURE_TIMEOUT
         found: Image | CompressedImage | None = None
         while time.monotonic() < deadline and not stop_requested():
             for subscription in (self._info_subscription, self._latched_subscription):
@@ -393,9 +391,6 @@ class PoseEstimatorNode(ManagedNode):
         with subscription.handle:
             taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
         return None if taken is None else taken[0]
-
-    def _now(self) -> float:
-        return 1e-9 * self.get_clock().now().nanoseconds
 
 
 def make_node() -> PoseEstimatorNode:

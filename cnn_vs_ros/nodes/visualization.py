@@ -11,7 +11,6 @@ from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, PoseWithCovarianceStamped, TransformStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA
@@ -21,6 +20,7 @@ from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
+from cnn_vs_ros.nodes.common import NEWEST
 from cnn_vs_ros.nodes.frame_broadcaster import frame_sender
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
@@ -29,7 +29,6 @@ from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 Array = NDArray[np.float64]
 
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _CURRENT, _DESIRED, _PATH = (0.2, 0.5, 1.0), (0.2, 0.8, 0.3), (1.0, 0.6, 0.1)
 _PERIOD = 0.05
 _PATH_POINTS, _PATH_STEP = 3000, 0.0005
@@ -80,7 +79,7 @@ class VisualizationNode(Node):
         self._markers = self.create_publisher(MarkerArray, '~/markers', 1)
         self._parts = [self.create_publisher(Image, f'~/{part}_image', 1) for part in ('desired', 'difference')]
         self._debug_topic, self._debug_subscription = debug_image, None
-        self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, _NEWEST)
+        self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, NEWEST)
         subscribe_to_latched(self, self._on_camera_info)
         self.create_subscription(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
         self.create_timer(_PERIOD, self._on_timer)

@@ -77,6 +77,13 @@ def test_how_far_the_part_has_gone_is_told_from_wherever_the_camera_rests(cell):
     assert cell.call('teach').success
     np.testing.assert_allclose(Reference.load(cell.folder).taught, se3.pose_vector(TAUGHT), atol=1e-6)
     cell.base_T_part, cell.q = MOVED, Q + 0.05
+    cell.poses.clear()
+
+    def arrived() -> bool:
+        pose = messages.pose_from_message(cell.poses[-1].pose) if cell.poses else np.eye(4)
+        return np.allclose(pose, MOVED @ TAUGHT, atol=1e-6)
+
+    cell.graph.spin_until(arrived, 'the arm at rest there', cell.speak)
     values = json.loads(cell.call('offset').message)
     np.testing.assert_allclose(values['correction'], MOVED, atol=1e-6)
     assert 'since it was taught' in values['said']
