@@ -19,6 +19,7 @@ from cnn_vs_ros.nodes.arrival_clock import ArrivalClock
 from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import subscribe
+from cnn_vs_ros.nodes.waiting import take
 
 Array = NDArray[np.float64]
 
@@ -69,7 +70,7 @@ class ArmListener:
             self._take_description(description)
         else:
             subscribe(node, String, 'robot_description', self._on_description, LATCHED)
-        node.create_subscription(JointState, 'joint_states', self._on_joint_state, JOINT_STATES)
+        self._states = node.create_subscription(JointState, 'joint_states', self._on_joint_state, JOINT_STATES)
 
     @property
     def last_positions(self) -> Array | None:
@@ -86,6 +87,13 @@ class ArmListener:
         if self.kinematics is None or self._joint_states is None:
             raise DescriptionError('a robot_description should have come but has not')
         return self.kinematics, self._joint_states.positions(self.clock.now())
+
+    def catch_up(self) -> None:
+        """Take all joint states that wait. The executor takes one a turn, too few for a node with long turns."""
+        for _ in range(JOINT_STATES.depth):
+            if (message := take(self._states)) is None:
+                return
+            self._on_joint_state(message)
 
     def _on_description(self, message: String) -> None:
         if self.kinematics is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +14,6 @@ from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -38,6 +36,7 @@ from cnn_vs_ros.nodes.process_usage import ProcessUsage, keep_heap_small
 from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node, stop_requested
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.waiting import take
 
 CAPTURE_TIMEOUT = 2.0
 """Seconds of wall time that capture_reference waits for an image taken after the request."""
@@ -365,10 +364,10 @@ class PoseEstimatorNode(ManagedNode):
         found: Image | CompressedImage | None = None
         while time.monotonic() < deadline and not stop_requested():
             for subscription in (self._info_subscription, self._latched_subscription):
-                info = self._take(subscription)
+                info = take(subscription)
                 if info is not None:
                     self._estimation.take_camera_info(info)
-            message = self._take(self._image_subscription)
+            message = take(self._image_subscription)
             if message is None:
                 time.sleep(_POLL_PERIOD)
                 continue
@@ -385,12 +384,6 @@ class PoseEstimatorNode(ManagedNode):
             f'no image stamped after the request came on {self._image_subscription.topic_name} within '
             f'{CAPTURE_TIMEOUT:g} s: is the camera running, and is its clock that of this node?'
         )
-
-    @staticmethod
-    def _take(subscription: Subscription) -> Any:
-        with subscription.handle:
-            taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
-        return None if taken is None else taken[0]
 
 
 def make_node() -> PoseEstimatorNode:
