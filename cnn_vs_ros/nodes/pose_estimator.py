@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,11 +14,11 @@ from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.capture.stamps import ImageStamps
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
@@ -38,6 +37,7 @@ from cnn_vs_ros.nodes.process_usage import ProcessUsage, keep_heap_small
 from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node, stop_requested
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.waiting import take
 
 CAPTURE_TIMEOUT = 2.0
 """Seconds of wall time that capture_reference waits for an image taken after the request."""
@@ -96,6 +96,13 @@ class PoseEstimatorNode(ManagedNode):
             'Seconds by which the stamps of the images are late (see calibrate); taken off the estimates.',
             bounds=(-1.0, 1.0),
         )
+        declare(
+            self,
+            'arm_calibration',
+            '',
+            'calibration.yaml of calibrate, whose stamp_delay is taken where that here is 0; empty: none.',
+            read_on='configuration',
+        )
         declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
         rate = (
             'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
@@ -113,6 +120,8 @@ class PoseEstimatorNode(ManagedNode):
     def configure(self) -> None:
         """Load the model, and the reference if there is one."""
         mask = self._mask()
+        calibration = self.get_parameter('arm_calibration').value
+        self._calibrated_delay = Mount.load(user_path(calibration)).stamp_delay if calibration else 0.0
         estimator = load_estimator(self.get_parameter('model').value, self.get_parameter('threads').value)
         self._estimation = ImageEstimation(estimator)
         self._reference = KeptReference(estimator)
@@ -194,7 +203,7 @@ class PoseEstimatorNode(ManagedNode):
     def _on_image(self, message: Image | CompressedImage) -> None:
         # In place: from here on the image has the stamp that it should have.
         stamp = message.header.stamp = messages.earlier(
-            message.header.stamp, self.get_parameter('stamp_delay').value
+            message.header.stamp, self.get_parameter('stamp_delay').value or self._calibrated_delay
         )
         usable, remark = self._stamps.take(messages.seconds(stamp), seconds_now(self))
         if remark:
@@ -365,10 +374,10 @@ class PoseEstimatorNode(ManagedNode):
         found: Image | CompressedImage | None = None
         while time.monotonic() < deadline and not stop_requested():
             for subscription in (self._info_subscription, self._latched_subscription):
-                info = self._take(subscription)
+                info = take(subscription)
                 if info is not None:
                     self._estimation.take_camera_info(info)
-            message = self._take(self._image_subscription)
+            message = take(self._image_subscription)
             if message is None:
                 time.sleep(_POLL_PERIOD)
                 continue
@@ -385,12 +394,6 @@ class PoseEstimatorNode(ManagedNode):
             f'no image stamped after the request came on {self._image_subscription.topic_name} within '
             f'{CAPTURE_TIMEOUT:g} s: is the camera running, and is its clock that of this node?'
         )
-
-    @staticmethod
-    def _take(subscription: Subscription) -> Any:
-        with subscription.handle:
-            taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
-        return None if taken is None else taken[0]
 
 
 def make_node() -> PoseEstimatorNode:
