@@ -57,7 +57,7 @@ class Graph(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do. `calibrate_depth` means that the depth of the reference is measured first.
+    """What to do. `measure_depth` means that the depth of the reference is measured first.
 
     `simulated` means that the simulator's services place the arm and that there is ground truth.
 
@@ -73,7 +73,7 @@ class Plan:
     runs: int = 1
     simulated: bool = True
     perturbed: bool = False
-    calibrate_depth: bool = False
+    measure_depth: bool = False
     max_duration: float = 60.0
     settle_time: float = 0.3
     lost_timeout: float = 5.0
@@ -125,8 +125,8 @@ class Experiment:
             self.graph.call('simulator/move_to_reference')
             self._world_T_desired = self._new_truth()
             self.graph.call('pose_estimator/capture_reference')
-        if self.plan.calibrate_depth:
-            self.depth_sentence = self.graph.call('calibrate_depth/calibrate')
+        if self.plan.measure_depth:
+            self.depth_sentence = self.graph.call('calibrate/measure_depth')
         self._recorder.reference = self.graph.reference_image()
 
     def run(self, seed: int) -> tuple[Outcome, Recording]:

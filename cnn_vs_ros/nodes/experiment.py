@@ -54,9 +54,7 @@ class ExperimentNode(Node):
             perturbed_for=declare(
                 self, 'perturbed_for', 0.0, 'Perturbations end after this time, s; 0: never.', bounds=(0.0, 3600.0)
             ),
-            calibrate_depth=declare(
-                self, 'calibrate_depth', False, 'Whether calibrate_depth measures the depth first.'
-            ),
+            measure_depth=declare(self, 'measure_depth', False, 'Whether calibrate measures the depth first.'),
             max_duration=declare(
                 self, 'max_duration', 60.0, 'A run ends after this time, s.', bounds=(0.1, 3600.0)
             ),
@@ -82,9 +80,7 @@ class ExperimentNode(Node):
         )
         self.video = declare(self, 'video', True, 'Whether a video of each run is made.')
         plan = self.plan
-        self.graph = RosGraph(
-            self, simulated=plan.simulated, clips=self.video, calibrate_depth=plan.calibrate_depth
-        )
+        self.graph = RosGraph(self, simulated=plan.simulated, clips=self.video, measure_depth=plan.measure_depth)
         if self.plan.simulated and self.video:
             self.graph.watch(OVERVIEW_TOPIC)
 
@@ -108,7 +104,7 @@ class Job:
         try:
             experiment.prepare()
             if experiment.depth_sentence:
-                print(f'calibrate_depth: {experiment.depth_sentence}', flush=True)
+                print(f'measure_depth: {experiment.depth_sentence}', flush=True)
             for seed in range(plan.seed, plan.seed + plan.runs):
                 self._run(experiment, seed, outcomes)
         except BaseException:

@@ -53,14 +53,14 @@ _SIMULATION_SERVICES = (
     'simulator/move_to_reference',
     'simulator/move_to_start',
 )
-_CALIBRATE_DEPTH = 'calibrate_depth/calibrate'
+_MEASURE_DEPTH = 'calibrate/measure_depth'
 _PERTURBATIONS = 'simulator/set_perturbations'
 
 
 class RosGraph:
     """Implements cnn_vs_ros.experiment.Graph. Its methods block: another thread must spin the node."""
 
-    def __init__(self, node: Node, *, simulated: bool, clips: bool, calibrate_depth: bool = False) -> None:
+    def __init__(self, node: Node, *, simulated: bool, clips: bool, measure_depth: bool = False) -> None:
         self.recorder = Recorder(clips=clips)
         self._node = node
         self._interrupted = threading.Event()
@@ -69,8 +69,8 @@ class RosGraph:
         self._clients: dict[str, Client] = {
             name: node.create_client(Trigger, name) for name in (*_SERVICES, *(_SIMULATION_SERVICES * simulated))
         }
-        if calibrate_depth:
-            self._clients[_CALIBRATE_DEPTH] = node.create_client(Trigger, _CALIBRATE_DEPTH)
+        if measure_depth:
+            self._clients[_MEASURE_DEPTH] = node.create_client(Trigger, _MEASURE_DEPTH)
         if simulated:
             self._clients[_PERTURBATIONS] = node.create_client(SetBool, _PERTURBATIONS)
         self._simulator_parameters = AsyncParameterClient(node, 'simulator') if simulated else None
@@ -105,7 +105,7 @@ class RosGraph:
 
     def call(self, service: str) -> str:
         """Call a Trigger service and return its message. Raises ExperimentError unless it succeeds."""
-        timeout = MOTION_TIMEOUT if service == _CALIBRATE_DEPTH else self._call_timeout
+        timeout = MOTION_TIMEOUT if service == _MEASURE_DEPTH else self._call_timeout
         response = self._result(lambda: self._clients[service].call_async(Trigger.Request()), service, timeout)
         if not response.success:
             raise ExperimentError(f'{service} failed: {response.message}')

@@ -122,7 +122,7 @@ class ImageEstimation:
         try:
             if self.camera is None:
                 raise CalibrationError(self._problem)
-            _check_same_camera(self.camera, reference.camera)
+            check_same_camera(self.camera, reference.camera)
             if frozen:
                 raise ImageError(frozen)
             pose = self.estimator.estimate(messages.image_from_message(message), motion)
@@ -135,7 +135,8 @@ class ImageEstimation:
         return Outcome(pose.status.value, pose, details=dict(self.estimator.details))
 
 
-def _check_same_camera(camera: PinholeCamera, expected: PinholeCamera) -> None:
+def check_same_camera(camera: PinholeCamera, expected: PinholeCamera) -> None:
+    """Raise ImageError or CalibrationError where a camera is another one than that of a reference."""
     if camera.size != expected.size:
         raise ImageError(
             f'camera_info should be of the {expected.width}x{expected.height} camera of the reference '

@@ -18,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.capture.stamps import ImageStamps
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
@@ -95,6 +96,13 @@ class PoseEstimatorNode(ManagedNode):
             'Seconds by which the stamps of the images are late (see calibrate); taken off the estimates.',
             bounds=(-1.0, 1.0),
         )
+        declare(
+            self,
+            'arm_calibration',
+            '',
+            'calibration.yaml of calibrate, whose stamp_delay is taken where that here is 0; empty: none.',
+            read_on='configuration',
+        )
         declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
         rate = (
             'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
@@ -112,6 +120,8 @@ class PoseEstimatorNode(ManagedNode):
     def configure(self) -> None:
         """Load the model, and the reference if there is one."""
         mask = self._mask()
+        calibration = self.get_parameter('arm_calibration').value
+        self._calibrated_delay = Mount.load(user_path(calibration)).stamp_delay if calibration else 0.0
         estimator = load_estimator(self.get_parameter('model').value, self.get_parameter('threads').value)
         self._estimation = ImageEstimation(estimator)
         self._reference = KeptReference(estimator)
@@ -193,7 +203,7 @@ class PoseEstimatorNode(ManagedNode):
     def _on_image(self, message: Image | CompressedImage) -> None:
         # In place: from here on the image has the stamp that it should have.
         stamp = message.header.stamp = messages.earlier(
-            message.header.stamp, self.get_parameter('stamp_delay').value
+            message.header.stamp, self.get_parameter('stamp_delay').value or self._calibrated_delay
         )
         usable, remark = self._stamps.take(messages.seconds(stamp), seconds_now(self))
         if remark:
