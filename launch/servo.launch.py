@@ -42,7 +42,14 @@ OVERRIDES: dict[str, tuple[str, str, Callable]] = {
 }
 
 
-ARM_CALIBRATED = 'pose_estimator', 'differential_ik', 'calibrate', 'simulated_camera', 'visualization'
+ARM_CALIBRATED = (
+    'pose_estimator',
+    'differential_ik',
+    'moveit_servo_adapter',
+    'calibrate',
+    'simulated_camera',
+    'visualization',
+)
 """Nodes that take what a calibration has found."""
 
 

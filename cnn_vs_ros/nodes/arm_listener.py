@@ -12,11 +12,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.joint_states import JointStates
-from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
+from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arrival_clock import ArrivalClock
 from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.parameters import declare
@@ -54,14 +53,7 @@ class ArmListener:
         self.kinematics: DifferentialIk | None = None
         self._joint_states: JointStates | None = None
         self._taken = ''
-        path = declare(
-            node,
-            'arm_calibration',
-            '',
-            'calibration.yaml of calibrate, whose mount is used in place of that of the URDF; empty: none.',
-            read_only=True,
-        )
-        self.calibration = Mount.load(user_path(path)) if path else None
+        self.calibration = declare_arm_calibration(node)
         self.tip_frame = declare(
             node, 'tip_frame', 'camera_optical_frame', 'Frame that the twists are of, in the URDF.', read_only=True
         )
