@@ -26,6 +26,7 @@ from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.control.offset import Offset
 from cnn_vs_ros.control.servo import ANEW
 from cnn_vs_ros.control.servo_status import ServoStatus
 from cnn_vs_ros.environment import check_environment
@@ -36,12 +37,16 @@ from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
 from cnn_vs_ros.nodes.signals import is_heeded
 
-CONTROLLER, ESTIMATOR = 'pbvs_controller', 'pose_estimator'
+CONTROLLER, ESTIMATOR, FINDER = 'pbvs_controller', 'pose_estimator', 'part_finder'
 START, STOP = f'{CONTROLLER}/start', f'{CONTROLLER}/stop'
 CAPTURE, LIST = f'{ESTIMATOR}/capture_reference', f'{ESTIMATOR}/list_references'
+OFFSET, TEACH = f'{FINDER}/offset', f'{FINDER}/teach'
 
 WAIT_TIMEOUT = 5.0
 """Seconds of wall time for which a service, a message, or a start that is not refused is waited for."""
+
+SOON = 1.0
+"""Seconds of wall time in which the estimator is heard, if there is one with a reference."""
 
 CALL_TIMEOUT = 30.0
 """Seconds of wall time that a service may take to answer."""
@@ -89,14 +94,6 @@ class ServoState:
     error_deg: float
 
 
-@dataclass(frozen=True)
-class Offset:
-    """The desired camera: its pose (4, 4), metres, in the present one's frame, and the confidence if any."""
-
-    transform: np.ndarray
-    confidence: float | None
-
-
 class ServoCommander:
     """Speaks to pose_estimator and pbvs_controller in `namespace`; a context manager. Its methods block.
 
@@ -114,7 +111,7 @@ class ServoCommander:
         self._node = node
         prefix = f'/{namespace.strip("/")}/' if namespace.strip('/') else ''
         self._prefix = prefix
-        names = START, STOP, CAPTURE, LIST
+        names = START, STOP, CAPTURE, LIST, OFFSET, TEACH
         self._clients = {name: node.create_client(Trigger, prefix + name) for name in names}
         self._parameter_clients: dict[str, AsyncParameterClient] = {}
         self._heard = threading.Condition()
@@ -193,6 +190,8 @@ class ServoCommander:
     def status(self) -> ServoState:
         """What controller and estimator say."""
         self._wait(lambda: bool(self._status and self._reason), 'servo_status')
+        with contextlib.suppress(CommanderError):  # there may be no reference, or no image
+            self._wait(lambda: self._reference.has_heard and self._said is not None, 'pose_status', SOON)
         return self._state()
 
     def _state(self) -> ServoState:
@@ -203,11 +202,14 @@ class ServoCommander:
         status = self._status or ServoStatus.IDLE
         return ServoState(status, self._reason, reference, word, confidence, *self._errors())
 
-    def offset(self) -> Offset:
+    def offset(self, in_base: bool = False) -> Offset:
         """Where the desired camera is, by an estimate that arrives from now on; the arm does not move.
 
-        Raises CommanderError when the target is lost, there is no reference, or no estimate comes.
+        With `in_base` part_finder is asked, which knows the arm: it must stand still. Raises CommanderError when
+        the target is lost, there is no reference, or no estimate comes.
         """
+        if in_base:
+            return self._offset_by(OFFSET)
         before = self._said
         self._wait(lambda: self._said is not before, 'pose_status')
         said = self._said
@@ -219,6 +221,19 @@ class ServoCommander:
         self._wait(lambda: self._pose is not None and self._pose[0] >= stamp, 'relative_pose')
         assert self._pose is not None
         return Offset(se3.inverse(self._pose[1]), confidence)
+
+    def teach(self) -> Offset:
+        """Note where the part is, as that for which a path was taught: `offset` then says how far it has gone.
+
+        Raises CommanderError as `offset` does with `in_base`.
+        """
+        return self._offset_by(TEACH)
+
+    def _offset_by(self, service: str) -> Offset:
+        success, said = self._call(service)
+        if not success:
+            raise CommanderError(said)
+        return Offset.from_values(json.loads(said))
 
     def servo(
         self, timeout: float = 120.0, progress: Callable[[ServoState], None] = lambda _: None
@@ -294,11 +309,12 @@ class ServoCommander:
         except NoAnswerError as error:
             raise CommanderError(str(error)) from error
 
-    def _wait(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + WAIT_TIMEOUT
+    def _wait(self, condition: Callable[[], bool], what: str, timeout: float | None = None) -> None:
+        timeout = WAIT_TIMEOUT if timeout is None else timeout
+        deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
-                raise CommanderError(f'waited {WAIT_TIMEOUT:g} s in vain for {what}')
+                raise CommanderError(f'waited {timeout:g} s in vain for {what}')
             with self._heard:
                 self._heard.wait(_POLL_PERIOD)
 
@@ -317,11 +333,11 @@ class ServoCommander:
     def _on_said(self, message: DiagnosticArray) -> None:
         values = {item.key: item.value for item in message.status[0].values}
         confidence = messages.confidence_from_text(values.get('confidence', messages.NO_CONFIDENCE))
-        self._said = _stamp(message), message.status[0].message, confidence, values.get('reason', '')
+        self._said = messages.stamp_key(message), message.status[0].message, confidence, values.get('reason', '')
         self._tell()
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        self._pose = _stamp(message), messages.pose_from_message(message.pose.pose)
+        self._pose = messages.stamp_key(message), messages.pose_from_message(message.pose.pose)
         self._tell()
 
     def _tell(self) -> None:
@@ -350,7 +366,3 @@ def _signals_as_exceptions() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _stamp(message: Any) -> tuple[int, int]:
-    return message.header.stamp.sec, message.header.stamp.nanosec

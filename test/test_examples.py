@@ -1,4 +1,4 @@
-"""The examples that need no ROS run as they stand; that of the commander is in test/nodes/test_commander.py."""
+"""The examples that need no ROS run as they stand; those of the commander are in test/nodes/test_commander.py."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def folder(tmp_path_factory):
     [
         ('two_images', ['desired.png', 'current.png'], 'acquired, confidence'),
         ('closed_loop', [str(resource_path('scenes/flower.jpg'))], ' s '),
+        ('own_estimator', [str(resource_path('scenes/flower.jpg'))], ' s '),
         ('webcam', ['video.avi'], 'tracked'),
     ],
 )

@@ -53,7 +53,11 @@ def test_the_core_knows_no_ros(package):
     assert result.stdout.strip() == '[]'
 
 
-def test_a_controller_loads_no_network_runtime():
-    code = 'import cnn_vs_ros.control, sys; print("onnxruntime" in sys.modules)'
+@pytest.mark.parametrize(
+    ('module', 'absent'),
+    [('control', 'onnxruntime'), ('nodes.move_arm', 'mujoco'), ('simulation.starts', 'mujoco')],
+)
+def test_a_module_loads_no_library_that_it_does_not_use(module, absent):
+    code = f'import cnn_vs_ros.{module}, sys; print({absent!r} in sys.modules)'
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == 'False'

@@ -1,4 +1,4 @@
-"""The commands ``capture``, ``use``, ``servo``, ``stop``, ``status``, ``offset``, ``set``, by ServoCommander."""
+"""The commands beside a running graph, from ``capture`` to ``set``, by ServoCommander."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ def add_commands(commands: Any) -> None:
     )
     _add(commands, 'stop', 'have the arm come to a stop', _stop)
     _add(commands, 'status', 'say what controller and estimator do', _status)
-    _add(commands, 'offset', 'say how far the desired camera is from the present one; nothing moves', _offset)
+    offset = _add(commands, 'offset', 'say where the desired camera is; nothing moves', _offset)
+    offset.add_argument(
+        '--base', action='store_true', help='in the base too, and how far it has gone (part_finder)'
+    )
+    _add(commands, 'teach', 'note where the part is now, for offset --base (part_finder)', _teach)
     setting = _add(commands, 'set', 'set a parameter of a node', _set)
     setting.add_argument('node', help='such as pose_estimator')
     setting.add_argument('parameter', help='such as depth')
@@ -118,19 +122,14 @@ def _status(arm: ServoCommander, _: argparse.Namespace) -> _Answer:
     return 0, _sentence(state), {**vars(state), 'status': state.status.value}
 
 
-def _offset(arm: ServoCommander, _: argparse.Namespace) -> _Answer:
-    from cnn_vs_ros.geometry import se3
+def _offset(arm: ServoCommander, arguments: argparse.Namespace) -> _Answer:
+    offset = arm.offset(in_base=arguments.base)
+    return 0, offset.sentence, offset.as_values()
 
-    offset = arm.offset()
-    vector = se3.pose_vector(offset.transform)
-    millimetres, degrees = 1e3 * vector[:3], [math.degrees(value) for value in vector[3:]]
-    sentence = (
-        'the desired camera is at {:.2f}, {:.2f}, {:.2f} mm'.format(*millimetres)
-        + ', turned by {:.3f}, {:.3f}, {:.3f} degrees'.format(*degrees)
-        + ' in the present one'
-        + ('' if offset.confidence is None else f', confidence {offset.confidence:.2f}')
-    )
-    return 0, sentence, {'transform': offset.transform.tolist(), 'confidence': offset.confidence}
+
+def _teach(arm: ServoCommander, _: argparse.Namespace) -> _Answer:
+    taught = arm.teach()
+    return 0, taught.sentence, taught.as_values()
 
 
 def _set(arm: ServoCommander, arguments: argparse.Namespace) -> _Answer:

@@ -3,7 +3,8 @@
 Servo turns a twist into the planning frame by the rotation alone and applies it about the end effector (its
 parameter `apply_twist_commands_about_ee_frame`, by default true): the lever arm from the camera to the end
 effector is the sender's to add. Its command type must have been switched to twists, and while it is paused it
-publishes no status.
+publishes no status. While twists come, zeros among them, it counts on from its own last command; when they cease
+it takes up the arm where it is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
+
+
+SILENCE = 1.0
+"""Seconds without twists after which MoveIt Servo surely begins where the arm is: `incoming_command_timeout` and
+twice `max_expected_latency`, 0.1 s each."""
 
 
 class ServoCode(enum.IntEnum):
@@ -94,7 +100,8 @@ class ServoLink:
         self._heard: float | None = None
         self._code, self._text = int(ServoCode.NO_WARNING), ''
         self._ready = self._paused = False
-        self._refusal = ''
+        self._refusal = self._lost = ''
+        self._lost_until = -np.inf
 
     def hear(self, code: int, text: str, now: float) -> None:
         """Take a status that came at `now`, seconds."""
@@ -109,6 +116,10 @@ class ServoLink:
         """Servo was paused or resumed; after a pause it is set up anew."""
         self._paused, self._ready = paused, False
 
+    def lose(self, reason: str, now: float) -> None:
+        """The arm is not where Servo has it: no twists for a while, in which Servo takes up where the arm is."""
+        self._lost, self._lost_until = reason, now + SILENCE
+
     def wants_setup(self, now: float) -> bool:
         """Whether Servo is there and should be set up for twists."""
         self._watch(now)
@@ -117,7 +128,7 @@ class ServoLink:
     def may_send(self, now: float) -> bool:
         """Whether twists may be sent."""
         self._watch(now)
-        return self._heard is not None and self._ready and not self._paused
+        return self._heard is not None and self._ready and not self._paused and now >= self._lost_until
 
     def status(self, now: float) -> tuple[ServoStatus, str]:
         """What the arm is doing, in the words of pbvs_controller's status, and why."""
@@ -130,6 +141,8 @@ class ServoLink:
             return ServoStatus.ERROR, self._refusal
         if not self._ready:
             return ServoStatus.IDLE, 'MoveIt Servo is being set up for twists'
+        if now < self._lost_until:
+            return ServoStatus.ERROR, self._lost
         return meaning(self._code, self._text)
 
     def _watch(self, now: float) -> None:

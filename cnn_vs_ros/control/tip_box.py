@@ -26,9 +26,9 @@ class TipBox:
     """
 
     def __init__(self, lower: Sequence[float], upper: Sequence[float]) -> None:
-        self._lower, self._upper = np.array(lower, dtype=np.float64), np.array(upper, dtype=np.float64)
-        shapes = self._lower.shape == self._upper.shape == (3,)
-        if not (shapes and np.isfinite([*lower, *upper]).all() and (self._lower < self._upper).all()):
+        self.lower, self.upper = np.array(lower, dtype=np.float64), np.array(upper, dtype=np.float64)
+        shapes = self.lower.shape == self.upper.shape == (3,)
+        if not (shapes and np.isfinite([*lower, *upper]).all() and (self.lower < self.upper).all()):
             raise ParameterError(
                 'box should have three finite numbers as its lower corner and three greater ones as its upper one '
                 f'but they are {list(lower)} and {list(upper)}'
@@ -36,7 +36,7 @@ class TipBox:
 
     def scale(self, position: Array, velocity: Array) -> float:
         """Part, from 0 to 1, of a velocity (3,) that the tip may keep at its position (3,), both in the base."""
-        left = np.where(velocity > 0, self._upper - position, position - self._lower)
+        left = np.where(velocity > 0, self.upper - position, position - self.lower)
         allowed, speeds = np.clip(left, 0.0, None) / APPROACH_TIME, np.abs(velocity)
         moving = speeds > 1e-9
         return float(min(1.0, (allowed[moving] / speeds[moving]).min(initial=np.inf)))

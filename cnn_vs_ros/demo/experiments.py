@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from cnn_vs_ros.demo.arguments import positive, whole_number
 from cnn_vs_ros.demo.graph import Parameters
@@ -16,15 +12,12 @@ from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, check_installation, open
 from cnn_vs_ros.demo.scaling import scaled_parameters
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.experiment.paper import EXPERIMENTS, PaperExperiment
 from cnn_vs_ros.report.folder import RunFolder, new_folder
+from cnn_vs_ros.run.paper import EXPERIMENTS, PaperExperiment
 
-BENCHMARK = 'benchmark'
-OURS = 'scene_agnostic_retreat'
-THEIRS = ('dvs_ssd', 'dvs_particle_filter')
 _DESCRIPTION = """
-Repeat an experiment of the paper in simulation, at the paper's distances and start: planar, perturbed, relief and
-unseen servo the arm over the real nodes; benchmark compares convergence as in figure 5.
+Repeat an experiment of the paper in simulation, at the paper's distances and start: planar, perturbed, relief or
+unseen. The arm servoes by the real nodes. Figure 5 is `python -m training benchmark`.
 """
 _EPILOG = """
 The last line says what was reached beside the paper. Exit status: 0 if every run is as good as the paper's, 1 if
@@ -36,7 +29,7 @@ trajectory.csv and the nodes' logs.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument('name', choices=(*EXPERIMENTS, BENCHMARK), metavar='NAME', help=', '.join(EXPERIMENTS))
+    parser.add_argument('name', choices=tuple(EXPERIMENTS), metavar='NAME', help=', '.join(EXPERIMENTS))
     parser.add_argument(
         '--model', help="a shipped model's name or a .onnx file: matcher or regressor (default: scene_agnostic)"
     )
@@ -55,8 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the experiment and return the exit status."""
     try:
-        if arguments.name == BENCHMARK:
-            return _run_benchmark(arguments)
         check_installation()
         experiment = EXPERIMENTS[arguments.name]
         folder = new_folder(arguments.output).resolve()
@@ -113,31 +104,3 @@ def parameters(experiment: PaperExperiment, arguments: argparse.Namespace, folde
     for node in ('pose_estimator', 'pbvs_controller', 'differential_ik', EXPERIMENT):
         result.setdefault(node, {})['use_sim_time'] = True
     return result
-
-
-def _run_benchmark(arguments: argparse.Namespace) -> int:
-    """Figure 5: our rate of convergence beside that of the two photometric methods."""
-    if not (importlib.util.find_spec('training') and importlib.util.find_spec('tqdm')):
-        raise VisualServoingError(
-            'the benchmark needs the training package and its extra: run it from a clone, after `make test`'
-        )
-    folder = arguments.output / BENCHMARK
-    command = [sys.executable, '-m', 'training', 'benchmark', '--methods', ','.join((*THEIRS, OURS))]
-    command += ['--scenes', 'prints,coffee', '--runs', str(2 * arguments.runs), '--output', str(folder)]
-    status = subprocess.call(command)
-    if status:
-        return FAILED if status != 130 else status
-    summary = json.loads((folder / 'summary.json').read_text())
-    rates = {name: summary[name]['nominal']['per_batch'] for name in (*THEIRS, OURS)}
-    matched = ahead(rates)
-    print(
-        f'benchmark: {OURS} converged in {100 * summary[OURS]["nominal"]["converged"]:.1f} %, '
-        + ', '.join(f'{name} in {100 * summary[name]["nominal"]["converged"]:.1f} %' for name in THEIRS)
-        + f'; the paper: ahead of both in every batch: {"matched" if matched else "NOT matched"}'
-    )
-    return 0 if matched else 1
-
-
-def ahead(rates: dict[str, list[Any]]) -> bool:
-    """Whether our rates by batch are nowhere behind those of the other methods."""
-    return all(ours >= theirs for name in THEIRS for ours, theirs in zip(rates[OURS], rates[name], strict=True))

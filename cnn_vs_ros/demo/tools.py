@@ -1,4 +1,4 @@
-"""The commands ``record``, ``replay`` and ``view`` of ``python -m cnn_vs_ros``."""
+"""The commands ``record``, ``replay``, ``view`` and ``check_arm`` of ``python -m cnn_vs_ros``."""
 
 from __future__ import annotations
 
@@ -34,6 +34,14 @@ def add_commands(commands: Any) -> None:
     view = commands.add_parser('view', help='show a running graph on a web page of this computer, until Ctrl-C')
     view.add_argument('--port', type=whole_number(0, 65535), default=8080, help='default: 8080; 0: any')
     view.set_defaults(run=_view)
+    check = commands.add_parser(
+        'check_arm', help='look at an arm before its first servo; exit status 0: passed, 3: not, 2: failed'
+    )
+    check.add_argument('--wiggle', action='store_true', help='move the camera by 2 mm and half a degree as well')
+    check.add_argument('--namespace', default='', help='of the nodes (default: none)')
+    check.add_argument('--use-sim-time', action='store_true', help='time from /clock')
+    check.add_argument('--json', action='store_true', help='print JSON')
+    check.set_defaults(run=_check_arm)
 
 
 def _record(arguments: argparse.Namespace) -> int:
@@ -47,14 +55,22 @@ def _view(arguments: argparse.Namespace) -> int:
     return _run_node('view', [f'port:={arguments.port}'])
 
 
-def _run_node(name: str, parameters: list[str]) -> int:
+def _check_arm(arguments: argparse.Namespace) -> int:
+    given = {'wiggle': arguments.wiggle, 'json': arguments.json, 'use_sim_time': arguments.use_sim_time}
+    parameters = [f'{name}:=true' for name, value in given.items() if value]
+    return _run_node('check_arm', parameters, arguments.namespace)
+
+
+def _run_node(name: str, parameters: list[str], namespace: str = '') -> int:
     try:
         check_environment()
         main = import_module(f'cnn_vs_ros.nodes.{name}').main
     except (EnvironmentVariableError, ModuleNotFoundError) as error:
         print(f'{name}: {error}', file=sys.stderr)
         return FAILED
-    return int(main([name, '--ros-args', *(word for pair in parameters for word in ('-p', pair))]))
+    words = [word for pair in parameters for word in ('-p', pair)]
+    words += ['-r', f'__ns:=/{namespace.strip("/")}'] if namespace else []
+    return int(main([name, '--ros-args', *words]))
 
 
 def _replay(arguments: argparse.Namespace) -> int:

@@ -39,12 +39,14 @@ class Reference:
 
     `image` is uint8 (H, W) grey or (H, W, 3) BGR, as the camera delivered it (distorted if it distorts);
     `camera` its calibration; `depth` the distance in metres, along the optical axis, to the scene's plane, and
-    `depth_sigma` its standard deviation where it was measured (depth_calibration).
+    `depth_sigma` its standard deviation where it was measured.
 
     `normal` (3,), of any length, is that of the plane in the desired camera's frame, and `normal_sigma` the
     standard deviation of its direction in radians (none: as sure as can be); without it the plane is about
     fronto-parallel. `mask` (H, W), uint8 or bool, is of the camera's distorted images: 0 where something that
     moves with the camera, such as a gripper, hides the scene, in this image and in every later one.
+    `taught` is where the camera that took the image was in the arm's root link, ``[t; theta u]``, metres and
+    radians, where that has been told (part_finder).
 
     Raises ImageError, CalibrationError or ReferenceFolderError for what cannot be a reference.
     """
@@ -56,6 +58,7 @@ class Reference:
     normal: tuple[float, float, float] | None = None
     normal_sigma: float | None = None
     mask: np.ndarray | None = None
+    taught: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         to_grey(self.image)
@@ -144,6 +147,7 @@ class Reference:
             **({} if self.depth_sigma is None else {'depth_standard_deviation': float(self.depth_sigma)}),
             **({} if self.normal is None else {'normal': [float(value) for value in self.normal]}),
             **({} if self.normal_sigma is None else {'normal_standard_deviation': float(self.normal_sigma)}),
+            **({} if self.taught is None else {'taught': [float(value) for value in self.taught]}),
             'image_width': camera.width,
             'image_height': camera.height,
             'camera_matrix': [float(value) for value in camera.matrix.ravel()],
@@ -173,6 +177,7 @@ class Reference:
                 _normal(entries),
                 _deviation(entries, 'normal_standard_deviation', np.pi),
                 mask,
+                _vector(entries, 'taught', 6) if 'taught' in entries else None,
             )
         except (CalibrationError, ImageError) as error:
             raise ReferenceFolderError(f'reference folder {folder} is inconsistent: {error}') from error
@@ -198,10 +203,15 @@ def _deviation(entries: Entries, name: str, most: float) -> float | None:
 def _normal(entries: Entries) -> tuple[float, float, float] | None:
     if 'normal' not in entries:
         return None
-    values = entries.numbers('normal', 3)
-    if len(values) != 3:
-        raise ReferenceFolderError(f'normal should be three numbers but is {values}')
-    return values[0], values[1], values[2]
+    first, second, third = _vector(entries, 'normal', 3)
+    return first, second, third
+
+
+def _vector(entries: Entries, name: str, size: int) -> tuple[float, ...]:
+    values = entries.numbers(name, size)
+    if len(values) != size:
+        raise ReferenceFolderError(f'{name} should be {size} numbers but is {values}')
+    return tuple(values)
 
 
 def _camera(entries: Entries) -> PinholeCamera:

@@ -8,26 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
+from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arrival_clock import ArrivalClock
+from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import subscribe
+from cnn_vs_ros.nodes.waiting import take
 
 Array = NDArray[np.float64]
 
 # Deep enough for several publishers: the newest message of one must not push out that of another.
-_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+JOINT_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class ArmListener:
-    """Declares `tip_frame`, `robot_description` and `joint_state_timeout`, and listens for a node.
+    """Declares `tip_frame`, `robot_description`, `arm_calibration` and `joint_state_timeout`; listens for a node.
 
     The first robot description that can be used is taken, and stays: another one is refused.
 
@@ -51,6 +53,7 @@ class ArmListener:
         self.kinematics: DifferentialIk | None = None
         self._joint_states: JointStates | None = None
         self._taken = ''
+        self.calibration = declare_arm_calibration(node)
         self.tip_frame = declare(
             node, 'tip_frame', 'camera_optical_frame', 'Frame that the twists are of, in the URDF.', read_only=True
         )
@@ -68,8 +71,8 @@ class ArmListener:
         if description:
             self._take_description(description)
         else:
-            subscribe(node, String, 'robot_description', self._on_description, _LATCHED)
-        node.create_subscription(JointState, 'joint_states', self._on_joint_state, _STATES)
+            subscribe(node, String, 'robot_description', self._on_description, LATCHED)
+        self._states = node.create_subscription(JointState, 'joint_states', self._on_joint_state, JOINT_STATES)
 
     @property
     def last_positions(self) -> Array | None:
@@ -87,6 +90,13 @@ class ArmListener:
             raise DescriptionError('a robot_description should have come but has not')
         return self.kinematics, self._joint_states.positions(self.clock.now())
 
+    def catch_up(self) -> None:
+        """Take all joint states that wait. The executor takes one a turn, too few for a node with long turns."""
+        for _ in range(JOINT_STATES.depth):
+            if (message := take(self._states)) is None:
+                return
+            self._on_joint_state(message)
+
     def _on_description(self, message: String) -> None:
         if self.kinematics is not None:
             if message.data != self._taken:
@@ -101,12 +111,13 @@ class ArmListener:
             self._node.get_logger().error(f'robot_description refused: {error}')
 
     def _take_description(self, urdf: str) -> None:
+        taken, urdf = urdf, urdf if self.calibration is None else self.calibration.added_to(urdf)
         kinematics = DifferentialIk(urdf, self.tip_frame, **self._options)
         joint_states = JointStates(
             kinematics.joint_names, self._timeout, kinematics.velocity_limits, kinematics.circular
         )
         self._on_kinematics(kinematics, joint_states, urdf)
-        self.kinematics, self._joint_states, self._taken = kinematics, joint_states, urdf
+        self.kinematics, self._joint_states, self._taken = kinematics, joint_states, taken
 
     def _on_joint_state(self, message: JointState) -> None:
         if self._joint_states is not None:

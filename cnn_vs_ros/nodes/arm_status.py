@@ -6,14 +6,13 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from cnn_vs_ros.control import ServoStatus
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
 
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _LEVELS = {
     ServoStatus.SERVOING: DiagnosticStatus.OK,
     ServoStatus.IDLE: DiagnosticStatus.OK,
@@ -29,8 +28,8 @@ class ArmStatusPublisher:
         self._name = f'{node.get_fully_qualified_name().lstrip("/")}: {what}'
         self.status, self.reason = ServoStatus.IDLE, ''
         self._said: tuple[ServoStatus, str] | None = None
-        self._status_publisher = node.create_publisher(String, 'arm_status', _LATCHED)
-        self._reason_publisher = node.create_publisher(String, 'arm_status_reason', _LATCHED)
+        self._status_publisher = node.create_publisher(String, 'arm_status', LATCHED)
+        self._reason_publisher = node.create_publisher(String, 'arm_status_reason', LATCHED)
         self._diagnostics_publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
     def say(self, status: ServoStatus, reason: str) -> None:

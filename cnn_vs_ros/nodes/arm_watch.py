@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from cnn_vs_ros.control import ArmLink
+from cnn_vs_ros.nodes.common import LATCHED, steady_clock
 from cnn_vs_ros.nodes.speed_scaling import hear_speed_scaling
 
-OBSERVERS = ('pose_estimator', 'experiment', 'record', 'visualization', 'view', 'soak')
+OBSERVERS = ('pose_estimator', 'experiment', 'record', 'visualization', 'view', 'soak', 'check_arm')
 """Nodes that listen to twist and drive no arm by it."""
 
 _LOOK_PERIOD = 0.5
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def takers_of_twists(node: Node, topic: str) -> list[str]:
+    """Names of the nodes that drive an arm by the twists of a topic, which is a resolved name."""
+    readers = node.get_subscriptions_info_by_topic(topic)
+    return [reader.node_name for reader in readers if reader.node_name not in OBSERVERS]
 
 
 class ArmWatch:
@@ -26,11 +30,11 @@ class ArmWatch:
         self._node, self._link, self._topic, self._now = node, link, twist_topic, now
         self._word = self._reason = ''
         self._subscriptions = [
-            node.create_subscription(String, 'arm_status', self._on_status, _LATCHED),
-            node.create_subscription(String, 'arm_status_reason', self._on_reason, _LATCHED),
+            node.create_subscription(String, 'arm_status', self._on_status, LATCHED),
+            node.create_subscription(String, 'arm_status_reason', self._on_reason, LATCHED),
             hear_speed_scaling(node, link.scaling, now),
         ]
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        steady = steady_clock()
         self._timer = node.create_timer(_LOOK_PERIOD, self.look, clock=steady)
 
     def close(self) -> None:
@@ -41,8 +45,7 @@ class ArmWatch:
 
     def look(self) -> None:
         """See whether anybody takes the twists."""
-        readers = self._node.get_subscriptions_info_by_topic(self._topic)
-        self._link.see_listener(any(reader.node_name not in OBSERVERS for reader in readers), self._now())
+        self._link.see_listener(bool(takers_of_twists(self._node, self._topic)), self._now())
 
     def _on_status(self, message: String) -> None:
         self._word = message.data

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
+
+from cnn_vs_ros.nodes.common import steady_clock
 
 PATIENCE = 2.0
 """Seconds of wall time after its start in which a node waits for a controller to be discovered."""
@@ -34,7 +35,7 @@ class ControllerJoints:
         self._pending: Future | None = None
         self._answered = False
         self._patient_until = time.monotonic() + PATIENCE
-        node.create_timer(_PERIOD, self._ask, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        node.create_timer(_PERIOD, self._ask, clock=steady_clock())
 
     @property
     def is_owed(self) -> bool:

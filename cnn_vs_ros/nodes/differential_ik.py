@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from cnn_vs_ros.control import DifferentialIk, ServoStatus
@@ -23,6 +22,7 @@ from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
+from cnn_vs_ros.nodes.common import steady_clock
 from cnn_vs_ros.nodes.controller_joints import ControllerJoints
 from cnn_vs_ros.nodes.ik_parameters import IkParameters
 from cnn_vs_ros.nodes.joint_commands import JointCommands
@@ -70,7 +70,7 @@ class DifferentialIkNode(Node):
         subscribe(self, TwistStamped, 'twist', self._on_twist, 1)
         hear_speed_scaling(self, self._scaling, self._arm.clock.now)
         # Steady, so that the watch goes on when the node's clock stands still or jumps.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        steady = steady_clock()
         self.create_timer(1.0 / settings.rate, self._on_timer, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._status.say(ServoStatus.IDLE, 'waiting for a twist')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from rclpy.node import Node
@@ -10,25 +11,35 @@ from rclpy.parameter import Parameter
 from cnn_vs_ros.control.arm_drive import ArmBounds
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.control.commanded_positions import LeadBounds
+from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.control.tip_box import TipBox
 from cnn_vs_ros.nodes.parameters import declare
 
 _POSITIVE = (1e-6, 1e3)
+_BOUNDS, _LEAD, _DEFAULTS = ArmBounds(), LeadBounds(), signature(DifferentialIk).parameters
 _NUMBERS: dict[str, tuple[float, str, tuple[float, float]]] = {
     'rate': (100.0, 'Rate of the watch for stale twists, and of stops, Hz.', (20.0, 1000.0)),
     'twist_timeout': (0.1, 'A stop begins this long after a twist, by stamp or arrival, s.', (0.01, 10.0)),
-    'stop_time': (0.2, 'Greatest duration of a stop, s.', (0.01, 0.2)),
+    'stop_time': (_BOUNDS.stop_time, 'Greatest duration of a stop, s.', (0.01, 0.2)),
     'max_linear_velocity': (0.5, 'A faster twist is refused, m/s.', (1e-3, 10.0)),
     'max_angular_velocity': (2.0, 'A faster twist is refused, rad/s.', (1e-3, 10.0)),
-    'max_joint_acceleration': (10.0, 'Of every joint; slowing down has 20 at least, rad/s^2.', (0.1, 100.0)),
-    'max_joint_jerk': (500.0, 'Of every joint; slowing down has 1000 at least, rad/s^3.', (1.0, 1e5)),
-    'disagreement_time': (0.3, 'As long joints may not do what they are commanded, s.', (0.1, 10.0)),
+    'max_joint_acceleration': (
+        _BOUNDS.acceleration,
+        'Of every joint; slowing down has 20 at least, rad/s^2.',
+        (0.1, 100.0),
+    ),
+    'max_joint_jerk': (_BOUNDS.jerk, 'Of every joint; slowing down has 1000 at least, rad/s^3.', (1.0, 1e5)),
+    'disagreement_time': (
+        _BOUNDS.disagreement_time,
+        'As long joints may not do what they are commanded, s.',
+        (0.1, 10.0),
+    ),
     'position_tolerance': (
-        0.01,
+        _LEAD.tolerance,
         'At rest, commanded positions are this near to the measured ones, rad.',
         (1e-4, 0.5),
     ),
-    'position_lag': (0.1, 'In motion, they are ahead by as many seconds of it at most, s.', (0.0, 1.0)),
+    'position_lag': (_LEAD.lag, 'In motion, they are ahead by as many seconds of it at most, s.', (0.0, 1.0)),
     'trajectory_time': (0.1, 'After this long the point of a trajectory is to be reached, s.', (0.02, 1.0)),
     'collision.slow': (0.05, 'Distance of two parts at which the arm slows down, m.', (1e-3, 1.0)),
     'collision.halt': (0.01, 'Distance of two parts at which the arm halts, m.', (0.0, 1.0)),
@@ -37,18 +48,15 @@ BOUNDS = {name: bounds for name, (_, _, bounds) in _NUMBERS.items()}
 """Least and greatest value of each number."""
 
 _KINEMATICS = {
-    'damping': (0.05, 'Greatest damping near a singularity.'),
-    'singular_value_threshold': (0.08, 'Singular value of the Jacobian (m, rad) under which damping begins.'),
-    'position_margin': (0.15, 'Distance to a position limit at which the arm slows down, rad.'),
+    'damping': 'Greatest damping near a singularity.',
+    'singular_value_threshold': 'Singular value of the Jacobian (m, rad) under which damping begins.',
+    'position_margin': 'Distance to a position limit at which the arm slows down, rad.',
     'lower_singularity_threshold': (
-        17.0,
-        'Condition number of the Jacobian (m, rad) from which on motion towards a singularity slows down.',
+        'Condition number of the Jacobian (m, rad) from which on motion towards a singularity slows down.'
     ),
     'hard_stop_singularity_threshold': (
-        30.0,
-        'Condition number of the Jacobian (m, rad) at which motion towards a singularity halts.',
+        'Condition number of the Jacobian (m, rad) at which motion towards a singularity halts.'
     ),
-    'max_joint_velocity': (3.0, 'Greatest speed of a joint besides the limits of the URDF, rad/s.'),
 }
 
 
@@ -75,10 +83,13 @@ class IkParameters:
         self.max_linear_velocity: float = values['max_linear_velocity']
         self.max_angular_velocity: float = values['max_angular_velocity']
         self.kinematics = {
-            name: fixed(name, value, text, bounds=_POSITIVE) for name, (value, text) in _KINEMATICS.items()
+            name: fixed(name, _DEFAULTS[name].default, text, bounds=_POSITIVE)
+            for name, text in _KINEMATICS.items()
         }
-        lower = fixed('box.lower', [-2.0, -2.0, 0.0], 'Lower corner of the box of tip_frame in the base, m.')
-        upper = fixed('box.upper', [2.0, 2.0, 2.0], 'Upper corner of the box of tip_frame in the base, m.')
+        speed = 'Greatest speed of a joint besides the limits of the URDF, rad/s.'
+        self.kinematics['max_joint_velocity'] = fixed('max_joint_velocity', 3.0, speed, bounds=_POSITIVE)
+        lower = fixed('box.lower', _BOUNDS.box.lower.tolist(), 'Lower corner of the box of tip_frame, m.')
+        upper = fixed('box.upper', _BOUNDS.box.upper.tolist(), 'Upper corner of the box of tip_frame, m.')
         self.bounds = ArmBounds(
             acceleration=values['max_joint_acceleration'],
             jerk=values['max_joint_jerk'],

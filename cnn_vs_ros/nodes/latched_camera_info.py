@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+from cnn_vs_ros.nodes.common import LATCHED
 
 
 def subscribe_to_latched(node: Node, callback: Callable[[CameraInfo], None]) -> Subscription:
@@ -23,6 +22,6 @@ def subscribe_to_latched(node: Node, callback: Callable[[CameraInfo], None]) -> 
         CameraInfo,
         'camera_info',
         callback,
-        _LATCHED,
+        LATCHED,
         event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: None),
     )

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import Pose, PoseWithCovariance, Twist
+from geometry_msgs.msg import Pose, PoseWithCovariance, Transform, Twist, Vector3
 from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -134,6 +134,12 @@ def pose_to_message(a_T_b: Array) -> Pose:
     return message
 
 
+def pose_to_transform(pose: Pose) -> Transform:
+    """Message geometry_msgs/Transform of the same pose."""
+    position = pose.position
+    return Transform(translation=Vector3(x=position.x, y=position.y, z=position.z), rotation=pose.orientation)
+
+
 def pose_from_message(message: Pose) -> Array:
     """Pose (4, 4) of frame b in frame a. Raises PoseError when it is not finite or its quaternion is zero."""
     position, orientation = message.position, message.orientation
@@ -208,6 +214,24 @@ def pose_status_of(word: str) -> PoseStatus | None:
     except ValueError as error:
         words = ', '.join((NO_REFERENCE, *(status.value for status in PoseStatus)))
         raise PoseError(f'pose status should be one of {words} but is {word!r}') from error
+
+
+def pose_status_from_message(message: DiagnosticArray) -> tuple[PoseStatus | None, float | None, dict[str, str]]:
+    """Status (None: no reference) and confidence of a pose_status, and all its values by name.
+
+    Raises PoseError when it is malformed.
+    """
+    if len(message.status) != 1:
+        raise PoseError(f'pose_status should hold one status but holds {len(message.status)}')
+    status = message.status[0]
+    values = {item.key: item.value for item in status.values}
+    confidence = confidence_from_text(values.get('confidence', ''))
+    return pose_status_of(status.message), confidence, values
+
+
+def stamp_key(message: Any) -> tuple[int, int]:
+    """Seconds and nanoseconds of a message's header, by which messages of the same image are known."""
+    return message.header.stamp.sec, message.header.stamp.nanosec
 
 
 def diagnostics(status: DiagnosticStatus, stamp: Time, frame_id: str = '') -> DiagnosticArray:

@@ -21,10 +21,12 @@ from std_srvs.srv import SetBool
 from cnn_vs_ros.control.moveit_servo import ServoLink, rigid_transform, twist_of_end_effector
 from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingError
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
+from cnn_vs_ros.nodes.servo_output import ServoOutput
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.nodes.transport import leave_shared_memory
 
@@ -32,6 +34,9 @@ Array = NDArray[np.float64]
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVO_PARAMETERS = ('moveit_servo.command_in_type', 'moveit_servo.apply_twist_commands_about_ee_frame')
+_OUTPUT_PARAMETERS = ('moveit_servo.command_out_type', 'moveit_servo.command_out_topic')
+_HALTING = 0.3
+"""Seconds for which zero twists are passed on: then Servo is left alone, and another may move the arm."""
 _SETUP_PERIOD = 0.5
 """Seconds after which setting Servo up is tried again."""
 
@@ -65,6 +70,7 @@ class MoveItServoAdapter(Node):
         description = declare(
             self, 'robot_description', '', 'URDF; empty: from the topic robot_description.', read_only=True
         )
+        self._calibration = declare_arm_calibration(self)
         self._twist_timeout = declare(
             self,
             'twist_timeout',
@@ -81,12 +87,21 @@ class MoveItServoAdapter(Node):
             bounds=(0.1, 60.0),
             read_only=True,
         )
+        tolerance = declare(
+            self,
+            'follow_tolerance',
+            0.05,
+            'As far from where Servo has it a joint may be for a while, rad or m.',
+            bounds=(0.001, 10.0),
+            read_only=True,
+        )
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._warn = ThrottledWarnings(self.get_logger())
         self._link = ServoLink(status_timeout)
+        self.output = ServoOutput(self, node, tolerance, self._elapsed)
         self._end_effector_T_camera: Array | None = None
         self._moving = False
-        self._setup_began = -np.inf
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._moved = self._setup_began = -np.inf
 
         self._twist_publisher = self.create_publisher(TwistStamped, f'{node}/delta_twist_cmds', 1)
         self._status = ArmStatusPublisher(self, 'MoveIt Servo')
@@ -120,6 +135,8 @@ class MoveItServoAdapter(Node):
             self.get_logger().error(f'robot_description refused: {error}')
 
     def _take_description(self, urdf: str) -> None:
+        if self._calibration is not None:
+            urdf = self._calibration.added_to(urdf)
         self._end_effector_T_camera = rigid_transform(urdf, self._end_effector, self._camera_frame)
         self.get_logger().info(f'turning twists of {self._camera_frame} into twists of {self._end_effector}')
 
@@ -127,6 +144,9 @@ class MoveItServoAdapter(Node):
 
     def _on_timer(self) -> None:
         now = self._elapsed()
+        if gap := self.output.lost():
+            self._send_zeros()
+            self._link.lose(f'{gap}: is the controller of {self.output.topic} active?', now)
         # Begun anew where it was refused, and where an answer does not come: Servo may have ended meanwhile.
         due = self._link.wants_setup(now) and now - self._setup_began > _SETUP_PERIOD
         if due and self._parameter_client.service_is_ready() and self._switch_client.service_is_ready():
@@ -137,8 +157,9 @@ class MoveItServoAdapter(Node):
         self._setup_began = began
 
         def on_parameters(future: Future) -> None:
-            refusal = _refusal_of(future.result().values)
-            if refusal:
+            values = future.result().values
+            self.output.watch(*(value.string_value for value in values[len(_SERVO_PARAMETERS) :]))
+            if refusal := _refusal_of(values[: len(_SERVO_PARAMETERS)]):
                 self._end_setup(began, refusal)
             else:
                 self._switch_client.call_async(self._servo.switch_request()).add_done_callback(on_switched)
@@ -147,7 +168,7 @@ class MoveItServoAdapter(Node):
             refused = 'MoveIt Servo should take twists (switch_command_type) but refuses to'
             self._end_setup(began, '' if future.result().success else refused)
 
-        request = GetParameters.Request(names=list(_SERVO_PARAMETERS))
+        request = GetParameters.Request(names=[*_SERVO_PARAMETERS, *_OUTPUT_PARAMETERS])
         self._parameter_client.call_async(request).add_done_callback(on_parameters)
 
     def _end_setup(self, began: float, refusal: str) -> None:
@@ -184,10 +205,18 @@ class MoveItServoAdapter(Node):
             twist = self._turned(message)
         except VisualServoingError as error:
             self._warn(f'no motion: {error}')
-            self._send_zeros()
+            self._halt(self.get_clock().now().to_msg())
             return
         # The stamp stays that of the twist: a late one must not look fresh to Servo.
-        self._send(twist, message.header.stamp)
+        if twist.any():
+            self._moved = self._elapsed()
+            self._send(twist, message.header.stamp)
+        else:
+            self._halt(message.header.stamp)
+
+    def _halt(self, stamp: Any) -> None:
+        if self._elapsed() - self._moved < _HALTING:
+            self._send(np.zeros(6), stamp)
 
     def _turned(self, message: TwistStamped) -> Array:
         if self._end_effector_T_camera is None:

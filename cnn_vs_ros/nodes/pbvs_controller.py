@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped, TwistStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -22,13 +21,14 @@ from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
 from cnn_vs_ros.nodes.clock_watch import ClockWatch
+from cnn_vs_ros.nodes.common import LATCHED, seconds_now, steady_clock
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_parameters import declare_servo_parameters, limits_in_force, servo_settings
-from cnn_vs_ros.nodes.stamp_matching import Stamp, StampMatcher
+from cnn_vs_ros.nodes.stamp_matching import StampMatcher
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.nodes.transport import leave_shared_memory
 
@@ -41,7 +41,6 @@ _LEVELS = {
     ServoStatus.LIMITED: DiagnosticStatus.WARN,
     ServoStatus.ERROR: DiagnosticStatus.ERROR,
 }
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class PbvsControllerNode(ManagedNode):
@@ -68,8 +67,8 @@ class PbvsControllerNode(ManagedNode):
         self._usage = ProcessUsage()
         self._matcher: StampMatcher[_Said, PoseWithCovariance] = StampMatcher()
         self._twist_publisher = self.create_lifecycle_publisher(TwistStamped, 'twist', 1)
-        self._status_publisher = self.create_lifecycle_publisher(String, 'servo_status', _LATCHED)
-        self._reason_publisher = self.create_lifecycle_publisher(String, 'servo_status_reason', _LATCHED)
+        self._status_publisher = self.create_lifecycle_publisher(String, 'servo_status', LATCHED)
+        self._reason_publisher = self.create_lifecycle_publisher(String, 'servo_status_reason', LATCHED)
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
         self._start_service = self.create_service(Trigger, '~/start', self._on_start)
         self._stop_service = self.create_service(Trigger, '~/stop', self._on_stop)
@@ -82,9 +81,11 @@ class PbvsControllerNode(ManagedNode):
         self._twist_frame = self.get_parameter('twist_frame').value
         self._pose_subscription = subscribe(self, PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
         self._said_subscription = subscribe(self, DiagnosticArray, 'pose_status', self._on_pose_status, 10)
-        self._arm_watch = ArmWatch(self, self._servo.arm, self._twist_publisher.topic_name, self._now)
+        self._arm_watch = ArmWatch(
+            self, self._servo.arm, self._twist_publisher.topic_name, partial(seconds_now, self)
+        )
         self._period = 1.0 / self.get_parameter('rate').value
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        steady = steady_clock()
         # In simulated time the twists keep step with it; else they go on when the computer's clock is set back.
         simulated = self.get_clock().ros_time_is_active
         self._twist_timer = self.create_timer(
@@ -130,7 +131,7 @@ class PbvsControllerNode(ManagedNode):
     # Estimates
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        pair = self._matcher.add_second(_key(message), message.pose)
+        pair = self._matcher.add_second(messages.stamp_key(message), message.pose)
         if pair is not None:
             self._take_pose(*pair, messages.seconds(message.header.stamp))
 
@@ -138,7 +139,7 @@ class PbvsControllerNode(ManagedNode):
         stamp = messages.seconds(message.header.stamp)
         self._clock_watch.hear()
         try:
-            status, confidence, values = _said(message)
+            status, confidence, values = messages.pose_status_from_message(message)
         except PoseError as error:
             self._reject(error)
             return
@@ -151,7 +152,7 @@ class PbvsControllerNode(ManagedNode):
         elif status is PoseStatus.LOST:
             self._add(RelativePose(np.eye(4), confidence=0.0, status=status), stamp)
         else:
-            pair = self._matcher.add_first(_key(message), (status, confidence))
+            pair = self._matcher.add_first(messages.stamp_key(message), (status, confidence))
             if pair is not None:
                 self._take_pose(*pair, stamp)
 
@@ -172,7 +173,7 @@ class PbvsControllerNode(ManagedNode):
 
     def _add(self, pose: RelativePose, stamp: float) -> None:
         try:
-            self._servo.add_estimate(pose, stamp, self._now())
+            self._servo.add_estimate(pose, stamp, seconds_now(self))
         except PoseError as error:
             self._reject(error)
 
@@ -190,7 +191,7 @@ class PbvsControllerNode(ManagedNode):
             self._send(self._servo.brake(self._watched - before))
 
     def _on_timer(self) -> None:
-        self._send(self._servo.update(self._now()))
+        self._send(self._servo.update(seconds_now(self)))
         self._announce()
 
     def _send(self, twist: np.ndarray) -> None:
@@ -235,9 +236,6 @@ class PbvsControllerNode(ManagedNode):
     def _arm_level(self) -> bytes:
         return DiagnosticStatus.WARN if self._servo.arm.holding or self._servo.arm.slowed else DiagnosticStatus.OK
 
-    def _now(self) -> float:
-        return 1e-9 * self.get_clock().now().nanoseconds
-
     # Services
 
     def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -260,7 +258,7 @@ class PbvsControllerNode(ManagedNode):
         if not self.active:
             return 'pbvs_controller should be active to start but is not'
         self._arm_watch.look()
-        refusal = self._servo.start(self._now())
+        refusal = self._servo.start(seconds_now(self))
         if not refusal:
             self._announce()
             self.get_logger().info(limits_in_force(self._servo.settings))
@@ -278,23 +276,6 @@ class PbvsControllerNode(ManagedNode):
             self._announce()
         response.success, response.message = True, 'stopping' if self.active else 'not active, nothing to stop'
         return response
-
-
-def _key(message: PoseWithCovarianceStamped | DiagnosticArray) -> Stamp:
-    return message.header.stamp.sec, message.header.stamp.nanosec
-
-
-def _said(message: DiagnosticArray) -> tuple[PoseStatus | None, float | None, dict[str, str]]:
-    """Status (None: no reference) and confidence of a pose_status, and all its values by name.
-
-    Raises PoseError when it is malformed.
-    """
-    if len(message.status) != 1:
-        raise PoseError(f'pose_status should hold one status but holds {len(message.status)}')
-    status = message.status[0]
-    values = {item.key: item.value for item in status.values}
-    confidence = messages.confidence_from_text(values.get('confidence', ''))
-    return messages.pose_status_of(status.message), confidence, values
 
 
 def make_node() -> PbvsControllerNode:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,14 +12,13 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.capture.stamps import ImageStamps
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
@@ -29,8 +27,9 @@ from cnn_vs_ros.estimation.kept_reference import KeptReference
 from cnn_vs_ros.estimation.reference import Reference, read_mask
 from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME, ReferenceLibrary
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import LATCHED, NEWEST, seconds_now, steady_clock
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
-from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome, looks_rectified
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Sighting, looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
@@ -38,13 +37,12 @@ from cnn_vs_ros.nodes.process_usage import ProcessUsage, keep_heap_small
 from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node, stop_requested
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
+from cnn_vs_ros.nodes.waiting import take
 
 CAPTURE_TIMEOUT = 2.0
 """Seconds of wall time that capture_reference waits for an image taken after the request."""
 
 _TWISTS = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _POLL_PERIOD = 0.002
 
 
@@ -98,6 +96,13 @@ class PoseEstimatorNode(ManagedNode):
             'Seconds by which the stamps of the images are late (see calibrate); taken off the estimates.',
             bounds=(-1.0, 1.0),
         )
+        declare(
+            self,
+            'arm_calibration',
+            '',
+            'calibration.yaml of calibrate, whose stamp_delay is taken where that here is 0; empty: none.',
+            read_on='configuration',
+        )
         declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
         rate = (
             'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
@@ -108,13 +113,15 @@ class PoseEstimatorNode(ManagedNode):
         self._stamps = ImageStamps()
         self._usage = ProcessUsage()
         self._warn = ThrottledWarnings(self.get_logger())
-        self._outcome = Outcome()
+        self._sighting = Sighting()
 
     # Transitions
 
     def configure(self) -> None:
         """Load the model, and the reference if there is one."""
         mask = self._mask()
+        calibration = self.get_parameter('arm_calibration').value
+        self._calibrated_delay = Mount.load(user_path(calibration)).stamp_delay if calibration else 0.0
         estimator = load_estimator(self.get_parameter('model').value, self.get_parameter('threads').value)
         self._estimation = ImageEstimation(estimator)
         self._reference = KeptReference(estimator)
@@ -122,7 +129,7 @@ class PoseEstimatorNode(ManagedNode):
         self._status_publisher = self.create_lifecycle_publisher(DiagnosticArray, 'pose_status', 10)
         self._debug_publisher = self.create_lifecycle_publisher(Image, '~/debug_image', 1)
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._folder_publisher = self.create_publisher(String, '~/reference_folder', _LATCHED)
+        self._folder_publisher = self.create_publisher(String, '~/reference_folder', LATCHED)
         self._capture_service = self.create_service(Trigger, '~/capture_reference', self._on_capture)
         self._load_service = self.create_service(Trigger, '~/load_reference', self._on_load)
         self._list_service = self.create_service(Trigger, '~/list_references', self._on_list)
@@ -148,15 +155,15 @@ class PoseEstimatorNode(ManagedNode):
         if self.get_parameter('image_transport').value == 'compressed':
             kind, topic = CompressedImage, f'{topic}{messages.COMPRESSED}'
         self._choose_calibration(topic)
-        self._image_subscription = self.create_subscription(kind, topic, self._on_image, _NEWEST, **options)
+        self._image_subscription = self.create_subscription(kind, topic, self._on_image, NEWEST, **options)
         self._info_subscription = self.create_subscription(
-            CameraInfo, 'camera_info', self._estimation.take_camera_info, _NEWEST, **options
+            CameraInfo, 'camera_info', self._estimation.take_camera_info, NEWEST, **options
         )
         self._latched_subscription = subscribe_to_latched(self, self._estimation.take_camera_info)
         self._twist_subscription = self.create_subscription(
             TwistStamped, 'twist', self._estimation.take_twist, _TWISTS
         )
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        steady = steady_clock()
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._statistics.reset(time.monotonic())
         self._stamps.reset()
@@ -196,41 +203,41 @@ class PoseEstimatorNode(ManagedNode):
     def _on_image(self, message: Image | CompressedImage) -> None:
         # In place: from here on the image has the stamp that it should have.
         stamp = message.header.stamp = messages.earlier(
-            message.header.stamp, self.get_parameter('stamp_delay').value
+            message.header.stamp, self.get_parameter('stamp_delay').value or self._calibrated_delay
         )
-        usable, remark = self._stamps.take(messages.seconds(stamp), self._now())
+        usable, remark = self._stamps.take(messages.seconds(stamp), seconds_now(self))
         if remark:
             self._warn(remark)
         if not usable:
             return
-        self._outcome = self._estimation.estimate(message)
-        if self._outcome.reason:
-            self._warn(self._outcome.reason)
-        self._publish(self._outcome, stamp)
-        self._statistics.add(messages.seconds(stamp), self._now())
+        self._sighting = self._estimation.estimate(message)
+        if self._sighting.reason:
+            self._warn(self._sighting.reason)
+        self._publish(self._sighting, stamp)
+        self._statistics.add(messages.seconds(stamp), seconds_now(self))
         if self._debug_publisher.get_subscription_count():
             self._publish_debug_image(message)
 
-    def _publish(self, outcome: Outcome, stamp: Time) -> None:
+    def _publish(self, sighting: Sighting, stamp: Time) -> None:
         values: dict[str, object] = {
-            **outcome.details,
-            'confidence': messages.confidence_to_text(outcome.confidence),
+            **sighting.details,
+            'confidence': messages.confidence_to_text(sighting.confidence),
         }
         if self._in_use:
             values['reference'] = self._in_use
-        if outcome.reason:
-            values['reason'] = outcome.reason
+        if sighting.reason:
+            values['reason'] = sighting.reason
         status = DiagnosticStatus(
-            level=DiagnosticStatus.OK if outcome.found else DiagnosticStatus.WARN,
+            level=DiagnosticStatus.OK if sighting.found else DiagnosticStatus.WARN,
             name=f'{self.get_name()}: pose',
-            message=outcome.word,
+            message=sighting.word,
             values=messages.key_values(values),
         )
         array = messages.diagnostics(status, stamp, self.get_parameter('desired_frame').value)
         self._status_publisher.publish(array)
-        if outcome.found and outcome.pose is not None:
+        if sighting.found and sighting.pose is not None:
             pose = PoseWithCovarianceStamped(header=array.header)
-            pose.pose = messages.relative_pose_to_message(outcome.pose)
+            pose.pose = messages.relative_pose_to_message(sighting.pose)
             self._pose_publisher.publish(pose)
 
     def _publish_debug_image(self, message: Image | CompressedImage) -> None:
@@ -245,11 +252,11 @@ class PoseEstimatorNode(ManagedNode):
         self._debug_publisher.publish(messages.image_to_message(picture, header.stamp, header.frame_id))
 
     def _publish_diagnostics(self) -> None:
-        figures, outcome = self._statistics.report(time.monotonic()), self._outcome
+        figures, sighting = self._statistics.report(time.monotonic()), self._sighting
         status = DiagnosticStatus(name=f'{self.get_fully_qualified_name().lstrip("/")}: estimation')
         if figures['images']:
-            status.level = DiagnosticStatus.OK if outcome.found else DiagnosticStatus.WARN
-            status.message = outcome.reason or outcome.word
+            status.level = DiagnosticStatus.OK if sighting.found else DiagnosticStatus.WARN
+            status.message = sighting.reason or sighting.word
         else:
             status.level = DiagnosticStatus.STALE
             status.message = f'no image on {self._image_subscription.topic_name}'
@@ -263,8 +270,8 @@ class PoseEstimatorNode(ManagedNode):
             self._warn(status.message)
         status.values = messages.key_values(
             {
-                'status': outcome.word,
-                'confidence': messages.confidence_to_text(outcome.confidence),
+                'status': sighting.word,
+                'confidence': messages.confidence_to_text(sighting.confidence),
                 **figures,
                 'images_dropped': self._stamps.dropped,
                 'stamp_jumps': self._stamps.jumps,
@@ -363,14 +370,14 @@ class PoseEstimatorNode(ManagedNode):
         """
         if not self.active:
             raise ImageError('the node should be active to capture an image but is not')
-        requested, deadline = self._now(), time.monotonic() + CAPTURE_TIMEOUT
+        requested, deadline = seconds_now(self), time.monotonic() + CAPTURE_TIMEOUT
         found: Image | CompressedImage | None = None
         while time.monotonic() < deadline and not stop_requested():
             for subscription in (self._info_subscription, self._latched_subscription):
-                info = self._take(subscription)
+                info = take(subscription)
                 if info is not None:
                     self._estimation.take_camera_info(info)
-            message = self._take(self._image_subscription)
+            message = take(self._image_subscription)
             if message is None:
                 time.sleep(_POLL_PERIOD)
                 continue
@@ -387,15 +394,6 @@ class PoseEstimatorNode(ManagedNode):
             f'no image stamped after the request came on {self._image_subscription.topic_name} within '
             f'{CAPTURE_TIMEOUT:g} s: is the camera running, and is its clock that of this node?'
         )
-
-    @staticmethod
-    def _take(subscription: Subscription) -> Any:
-        with subscription.handle:
-            taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
-        return None if taken is None else taken[0]
-
-    def _now(self) -> float:
-        return 1e-9 * self.get_clock().now().nanoseconds
 
 
 def make_node() -> PoseEstimatorNode:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -16,6 +15,7 @@ from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import BagError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.nodes.common import steady_clock
 from cnn_vs_ros.nodes.messages import COMPRESSED
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
@@ -55,7 +55,7 @@ class RecordNode(Node):
         self._wanted = set(self._topics)
         self.get_logger().info(f'recording to {self._writer.folder}')
         self._look()
-        self.create_timer(_LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(_LOOK_PERIOD, self._look, clock=steady_clock())
 
     def _declare_parameters(self) -> tuple[str, list[str]]:
         output = declare(

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from cnn_vs_ros.errors import ReferenceFolderError
-
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+from cnn_vs_ros.nodes.common import LATCHED
 
 
 class ReferenceListener:
@@ -19,7 +17,7 @@ class ReferenceListener:
     def __init__(self, node: Node, prefix: str = '') -> None:
         self._folder = ''
         topic = f'{prefix}pose_estimator/reference_folder'
-        self.subscription = node.create_subscription(String, topic, self._on_folder, _LATCHED)
+        self.subscription = node.create_subscription(String, topic, self._on_folder, LATCHED)
 
     @property
     def has_heard(self) -> bool:

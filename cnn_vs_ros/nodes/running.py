@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 import rclpy
-from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -21,6 +20,7 @@ from rclpy.task import Future
 
 from cnn_vs_ros.environment import remark
 from cnn_vs_ros.errors import DeafNodeError, VisualServoingError
+from cnn_vs_ros.nodes.common import steady_clock
 from cnn_vs_ros.nodes.overrides import check_overrides
 from cnn_vs_ros.nodes.shared_memory import lost_ports
 from cnn_vs_ros.nodes.signals import STOP_SIGNALS, is_heeded
@@ -154,7 +154,7 @@ def _watch_hearing(node: Node) -> None:
         if next(looks) == _LOOKS:
             timer.cancel()
 
-    timer = node.create_timer(_LOOK_PERIOD, look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    timer = node.create_timer(_LOOK_PERIOD, look, clock=steady_clock())
 
 
 def _spin_until(done: Future, executor: SingleThreadedExecutor) -> None:

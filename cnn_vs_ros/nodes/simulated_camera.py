@@ -46,7 +46,7 @@ class SimulatedCamera(Node):
         self._image_publisher = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._info_publisher = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
         self._truth_publisher = self.create_publisher(PoseStamped, 'ground_truth', 10)
-        self.create_timer(1.0 / rate, self._publish)
+        self.create_timer(1.0 / rate, self.publish_image)
 
     def shut_down(self) -> None:
         """Let go of the renderer."""
@@ -58,7 +58,16 @@ class SimulatedCamera(Node):
         self._robot = SimulatedRobot(self._scene, urdf=urdf, noise=self._noise, seed=self._seed)
         self.get_logger().info(f'scene {self._robot.scene.name}: {self._robot.scene.summary}')
 
-    def _publish(self) -> None:
+    @property
+    def knows_the_arm(self) -> bool:
+        """Whether a robot description has come."""
+        return self._robot is not None
+
+    def publish_image(self) -> None:
+        """Draw the arm as it is, and publish the image, its calibration and the pose that it is of."""
+        self._arm.catch_up()
+        # That of the pose, not of when it is drawn: on a busy computer this takes long.
+        stamp, frame = self.get_clock().now().to_msg(), self._arm.tip_frame
         try:
             kinematics, positions = self._arm.state()
             assert self._robot is not None
@@ -74,7 +83,6 @@ class SimulatedCamera(Node):
         except VisualServoingError as error:
             self._warn(f'no image: {error}')
             return
-        stamp, frame = self.get_clock().now().to_msg(), self._arm.tip_frame
         truth = PoseStamped(pose=messages.pose_to_message(self._robot.world_T_camera))
         truth.header.stamp, truth.header.frame_id = stamp, _WORLD_FRAME
         self._truth_publisher.publish(truth)

@@ -17,7 +17,7 @@ from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -29,6 +29,7 @@ from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.simulation import SCENES, SimulatedRobot, load_robot_description
@@ -39,7 +40,6 @@ from cnn_vs_ros.simulation.loop import SimulationLoop
 WORLD_FRAME = 'world'
 CAMERA_FRAME = 'camera_optical_frame'
 STATE_PERIOD = 0.01
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _OVERVIEW_SIZE = (640, 480)
 
 
@@ -121,7 +121,7 @@ class Simulator(Node):
 
     def _advertise(self, urdf: str) -> None:
         if self._value('publish_robot_description'):
-            self._description_publisher = self.create_publisher(String, 'robot_description', _LATCHED)
+            self._description_publisher = self.create_publisher(String, 'robot_description', LATCHED)
             self._description_publisher.publish(String(data=urdf))
         if self._lockstep:
             self._clock_publisher = self.create_publisher(ClockMessage, '/clock', 1)

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from numpy.typing import NDArray
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
@@ -19,6 +17,7 @@ from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
+from cnn_vs_ros.nodes.common import LATCHED, NEWEST, steady_clock
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import subscribe
@@ -28,8 +27,6 @@ from cnn_vs_ros.view import ViewPage
 
 Array = NDArray[np.float64]
 
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _LONGEST = 3000
 
 
@@ -48,14 +45,14 @@ class ViewNode(Node):
         self._errors: deque[tuple[float, float, float]] = deque(maxlen=_LONGEST)
         self._path: deque[Array] = deque(maxlen=_LONGEST)
         self._status, self._reason, self._urdf = 'no controller', '', ''
-        subscribe(self, String, 'robot_description', self._on_description, _LATCHED)
-        self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, _NEWEST)
+        subscribe(self, String, 'robot_description', self._on_description, LATCHED)
+        self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, NEWEST)
         subscribe_to_latched(self, self._on_camera_info)
-        self.create_subscription(Image, 'pose_estimator/debug_image', self._on_debug_image, _NEWEST)
+        self.create_subscription(Image, 'pose_estimator/debug_image', self._on_debug_image, NEWEST)
         self.create_subscription(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
-        self.create_subscription(String, 'servo_status', self._on_status, _LATCHED)
-        self.create_subscription(String, 'servo_status_reason', self._on_reason, _LATCHED)
-        self.create_timer(1.0 / rate, self._show, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_subscription(String, 'servo_status', self._on_status, LATCHED)
+        self.create_subscription(String, 'servo_status_reason', self._on_reason, LATCHED)
+        self.create_timer(1.0 / rate, self._show, clock=steady_clock())
         print(f'view: {self._page.address}', flush=True)
 
     def _declare_parameters(self) -> tuple[int, float, float]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, PoseWithCovarianceStamped, TransformStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA
@@ -21,6 +20,8 @@ from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
+from cnn_vs_ros.nodes.common import NEWEST
+from cnn_vs_ros.nodes.frame_broadcaster import frame_sender
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node
@@ -28,7 +29,6 @@ from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 Array = NDArray[np.float64]
 
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _CURRENT, _DESIRED, _PATH = (0.2, 0.5, 1.0), (0.2, 0.8, 0.3), (1.0, 0.6, 0.1)
 _PERIOD = 0.05
 _PATH_POINTS, _PATH_STEP = 3000, 0.0005
@@ -75,23 +75,14 @@ class VisualizationNode(Node):
         self._poses: deque[tuple[float, Array]] = deque(maxlen=int(_REMEMBERED / _PERIOD))
         self._path: deque[Array] = deque(maxlen=_PATH_POINTS)
         self._world_T_desired: Array | None = None
-        self._send_transform = self._frame_broadcaster()
+        self._send_transform = frame_sender(self, self._desired_frame)
         self._markers = self.create_publisher(MarkerArray, '~/markers', 1)
         self._parts = [self.create_publisher(Image, f'~/{part}_image', 1) for part in ('desired', 'difference')]
         self._debug_topic, self._debug_subscription = debug_image, None
-        self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, _NEWEST)
+        self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, NEWEST)
         subscribe_to_latched(self, self._on_camera_info)
         self.create_subscription(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
         self.create_timer(_PERIOD, self._on_timer)
-
-    def _frame_broadcaster(self) -> Callable[[TransformStamped], None]:
-        try:
-            from cnn_vs_ros.nodes.frame_broadcaster import FrameBroadcaster
-        except ImportError as error:
-            sentence = f'{self._desired_frame} is not sent to TF, for that needs the package tf2_msgs: {error}'
-            self.get_logger().warning(sentence)
-            return lambda transform: None
-        return FrameBroadcaster(self).send
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
@@ -153,10 +144,7 @@ class VisualizationNode(Node):
     def _transform(self, world_T_desired: Array, stamp: Time) -> TransformStamped:
         transform = TransformStamped(child_frame_id=self._desired_frame)
         transform.header.frame_id, transform.header.stamp = self._fixed_frame, stamp
-        pose = messages.pose_to_message(world_T_desired)
-        translation = transform.transform.translation
-        translation.x, translation.y, translation.z = pose.position.x, pose.position.y, pose.position.z
-        transform.transform.rotation = pose.orientation
+        transform.transform = messages.pose_to_transform(messages.pose_to_message(world_T_desired))
         return transform
 
     def _watch_images(self) -> None:

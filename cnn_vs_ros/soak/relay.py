@@ -15,18 +15,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Int64, String
 
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import NEWEST, steady_clock
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node
 
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _CLOCK_PERIOD = 0.005
 _LATE = 0.5
 """Seconds of the fault late: more than any timeout allows."""
@@ -44,16 +42,16 @@ class FaultRelay(Node):
         self._frozen: Image | None = None
         self._advertise()
         self._clock = self.create_publisher(ClockMessage, '/clock', 10)
-        self.create_subscription(Image, 'camera/image_raw', self._on_image, _NEWEST)
-        self.create_subscription(CameraInfo, 'camera/camera_info', self._on_info, _NEWEST)
+        self.create_subscription(Image, 'camera/image_raw', self._on_image, NEWEST)
+        self.create_subscription(CameraInfo, 'camera/camera_info', self._on_info, NEWEST)
         self.create_subscription(String, '~/fault', self._on_fault, 10)
         self._taken = self.create_publisher(Int64, '~/taken', 10)
         self._number = -1
-        self.create_timer(_CLOCK_PERIOD, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(_CLOCK_PERIOD, self._tick, clock=steady_clock())
 
     def _advertise(self) -> None:
-        self._images = self.create_publisher(Image, 'image_raw', _NEWEST)
-        self._infos = self.create_publisher(CameraInfo, 'camera_info', _NEWEST)
+        self._images = self.create_publisher(Image, 'image_raw', NEWEST)
+        self._infos = self.create_publisher(CameraInfo, 'camera_info', NEWEST)
 
     def _on_fault(self, message: String) -> None:
         fault = json.loads(message.data)

@@ -15,12 +15,12 @@ from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TwistStamp
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Int64, String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.errors import NoAnswerError
+from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.messages import seconds
 from cnn_vs_ros.nodes.requests import answer_of
 
@@ -39,7 +39,6 @@ _UP_PERIOD = 0.5
 """The same of a node that has just been started, which may not know us yet."""
 
 _RELAY_PATIENCE = 30.0
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Watch:
@@ -67,8 +66,8 @@ class Watch:
         create(Float64MultiArray, 'forward_velocity_controller/commands', self._on_command, 100)
         create(JointState, 'joint_states', self._on_state, 100)
         create(PoseStamped, 'ground_truth', self._on_truth, 100)
-        create(String, 'servo_status', self._on_status, _LATCHED)
-        create(String, 'servo_status_reason', self._on_reason, _LATCHED)
+        create(String, 'servo_status', self._on_status, LATCHED)
+        create(String, 'servo_status_reason', self._on_reason, LATCHED)
         create(DiagnosticArray, 'pose_status', self._on_pose_status, 10)
         create(Int64, 'fault_relay/taken', self._on_taken, 10)
         self._fault = self.node.create_publisher(String, 'fault_relay/fault', 10)
@@ -159,7 +158,7 @@ class Watch:
 
     def offer_description(self, urdf: str, seconds: float) -> None:
         """Publish a robot description, latched for some seconds."""
-        publisher = self.node.create_publisher(String, 'robot_description', _LATCHED)
+        publisher = self.node.create_publisher(String, 'robot_description', LATCHED)
         publisher.publish(String(data=urdf))
         time.sleep(seconds)
         self.node.destroy_publisher(publisher)

@@ -45,7 +45,8 @@ class Arm:
     def status(self):
         return STATE
 
-    def offset(self):
+    def offset(self, in_base):
+        self.calls.append(in_base)
         transform = np.eye(4)
         transform[0, 3] = 0.0123
         return Offset(transform, 0.9)
@@ -92,6 +93,8 @@ def test_words_go_to_the_graph_and_come_back(capsys):
     assert main(['use', 'none']) == 2
     assert main(['status']) == 0
     assert main(['offset']) == 0
+    assert main(['offset', '--base']) == 0
+    assert Arm.calls == ['', True]
     said, problems = capsys.readouterr()
     assert 'idle: not started; reference part tracked, 12.35 mm, 1.500 deg' in said
     assert 'at 12.30, 0.00, 0.00 mm' in said

@@ -5,7 +5,14 @@ import pytest
 
 from cnn_vs_ros.control import ServoStatus
 from cnn_vs_ros.control.differential_ik import DifferentialIk
-from cnn_vs_ros.control.moveit_servo import ServoCode, ServoLink, meaning, rigid_transform, twist_of_end_effector
+from cnn_vs_ros.control.moveit_servo import (
+    SILENCE,
+    ServoCode,
+    ServoLink,
+    meaning,
+    rigid_transform,
+    twist_of_end_effector,
+)
 from cnn_vs_ros.errors import DescriptionError, PoseError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.simulation import load_robot_description
@@ -116,6 +123,15 @@ class TestLink:
         link.pause(False)
         link.hear(0, '', 10.2)
         assert link.wants_setup(10.2)
+
+    def test_is_silent_for_a_while_after_the_arm_was_lost(self):
+        link = self.ready()
+        link.lose('elbow_joint is elsewhere', 10.1)
+        assert not link.may_send(10.2)
+        assert link.status(10.2) == (ServoStatus.ERROR, 'elbow_joint is elsewhere')
+        link.hear(0, '', 11.0)
+        assert link.may_send(10.1 + SILENCE)
+        assert link.status(10.1 + SILENCE)[0] is ServoStatus.SERVOING
 
     def test_says_what_servo_says(self):
         link = self.ready()

@@ -8,7 +8,7 @@ from cnn_vs_ros.command_line import main, make_parser
 from cnn_vs_ros.demo import experiments
 from cnn_vs_ros.demo.graph import NODES
 from cnn_vs_ros.demo.scaling import scaled_parameters
-from cnn_vs_ros.experiment.paper import EXPERIMENTS
+from cnn_vs_ros.run.paper import EXPERIMENTS
 from cnn_vs_ros.simulation import SimulationError
 
 
@@ -22,7 +22,7 @@ def test_an_experiment_sets_scene_start_and_distance(name, tmp_path):
     result = experiments.parameters(experiment, parse(name, '--seed', '3'), tmp_path)
     assert set(result) == set(NODES)
     assert result['simulator']['scene'] == experiment.scene
-    assert result['pose_estimator']['depth'] == 0.8
+    assert result['pose_estimator']['depth'] == pytest.approx(0.8)
     assert result['experiment']['start_pose'] == list(experiment.start_vector)
     assert result['experiment']['seed'] == 3
     assert result['experiment']['perturbed'] is (name == 'perturbed')
@@ -34,6 +34,7 @@ def test_lengths_grow_with_the_distance_of_the_scene():
     far = scaled_parameters('poster')['pbvs_controller']
     assert far['gain.length'] == pytest.approx(0.8)
     assert far['jump.translation'] == pytest.approx(0.16)
+    assert far['convergence.translation'] == pytest.approx(1.6e-4)
     with pytest.raises(SimulationError, match='scene should be one of'):
         scaled_parameters('moon')
 
@@ -59,10 +60,3 @@ def test_an_unknown_experiment_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(['experiment', 'moon'])
     assert "invalid choice: 'moon'" in capsys.readouterr().err
-
-
-def test_being_ahead_means_in_every_batch():
-    rates = {'dvs_ssd': [1.0, 0.2], 'dvs_particle_filter': [1.0, 0.9], experiments.OURS: [1.0, 1.0]}
-    assert experiments.ahead(rates)
-    rates[experiments.OURS] = [1.0, 0.8]
-    assert not experiments.ahead(rates)

@@ -134,6 +134,26 @@ def test_a_pause_by_another_is_honoured_as_well(adapter):
     adapter.move()
 
 
+def test_an_arm_that_servo_has_left_behind_is_said_and_taken_up_where_it_is(adapter):
+    adapter.move()
+    joint = adapter.servo.joint
+    joint.active = False
+    adapter.expect('error', adapter.send)
+    assert 'elbow_joint is 0' in adapter.reason[-1].data
+    assert 'is the controller of joint_trajectory_controller/joint_trajectory active?' in adapter.reason[-1].data
+    adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', adapter.send)
+    stood, joint.active = joint.position, True
+    adapter.expect('servoing', adapter.send)
+    adapter.graph.spin_until(lambda: joint.position != stood, 'motion', adapter.send)
+    assert abs(joint.position - stood) < 0.02
+
+
+def test_zeros_cease_so_that_another_may_move_the_arm(adapter):
+    adapter.move()
+    adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', lambda: adapter.send(np.zeros(6)))
+    adapter.move()
+
+
 def test_a_restarted_servo_is_switched_again(adapter):
     adapter.move()
     switches = adapter.servo.switches

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
+import rclpy
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -10,8 +13,9 @@ from std_msgs.msg import String
 
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
 from cnn_vs_ros.simulation import SimulatedRobot, load_robot_description
-from test.ros_graph import LATCHED, Graph
+from test.ros_graph import LATCHED, PATIENCE, Graph
 
 DOMAIN = 94
 
@@ -62,3 +66,44 @@ def test_images_are_those_of_the_joint_states(tmp_path):
     finally:
         graph.close()
         robot.close()
+
+
+def test_draws_the_newest_joint_state_and_stamps_it_as_of_before_drawing(monkeypatch):
+    """As on a busy computer, where drawing takes longer than a period and joint states wait meanwhile."""
+    urdf = load_robot_description()
+    drawn: list[int] = []
+    render = SimulatedRobot.render
+
+    def slow_render(robot: SimulatedRobot) -> np.ndarray:
+        drawn.append(node.get_clock().now().nanoseconds)
+        return render(robot)
+
+    monkeypatch.setattr(SimulatedRobot, 'render', slow_render)
+    rclpy.init(args=['--ros-args', '-p', 'image_rate:=0.1'], domain_id=DOMAIN + 1)
+    try:
+        node, others = SimulatedCamera(), rclpy.create_node('others')
+        truths: list[PoseStamped] = []
+        others.create_subscription(PoseStamped, 'ground_truth', truths.append, 10)
+        description = others.create_publisher(String, 'robot_description', LATCHED)
+        states = others.create_publisher(JointState, 'joint_states', 10)
+        description.publish(String(data=urdf))
+        kinematics = DifferentialIk(urdf, 'camera_optical_frame')
+        end = time.monotonic() + PATIENCE
+        while not (node.knows_the_arm and states.get_subscription_count()) and time.monotonic() < end:
+            rclpy.spin_once(node, timeout_sec=0.05)
+        positions = np.full(6, -1.0)
+        for _ in range(20):
+            positions = positions + 0.002
+            states.publish(JointState(name=kinematics.joint_names, position=positions))
+        # The executor of the node gets no turn.
+        newest = kinematics.pose(positions)
+        while not (truths and np.allclose(messages.pose_from_message(truths[-1].pose), newest, atol=1e-6)):
+            assert time.monotonic() < end, 'the newest joint state should have been drawn'
+            node.publish_image()
+            rclpy.spin_once(others, timeout_sec=0.05)
+        assert messages.seconds(truths[-1].header.stamp) <= 1e-9 * drawn[-1]
+        node.shut_down()
+        node.destroy_node()
+        others.destroy_node()
+    finally:
+        rclpy.shutdown()

@@ -15,20 +15,33 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 
 from cnn_vs_ros.control.command_interface import CommandInterface
-from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
+from cnn_vs_ros.nodes.calibrate import CalibrateNode
 from cnn_vs_ros.nodes.camera import CameraNode
+from cnn_vs_ros.nodes.check_arm import CheckArmNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
 from cnn_vs_ros.nodes.experiment import ExperimentNode
 from cnn_vs_ros.nodes.managed_node import ManagedNode
+from cnn_vs_ros.nodes.moveit_servo_adapter import MoveItServoAdapter
+from cnn_vs_ros.nodes.part_finder import PartFinderNode
 from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
 from cnn_vs_ros.nodes.simulator import Simulator
 from test.ros_graph import PATIENCE
+from test.stand_ins.moveit_servo import stand_in_messages
 
 FILE = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
 POLICY = ET.parse(FILE).getroot()
 DOMAIN = 99
+
+
+def adapter_of_a_servo() -> Node:
+    """The adapter, told by Servo where that publishes."""
+    node = MoveItServoAdapter(stand_in_messages())
+    node.output.watch('trajectory_msgs/JointTrajectory', CommandInterface.TRAJECTORY.topic)
+    return node
+
+
 CLOCK = ('use_sim_time:=true',)
 COMMANDED = [(f'command_interface:={interface.value}',) for interface in CommandInterface]
 NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
@@ -38,8 +51,11 @@ NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
     'pose_estimator': (PoseEstimatorNode, [CLOCK, ('image_transport:=compressed',)]),
     'pbvs_controller': (PbvsControllerNode, [CLOCK]),
     'differential_ik': (DifferentialIkNode, [CLOCK, *COMMANDED]),
-    'calibrate_depth': (CalibrateDepthNode, [CLOCK]),
-    'experiment': (ExperimentNode, [CLOCK, ('calibrate_depth:=true',)]),
+    'moveit_servo_adapter': (adapter_of_a_servo, [CLOCK]),
+    'calibrate': (CalibrateNode, [CLOCK]),
+    'check_arm': (CheckArmNode, [CLOCK, *COMMANDED]),
+    'part_finder': (PartFinderNode, [CLOCK]),
+    'experiment': (ExperimentNode, [CLOCK, ('measure_depth:=true',)]),
 }
 """How each node is made, and the parameters of the ways to start it that differ in their topics."""
 

@@ -8,13 +8,16 @@ these types.
 from __future__ import annotations
 
 import sys
+from collections import deque
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters
+from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.moveit_servo_adapter import MoveItServoAdapter, ServoMessages
@@ -23,6 +26,35 @@ from test.ros_graph import Graph
 
 INCOMING_COMMAND_TIMEOUT = 0.1
 INVALID, NO_WARNING = -1, 0
+PERIOD, LATENCY = 0.02, 0.1
+TOPIC = 'joint_trajectory_controller/joint_trajectory'
+
+
+class OneJoint:
+    """Servo's window of commands for a joint that makes a twist's norm, and the controller that takes them.
+
+    A step begins where the last command ended, and where the arm is once twists have ceased. An active controller
+    goes where it is told, but holds where that is further away than its tolerance.
+    """
+
+    NAME, TOLERANCE = 'elbow_joint', 0.2
+
+    def __init__(self) -> None:
+        self.active = True
+        self.position = 1.0
+        self._window: deque[float] = deque(maxlen=round(2 * LATENCY / PERIOD))
+
+    def step(self, twist: np.ndarray | None) -> list[float]:
+        """Go on by one period of a twist; None when twists have ceased. Returns what is commanded."""
+        if twist is None:
+            self._window.clear()
+            return []
+        start = self._window[-1] if self._window else self.position
+        self._window.append(start + float(np.linalg.norm(twist)) * PERIOD)
+        goal = self._window[len(self._window) // 2]
+        if self.active and abs(goal - self.position) < self.TOLERANCE:
+            self.position = goal
+        return list(self._window)
 
 
 class MoveItServo:
@@ -47,7 +79,10 @@ class MoveItServo:
         node.create_service(SetBool, 'servo_node/switch_command_type', self._on_switch)
         node.create_service(SetBool, 'servo_node/pause_servo', self._on_pause)
         node.create_service(GetParameters, 'servo_node/get_parameters', self._on_parameters)
-        node.create_timer(0.02, self._loop)
+        self.joint = OneJoint()
+        self._states = node.create_publisher(JointState, 'joint_states', 10)
+        self._trajectories = node.create_publisher(JointTrajectory, TOPIC, 10)
+        node.create_timer(PERIOD, self._loop)
 
     def restart(self) -> None:
         """Come up again with the command type of the start."""
@@ -55,12 +90,17 @@ class MoveItServo:
         self.received.clear()
 
     def _loop(self) -> None:
+        self._states.publish(JointState(name=[self.joint.NAME], position=[self.joint.position]))
         if not self.running or self.paused:
             self.twist = None
+            self.joint.step(None)
             return
         newest = self.received[-1] if self.received else None
         if newest is not None:
             self._take(newest)
+        if commanded := self.joint.step(self.twist if newest is not None else None):
+            points = [JointTrajectoryPoint(positions=[position]) for position in commanded]
+            self._trajectories.publish(JointTrajectory(joint_names=[self.joint.NAME], points=points))
         code, text = self.status
         self._publisher.publish(DiagnosticStatus(hardware_id=str(code), message=text))
 
@@ -97,6 +137,12 @@ class MoveItServo:
         self, request: GetParameters.Request, response: GetParameters.Response
     ) -> GetParameters.Response:
         known = {
+            'moveit_servo.command_out_type': ParameterValue(
+                type=ParameterType.PARAMETER_STRING, string_value='trajectory_msgs/JointTrajectory'
+            ),
+            'moveit_servo.command_out_topic': ParameterValue(
+                type=ParameterType.PARAMETER_STRING, string_value=TOPIC
+            ),
             'moveit_servo.command_in_type': ParameterValue(
                 type=ParameterType.PARAMETER_STRING, string_value=self.command_in_type
             ),

@@ -12,7 +12,7 @@ from test.scenes import drawn_texture
 from training.__main__ import main
 from training.benchmark import runs, summary
 from training.benchmark.disturbances import DISTURBANCES
-from training.benchmark.methods import METHODS, make_method
+from training.benchmark.methods import METHODS, MODEL_VARIABLE, make_method, model_of
 from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
 from training.benchmark.methods.learned import EstimatorServoing
 from training.benchmark.methods.photometric import interaction_matrix
@@ -20,6 +20,7 @@ from training.benchmark.records import RunFile, RunKey, RunRecord
 from training.benchmark.runs import HARDEST, LOST_STEPS, draw_start
 from training.benchmark.strangers import KINDS
 from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
+from training.errors import TrainingError
 from training.evaluation.confidence_fit import SteppedWorld, fit_logistic, reliability
 
 
@@ -320,3 +321,12 @@ def test_while_lost_it_looks_on_then_searches_within_bounds_and_comes_back(monke
     assert np.rad2deg(angle[-1]) < 0.2
     # Long enough to give up for want of anything to do, at the end.
     assert steps[-LOST_STEPS:] == [None] * LOST_STEPS
+
+
+def test_the_path_of_a_model_may_name_the_scene(monkeypatch):
+    monkeypatch.setenv(MODEL_VARIABLE, '/models/{scene}.onnx')
+    assert model_of('regressor', 'coffee') == '/models/coffee.onnx'
+    assert model_of('sift', 'coffee') is None
+    monkeypatch.delenv(MODEL_VARIABLE)
+    with pytest.raises(TrainingError, match='should be given a model'):
+        model_of('hybrid', 'coffee')

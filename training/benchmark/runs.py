@@ -19,7 +19,7 @@ from tqdm import tqdm
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
 from training.benchmark.conditions import Setting, condition
-from training.benchmark.methods import Method, make_method
+from training.benchmark.methods import Method, make_method, model_of
 from training.benchmark.methods.base import Step
 from training.benchmark.records import RunFile, RunKey, RunRecord
 from training.benchmark.scenes import occluder, scene
@@ -59,8 +59,8 @@ def draw_start(batch: int, run: int, seed: int, scene_T_desired: Array | None = 
 
 
 @cache
-def _method(name: str) -> Method:
-    return make_method(name)
+def _method(name: str, model: str | None) -> Method:
+    return make_method(name, model)
 
 
 @cache
@@ -75,7 +75,7 @@ def execute(key: RunKey) -> RunRecord:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     run_seed = hash_of(key.seed, key.batch, key.run)
-    method = _method(key.method)
+    method = _method(key.method, model_of(key.method, key.scene))
     setting = condition(key.condition)(scene(key.scene), run_seed, occluder())
     method.start(_reference_of(setting, key), run_seed)
     return _Loop(method, setting, Sensor(run_seed + 1)).run(key)

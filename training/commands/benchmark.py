@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     also = f'and, with --model, {", ".join(MODEL_METHODS)}'
     parser.add_argument('--methods', help=f'comma-separated; default all: {", ".join(METHODS)}; {also}')
-    parser.add_argument('--model', type=user_path, help='model file of ' + ', '.join(MODEL_METHODS))
+    parser.add_argument(
+        '--model',
+        type=user_path,
+        help=f'model file of {", ".join(MODEL_METHODS)}; {{scene}} in it is the scene of a run',
+    )
     parser.add_argument(
         '--references',
         type=user_path,

@@ -61,10 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     regressor.add_argument(
         '--weights',
-        default='torchvision',
         metavar='FILE',
         help="state dict of ImageNet weights (.safetensors, .pth); 'torchvision' downloads those of torchvision, "
-        "'none' trains from scratch (default torchvision)",
+        "'none' trains from scratch (default torchvision); geometric: a network of pairs (.onnx), or 'shipped' "
+        '(its default)',
     )
     regressor.add_argument(
         '--loss', default='balanced', help='balanced or paper (eq. 7 in metres and degrees) (default balanced)'
@@ -143,7 +143,7 @@ def _train_regressor(arguments: argparse.Namespace) -> int:
             options,
             views.settings_of(arguments),
             arguments.output,
-            weights=arguments.weights,
+            weights=arguments.weights or network.weights,
             occluder_folder=arguments.occluders,
             dataset=arguments.dataset,
             workers=arguments.workers,

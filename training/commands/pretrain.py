@@ -50,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pairs.add_argument('--loss', default='balanced', help='balanced or paper (eq. 10) (default balanced)')
     pairs.add_argument(
         '--weights',
-        default='torchvision',
         metavar='FILE',
-        help="state dict of ImageNet weights; 'torchvision' downloads, 'none' trains from scratch",
+        help="state dict of ImageNet weights; 'torchvision' downloads (the default), 'none' trains from scratch; "
+        "geometric_pairs: 'shipped', the matcher",
     )
 
 
@@ -106,7 +106,11 @@ def _train_pairs(arguments: argparse.Namespace) -> int:
     )
     with team() as processes:
         run = PairRegression(
-            arguments.corpus, options, pairs=arguments.pairs, weights=arguments.weights, team=processes
+            arguments.corpus,
+            options,
+            pairs=arguments.pairs,
+            weights=arguments.weights or network.weights,
+            team=processes,
         )
         if processes.leads:
             print(f'pretrain: {run.weights_used}; loss {run.loss}', flush=True)

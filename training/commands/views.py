@@ -59,8 +59,8 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     draw.add_argument(
         '--outside',
         default='random',
-        help='what lies beyond the edge of the snapshot: random (a grey level an image), mean or black '
-        '(default random)',
+        help='what lies beyond the edge of the snapshot: random (a grey level an image), mean, black or '
+        'textured (drawn) (default random)',
     )
 
     light = parser.add_argument_group('perturbations', 'each has a probability; 0 switches it off')

@@ -1,4 +1,7 @@
-"""The networks that regress poses and how they are trained; a new one is a file with `body` and an entry here."""
+"""The networks that regress poses, and how they are trained.
+
+A new one is a file with `body` (or `regressor`, where it has geometry inside) and an entry here.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ if TYPE_CHECKING:  # the command line reads this table before it needs torch
 
 PAIRS = '_pairs'
 """Ends the name of an architecture that takes two images."""
+
+SHIPPED = 'shipped'
+"""The weights that come with the package, for an architecture that begins from them."""
 
 Colour = tuple[float, float, float]
 
@@ -45,8 +51,12 @@ class Architecture:
 
     Attributes:
         module: in `training.networks`, with a function `body(name)`.
-        size: the only side of images that it takes, pixels; None: multiples of 32.
+        size: the only side of images that it takes, pixels; None: multiples of `step`.
+        step: of the sides of the images, pixels.
         in_torchvision: whether torchvision publishes weights of that name.
+        weights: that it begins from.
+        is_geometric: whether it ends in least squares; its module has `regressor(name, site, weights)` then, and
+            computes the loss of a training step.
         learning_rate: the highest.
         optimizer: of `training.regression.options.OPTIMIZERS`.
         micro_batch: images that go through it at once; 0: the whole batch.
@@ -56,7 +66,10 @@ class Architecture:
 
     module: str
     size: int | None = None
+    step: int = 32
     in_torchvision: bool = True
+    weights: str = 'torchvision'
+    is_geometric: bool = False
     learning_rate: float = 1e-3
     optimizer: str = 'adamw'
     micro_batch: int = 0
@@ -71,6 +84,9 @@ ARCHITECTURES = {
     ),
     'mobilenet_v3_small': Architecture('torchvision_models', regresses_pairs=True),
     'efficientnet_lite0': Architecture('efficientnet_lite', in_torchvision=False),
+    'geometric': Architecture(
+        'geometric', step=16, in_torchvision=False, weights=SHIPPED, is_geometric=True, regresses_pairs=True
+    ),
 }
 
 PAIR_ARCHITECTURES = tuple(name + PAIRS for name, entry in ARCHITECTURES.items() if entry.regresses_pairs)

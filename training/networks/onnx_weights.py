@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.errors import TrainingError
 from training.networks.matcher import Matcher
@@ -24,10 +26,7 @@ def read_matcher(path: Path) -> tuple[Matcher, dict[str, str]]:
     Raises:
         TrainingError: the file is missing, not an ONNX model, or not of a Matcher.
     """
-    try:
-        graph = onnx.load(path)
-    except Exception as error:  # protobuf's exceptions share no public base class
-        raise TrainingError(f'expected an .onnx model at {path}, but got: {error}') from error
+    graph = load_graph(path)
     values = {
         tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.graph.initializer
     }
@@ -43,9 +42,7 @@ def read_matcher(path: Path) -> tuple[Matcher, dict[str, str]]:
                 elif isinstance(module, nn.BatchNorm2d):
                     convolution = f'{name.rpartition(".")[0]}.0'
                     _fill(module.bias, values[f'{convolution}.weight_bias'])
-                    module.weight.fill_(1.0)
-                    module.running_mean.zero_()
-                    module.running_var.fill_(1.0 - module.eps)
+                    _make_affine(module)
             model.log_temperature.fill_(math.log(float(metadata['temperature'])))
             model.dustbin.fill_(float(metadata['dustbin']))
     except (KeyError, ValueError) as error:
@@ -53,6 +50,58 @@ def read_matcher(path: Path) -> tuple[Matcher, dict[str, str]]:
             f'expected the weights of a Matcher in {path}, but {error} is missing or wrong'
         ) from error
     return model, metadata
+
+
+def read_folded(model: nn.Module, path: Path) -> None:
+    """Fill `model` from a file that `fold` was exported to, as `read_matcher` does.
+
+    Raises TrainingError when the file is missing, no ONNX model, or of another network.
+    """
+    graph = load_graph(path)
+    values = {
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.graph.initializer
+    }
+    try:
+        with torch.no_grad():
+            for name, module in model.named_modules():
+                if isinstance(module, nn.Conv2d):
+                    _fill(module.weight, values[f'{name}.weight'])
+                    if module.bias is not None:
+                        _fill(module.bias, values[f'{name}.bias'])
+                elif isinstance(module, nn.BatchNorm2d):
+                    _fill(module.bias, values[f'{name.rpartition(".")[0]}.0.bias'])
+                    _make_affine(module)
+            for name, parameter in model.named_parameters():
+                if '.' not in name or name.rpartition('.')[0] == 'matcher':
+                    _fill(parameter, values[name])
+    except (KeyError, ValueError) as error:
+        raise TrainingError(
+            f'expected the weights of a {type(model).__name__} in {path}, but {error} is missing or wrong'
+        ) from error
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """Return a copy of `model`, in evaluation mode, whose normalisations are folded into their convolutions."""
+    model = copy.deepcopy(model).eval()
+    for block in model.modules():
+        if isinstance(block, nn.Sequential) and len(block) > 1 and isinstance(block[1], nn.BatchNorm2d):
+            block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), nn.Identity()
+    return model
+
+
+def load_graph(path: Path) -> onnx.ModelProto:
+    """Load an ONNX model. Raises TrainingError when it is none."""
+    try:
+        return onnx.load(path)
+    except Exception as error:  # protobuf's exceptions share no public base class
+        raise TrainingError(f'expected an .onnx model at {path}, but got: {error}') from error
+
+
+def _make_affine(normalisation: nn.BatchNorm2d) -> None:
+    """Let a normalisation in evaluation mode add its bias and nothing else."""
+    normalisation.weight.fill_(1.0)
+    normalisation.running_mean.zero_()
+    normalisation.running_var.fill_(1.0 - normalisation.eps)
 
 
 def _fill(parameter: torch.Tensor, value: torch.Tensor) -> None:

@@ -62,8 +62,11 @@ def check_size(name: str, width: int, height: int) -> None:
     size = architecture(name).size
     if size is not None and (width, height) != (size, size):
         raise TrainingError(f'expected images of {size}x{size} px for {name}, but got {width}x{height}')
-    if width % 32 or height % 32 or min(width, height) < 64:
-        raise TrainingError(f'expected sides of 64 px or more in steps of 32 for {name}, but got {width}x{height}')
+    step = architecture(name).step
+    if width % step or height % step or min(width, height) < 64:
+        raise TrainingError(
+            f'expected sides of 64 px or more in steps of {step} for {name}, but got {width}x{height}'
+        )
 
 
 def load_weights(model: PoseRegressor, source: str) -> str:

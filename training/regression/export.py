@@ -13,22 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
+from torch import Tensor, nn
 
 from cnn_vs_ros.estimation.model_file import FORMAT_VERSION
 from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regression.regressor import KIND
 from training.errors import TrainingError
 from training.matcher.export import git_commit, save_graph
-from training.networks.regressor import PoseRegressor
+from training.networks.onnx_weights import fold
 from training.regression.pairs import PairRegression
 from training.regression.training import Regression
 
 _AGREEMENT = 1e-3  # of the deviations of the training views
+_EXAMPLES = 2  # views that the graph is traced with and compared on
+_OPSET = 17
 
 
-def export_regressor(run: Regression, model: PoseRegressor, output: Path) -> dict[str, str]:
+def export_regressor(run: Regression, model: nn.Module, output: Path) -> dict[str, str]:
     """Write `model`, trained by `run`, to `output` (.onnx) and return its metadata.
 
     The graph takes `image` (B, C, H, W) float32 grey levels 0..255 (BGR for C = 3; the undistorted image resized
@@ -38,57 +42,60 @@ def export_regressor(run: Regression, model: PoseRegressor, output: Path) -> dic
         TrainingError: the written graph disagrees with the network.
     """
     metadata = _metadata(run, run.component_errors(model))
-    write_onnx(model, output, metadata)
+    write_onnx(model, output, metadata, run.examples(_EXAMPLES))
     return metadata
 
 
-def export_pairs(run: PairRegression, model: PoseRegressor, output: Path) -> dict[str, str]:
+def export_pairs(run: PairRegression, model: nn.Module, output: Path) -> dict[str, str]:
     """Write a `model` of image pairs, trained by `run`, to `output` (.onnx) and return its metadata.
 
     The graph takes `image` (B, 2, H, W) float32, the current and the desired image as grey levels 0..255 of the
     ideal camera in the metadata, and returns `pose` (B, 6), [t; theta u] of ``desired_T_current`` in depths and
     radians.
     """
-    size = run.drawn.width
     metadata = {
         'kind': PAIR_KIND,
         'format_version': str(FORMAT_VERSION),
         'architecture': run.options.architecture,
-        'input_width': str(size),
-        'input_height': str(size),
+        'input_width': str(run.drawn.width),
+        'input_height': str(run.drawn.height),
         'channels': '2',
         'output': '[t; theta u] of desired_T_current, in depths of the scene and radians',
-        'focal': repr(run.drawn.focal * size),
+        'focal': repr(run.drawn.focal * run.drawn.width),
         'deviations': json.dumps(run.scale.tolist()),
         'errors': json.dumps(run.component_errors(model)),
         'training': json.dumps({**_training(run), 'pairs': run.pairs, 'views': asdict(run.drawn)}),
     }
-    write_onnx(model, output, metadata)
+    write_onnx(model, output, metadata, run.examples(_EXAMPLES))
     return metadata
 
 
-def write_onnx(model: PoseRegressor, output: Path, metadata: dict[str, str]) -> None:
-    """Trace `model` with a free batch, compare it with onnxruntime, and write it atomically."""
-    shape = [int(metadata[name]) for name in ('channels', 'input_height', 'input_width')]
-    model = model.eval().cpu().to(memory_format=torch.contiguous_format)
+def write_onnx(model: nn.Module, output: Path, metadata: dict[str, str], examples: Tensor) -> None:
+    """Trace `model` with a free batch, compare it with onnxruntime on `examples`, and write it atomically.
+
+    Traced by TorchScript: torch's newer exporter takes minutes for a graph with least squares inside.
+    """
+    model = fold(model).cpu().to(memory_format=torch.contiguous_format)
+    examples = examples.float()
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_suffix('.partial.onnx')
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore', FutureWarning)  # of torch about its own exporter
-            program = torch.onnx.export(
+            warnings.simplefilter('ignore')  # of torch about its own exporter
+            torch.onnx.export(
                 model,
-                (torch.zeros(2, *shape),),
-                dynamo=True,
-                verbose=False,
-                optimize=True,
+                (examples,),
+                temporary,
+                dynamo=False,
+                opset_version=_OPSET,
+                do_constant_folding=False,  # it would spell out what a few numbers say: eight turned grids
                 input_names=['image'],
                 output_names=['pose'],
-                dynamic_shapes={'image': {0: torch.export.Dim('batch', min=1)}},
+                dynamic_axes={'image': {0: 'batch'}, 'pose': {0: 'batch'}},
             )
-        save_graph(program.model_proto, temporary, metadata)
-        _check(model, temporary, shape)
+        save_graph(onnx.load(temporary), temporary, metadata)
+        _check(model, temporary, examples)
         os.replace(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)
@@ -129,13 +136,12 @@ def _training(run: Regression) -> dict[str, Any]:
     }
 
 
-def _check(model: PoseRegressor, path: Path, shape: Sequence[int]) -> None:
+def _check(model: nn.Module, path: Path, examples: Tensor) -> None:
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
-    for batch in (1, 3):
-        image = np.random.default_rng(0).uniform(0, 255, (batch, *shape)).astype(np.float32)
+    for images in (examples[:1], examples):
         with torch.inference_mode():
-            expected = model(torch.from_numpy(image)).numpy()
-        (actual,) = session.run(None, {'image': image})
+            expected = model(images).numpy()
+        (actual,) = session.run(None, {'image': images.numpy()})
         scale = model.get_buffer('scale').numpy()
         worst = float((np.abs(actual - expected) / scale).max())
         if not worst < _AGREEMENT:

@@ -20,7 +20,9 @@ from training.images.corpus import TRAIN, VALIDATION, Corpus
 from training.images.views import ViewSampling
 from training.loop.team import Team
 from training.loop.training import as_json
-from training.networks.regressor import PoseRegressor
+from training.networks.architectures import architecture
+from training.networks.building import make_regressor
+from training.networks.site import Site
 from training.regression.batches import Batches
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
@@ -37,6 +39,20 @@ _DEVIATION_DRAWS = 4000
 def sampling(size: int = 224) -> ViewSampling:
     """Return how pairs are drawn, `size` px wide and high."""
     return ViewSampling(width=size, height=size, views=2, framed=0.0, focal=FOCAL)
+
+
+def facing_sampling() -> ViewSampling:
+    """Return how pairs are drawn for a network with geometry inside: the desired camera faces the plane."""
+    return ViewSampling(
+        width=320,
+        height=240,
+        views=2,
+        framed=0.0,
+        focal=0.9375,  # a 640x480 image at 600 px, halved
+        reference_share=0.0,
+        oblique=0.0,
+        roll=float(np.deg2rad(45.0)),
+    )
 
 
 class ImagePairs(Dataset):
@@ -103,14 +119,24 @@ class PairRegression(Regression):
         self.options, self.corpus, self.pairs = options, corpus, pairs
         self.summary = Corpus.load(corpus).summary()
         Corpus.load(corpus).require(TRAIN, VALIDATION)
-        self.drawn = sampling()
+        self.drawn = facing_sampling() if architecture(options.architecture).is_geometric else sampling()
         torch.manual_seed(options.seed)
         self.scale = deviations(self.drawn)
         self.loss = PoseLoss.named(options.loss, self.scale.tolist(), options.beta)
-        self.model = PoseRegressor(options.architecture, width=224, height=224, scale=self.scale.tolist())
+        self.model, self.weights_used = make_regressor(options.architecture, self._site(), weights)
         length = pairs * options.epochs
         data = ImagePairs(corpus, TRAIN, self.drawn, seed=options.seed, length=length)
-        self._set_up(weights, Batches(data, pairs, options.batch, options.seed, renewed=True))
+        self._set_up(Batches(data, pairs, options.batch, options.seed, renewed=True))
+
+    def _site(self) -> Site:
+        width, height = self.drawn.width, self.drawn.height
+        focal = self.drawn.focal * width
+        return Site(
+            width=width,
+            height=height,
+            scale=tuple(self.scale.tolist()),
+            intrinsics=(focal, focal, (width - 1) / 2, (height - 1) / 2),
+        )
 
     @property
     def channels(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+import cv2
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -15,7 +17,9 @@ from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
 from training.loop.team import Team
 from training.loop.training import Metrics, Training, as_json
-from training.networks.regressor import PoseRegressor, load_weights
+from training.networks.architectures import architecture
+from training.networks.building import make_regressor
+from training.networks.site import Site
 from training.regression.batches import Batches
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
@@ -58,19 +62,28 @@ class Regression(Training):
         if not (scale > 0).all():
             raise TrainingError(f'expected views that vary in all six coordinates, but they deviate by {scale}')
         self.loss = PoseLoss.named(options.loss, scale.tolist(), options.beta)
-        self.model = PoseRegressor(
-            options.architecture, width=settings.width, height=settings.height, scale=scale.tolist()
-        )
+        self.model, self.weights_used = make_regressor(options.architecture, self._site(), weights)
         self._is_stored = data is not None
         data = data or DrawnSnapshots(reference, settings, bank, epochs=options.epochs)
-        self._set_up(
-            weights, Batches(data, settings.total, options.batch, options.seed, renewed=not self._is_stored)
+        self._set_up(Batches(data, settings.total, options.batch, options.seed, renewed=not self._is_stored))
+
+    def _site(self) -> Site:
+        generator = SnapshotGenerator(self.reference, replace(self.settings, grey=True), None)
+        camera, settings = generator.camera, self.settings
+        x, y, z = (float(value) for value in generator.normal)
+        return Site(
+            width=settings.width,
+            height=settings.height,
+            scale=tuple(settings.viewpoints.deviations(self.reference.depth).tolist()),
+            intrinsics=(camera.fx, camera.fy, camera.cx, camera.cy),
+            normal=(x, y, z),
+            depth=float(self.reference.depth),
+            image=cv2.resize(generator.source, camera.size, interpolation=cv2.INTER_AREA),
         )
 
-    def _set_up(self, weights: str, batches: Batches) -> None:
-        """Load weights into the model and begin."""
+    def _set_up(self, batches: Batches) -> None:
+        """Place the model and begin."""
         options = self.options
-        self.weights_used = load_weights(self.model, weights)
         layout = torch.channels_last if options.averaging else torch.contiguous_format
         self.model.to(device=self.team.device, memory_format=layout)
         self._batches = batches
@@ -83,6 +96,10 @@ class Regression(Training):
     def channels(self) -> int:
         """Channels of the views."""
         return SnapshotGenerator(self.reference, self.settings, None).channels
+
+    @property
+    def _is_geometric(self) -> bool:
+        return architecture(self.options.architecture).is_geometric
 
     @property
     def best_epoch(self) -> int:
@@ -117,8 +134,15 @@ class Regression(Training):
         return self._validation().judge(model, self.loss)
 
     def loss_of(self, metrics: Metrics) -> float:
-        """Return the loss."""
-        return metrics['validation_loss']
+        """Return the loss; with geometry inside, which is rarely off but then by much, that of the medians."""
+        if not self._is_geometric:
+            return metrics['validation_loss']
+        turned = math.radians(metrics['median_degrees'])
+        return 1e-3 * metrics['median_mm'] / self.loss.length + turned / self.loss.angle
+
+    def examples(self, count: int) -> Tensor:
+        """Return images (count, C, H, W) uint8 of the validation."""
+        return self._validation().images(count)
 
     def component_errors(self, model: nn.Module) -> list[float]:
         """Return the root mean square errors (6,) on the wide draw, in metres and radians."""
@@ -151,6 +175,8 @@ class Regression(Training):
         layout = torch.channels_last if self.options.averaging else torch.contiguous_format
         images = images.to(device).float().contiguous(memory_format=layout)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == 'bfloat16'):
+            if self._is_geometric:
+                return model(images, poses.to(device))
             found = model(images)
         return self.loss(found, poses.to(device))
 

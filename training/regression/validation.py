@@ -43,6 +43,10 @@ class Validation:
             'median_degrees': float(torch.rad2deg(error[:, 3:].norm(dim=1).median())),
         }
 
+    def images(self, count: int) -> Tensor:
+        """Return the images (count, C, H, W) uint8 of the first views."""
+        return torch.stack([self._views[index][0] for index in range(count)])
+
     def component_errors(self, model: nn.Module) -> list[float]:
         """Return the root mean square errors (6,) on the wide draw, in metres and radians."""
         estimates, poses = self._estimate(model)

@@ -13,6 +13,7 @@ from cnn_vs_ros import geometry
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
 from training.errors import TrainingError
+from training.images import textures
 from training.snapshot import perturbations
 from training.snapshot.occluders import ClusterBank
 from training.snapshot.perturbations import Perturbations
@@ -20,16 +21,17 @@ from training.snapshot.viewpoints import ViewpointDraw
 
 Array = NDArray[np.float64]
 
-OUTSIDE = ('random', 'mean', 'black')
+OUTSIDE = ('random', 'mean', 'black', 'textured')
 _SMALLEST, _LARGEST = 16, 4096
+_TEXTURES = 16  # that surroundings are taken from
 
 
 @dataclass(frozen=True)
 class SnapshotSettings:
     """What is drawn: `count` images of the wide draw, then `fine` of the fine one, `width` x `height` px.
 
-    `outside` is what a view shows beyond the edge of the snapshot: a random grey level, the snapshot's mean or
-    black. `grey` asks for one channel where the snapshot has colours.
+    `outside` is what a view shows beyond the edge of the snapshot: a random grey level, the snapshot's mean,
+    black, or a drawn texture. `grey` asks for one channel where the snapshot has colours.
     """
 
     width: int = 224
@@ -96,6 +98,9 @@ class SnapshotGenerator:
         self.source = cv2.resize(_channels(image, settings), self.source_camera.size, interpolation=cv2.INTER_AREA)
         self.channels = self.source.shape[2] if self.source.ndim == 3 else 1
         self._bank = bank.grey() if bank is not None and self.channels == 1 else bank
+        side = max(self.source_camera.size)
+        count = _TEXTURES if settings.outside == 'textured' else 0
+        self._textures = [textures.draw(np.random.default_rng([settings.seed, k, 4]), side) for k in range(count)]
         self.warp_seconds = 0.0
 
     @property
@@ -124,7 +129,7 @@ class SnapshotGenerator:
 
     def _warp(self, pose: Array, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         begun = time.perf_counter()
-        fill = {'random': float(rng.integers(256)), 'mean': float(self.source.mean()), 'black': 0.0}
+        fill = {'random': float(rng.integers(256)), 'mean': float(self.source.mean())}
         image, shown = geometry.warp_plane(
             self.source,
             se3.inverse(pose),
@@ -132,10 +137,21 @@ class SnapshotGenerator:
             self.source_camera,
             current_camera=self.camera,
             normal=self.normal,
-            fill=fill[self.settings.outside],
+            fill=fill.get(self.settings.outside, 0.0),
         )
+        if self.settings.outside == 'textured' and not shown.all():
+            image = self._surround(image, shown, pose, rng)
         self.warp_seconds += time.perf_counter() - begun
         return image.reshape(self.shape), float(shown.mean())
+
+    def _surround(self, image: np.ndarray, shown: np.ndarray, pose: Array, rng: np.random.Generator) -> np.ndarray:
+        """Return a view with a texture, drawn on the same plane, where it does not show the snapshot."""
+        texture = self._textures[int(rng.integers(_TEXTURES))]
+        homography = geometry.plane_homography(
+            se3.inverse(pose), self.depth, self.source_camera, self.camera, self.normal
+        )
+        drawn = cv2.warpPerspective(texture, homography, self.camera.size, borderMode=cv2.BORDER_REFLECT)
+        return np.where(shown[..., None], image.reshape(self.shape), drawn[..., None]).astype(np.uint8)
 
 
 def _channels(image: np.ndarray, settings: SnapshotSettings) -> np.ndarray:

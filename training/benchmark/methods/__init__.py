@@ -22,6 +22,8 @@ METHODS: dict[str, Callable[[], Method]] = {
     'scene_agnostic_coarse': CoarseServoing,
     'scene_agnostic': EstimatorServoing,
     'scene_agnostic_retreat': partial(EstimatorServoing, retreat=True),
+    'pairs': partial(RegressorServoing, 'scene_agnostic_pairs'),
+    'pairs_hybrid': partial(EstimatorServoing, 'scene_agnostic_pairs'),
 }
 # Methods that run a model of the user's: its path stands in the environment, which worker processes inherit.
 MODEL_METHODS: dict[str, Callable[[str], Method]] = {
@@ -30,17 +32,29 @@ MODEL_METHODS: dict[str, Callable[[str], Method]] = {
     'scene_specific': lambda model: EstimatorServoing(model, retreat=True),
 }
 MODEL_VARIABLE = 'CNN_VS_ROS_BENCHMARK_MODEL'
+SCENE = '{scene}'
+"""Stands for the name of the scene in the path of a model."""
 
 
-def make_method(name: str) -> Method:
+def model_of(name: str, scene: str) -> str | None:
+    """Return the path of the user's model that a method runs on a scene; None for a method that runs none.
+
+    Raises TrainingError when it was not given.
+    """
+    if name not in MODEL_METHODS:
+        return None
+    if MODEL_VARIABLE not in os.environ:
+        raise TrainingError(f'method {name} should be given a model: --model FILE')
+    return os.environ[MODEL_VARIABLE].replace(SCENE, scene)
+
+
+def make_method(name: str, model: str | None = None) -> Method:
     """Return a new method by its registered name. Raises TrainingError, with the valid names, for another."""
-    if name in MODEL_METHODS:
-        if MODEL_VARIABLE not in os.environ:
-            raise TrainingError(f'method {name} should be given a model: --model FILE')
-        return MODEL_METHODS[name](os.environ[MODEL_VARIABLE])
+    if name in MODEL_METHODS and model is not None:
+        return MODEL_METHODS[name](model)
     if name not in METHODS:
         raise TrainingError(f'method should be one of {", ".join((*METHODS, *MODEL_METHODS))} but is {name!r}')
     return METHODS[name]()
 
 
-__all__ = ['METHODS', 'MODEL_METHODS', 'MODEL_VARIABLE', 'Method', 'make_method']
+__all__ = ['METHODS', 'MODEL_METHODS', 'MODEL_VARIABLE', 'Method', 'make_method', 'model_of']
