@@ -34,7 +34,7 @@ _INLIER_CELLS = 3 / 8
 _OTHER_CELLS = 1.0  # that a match is off from a pose for which it does not speak
 _VALID_SHARE = 0.75  # of a cell's area that has to be able to show the scene
 _LARGEST_EXPONENT = 80.0
-_TINY = 1e-30
+_TINY, _ROUNDING = 1e-30, 1e-6
 
 
 class MatcherNetwork:
@@ -218,7 +218,9 @@ class ReferenceMatcher:
         descriptors, matchability = (output[0] for output in self._network.describe(seen))
         centres = map_pixels(self._zooming(1.0 / zoom), self._centres)
         columns, rows = self._camera.width // self._network.stride, self._camera.height // self._network.stride
-        column, row = np.rint((centres - self._network.cell_offset) / self._network.stride).astype(int).T
+        # A cell whose middle is on the image's edge shows it: rounding must not decide.
+        cell = (centres - self._network.cell_offset) / self._network.stride + _ROUNDING
+        column, row = np.rint(cell).astype(int).T
         shown = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
         if self._valid is not None:
             shown[shown] = self._valid[row[shown] * columns + column[shown]]
