@@ -5,6 +5,7 @@ Evidence is gathered over images, so that neither one bad image ends a track nor
 
 from __future__ import annotations
 
+import logging
 import math
 
 import numpy as np
@@ -19,6 +20,8 @@ from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.two_planes import OtherPlane, likelier
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
+_log = logging.getLogger(__name__)
+
 Array = NDArray[np.float64]
 
 # A track that was believed is reported while its belief is over this, and an image while it alone has the other.
@@ -27,6 +30,8 @@ _MIN_IMAGE = 0.25
 # What is nearly certain teaches of the plane.
 _TEACHES = 0.9
 
+# Images for which a track has to prove that it is the scene; not for ever, for while the camera stands none can.
+_PROBATION = 300
 _LIMIT = 4.0  # log odds: however long it went well, a few bad images end a track
 _CORRELATED = 0.5  # successive images share their disturbances: the share of their evidence that counts
 _DRIFT = 0.05  # log odds lost with each image, for what the images do not tell
@@ -39,7 +44,7 @@ class Track:
     """The pose of the reference in a stream of images, and the belief about its plane, which outlives it.
 
     A track that turns otherwise than the camera is turned is no scene: it is forgotten with what it taught, and
-    from then on one has to turn as the camera does before it is reported.
+    for a while one has to turn as the camera does before it is reported.
     """
 
     def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane, camera: PinholeCamera) -> None:
@@ -54,7 +59,7 @@ class Track:
         """Believe this of the plane, and of nothing that it moves with the camera."""
         self.plane = self.seen_plane = plane
         self._given = plane
-        self._has_to_prove = False
+        self._on_probation = 0
         self._attached = AttachedParts(self._aligner.reference.levels[0])
         self._aligner.leave_out(None)
 
@@ -73,7 +78,7 @@ class Track:
     @property
     def is_reported(self) -> bool:
         """Whether the track is believed, and turns as the camera does where that is in doubt."""
-        return self._is_believed and not self._has_to_prove
+        return self._is_believed and not self._on_probation
 
     @property
     def probability(self) -> float:
@@ -101,6 +106,7 @@ class Track:
         `motion` (4, 4) is the pose of this image's camera in the previous one's; without it the velocity is kept.
         """
         self._check.send(motion)
+        self._on_probation = max(0, self._on_probation - 1)
         if self._pose is None or self._belief is None:
             return None
         before, self.seen_plane = self._pose, self.plane
@@ -122,16 +128,18 @@ class Track:
         if self._check.contradicts:
             self._refute()
             return None
-        self._has_to_prove &= not self._check.proves
+        if self._check.proves:
+            self._on_probation = 0
         self._is_believed = belief > (_MIN_TRACK if self._is_believed else BELIEVED)
         self._learn(match, image)
         return match if self.is_reported else None
 
     def _refute(self) -> None:
         """Forget the track and what it taught."""
+        _log.warning('what was followed turned otherwise than the camera was sent: the reference counts as lost')
         self.know(self._given)
         self.forget()
-        self._has_to_prove = True
+        self._on_probation = _PROBATION
 
     def _of_one_plane(self, match: Match, image: ImagePyramid) -> Match:
         """Of the two planes that a view leaves open take the better one, and be no surer than it is."""

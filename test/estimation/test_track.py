@@ -199,6 +199,20 @@ def test_a_track_that_turns_twice_as_far_as_the_camera_is_no_scene_until_one_tur
     assert track.is_reported
 
 
+def test_a_track_that_turned_otherwise_is_reported_again_in_time_though_the_camera_stands():
+    sent, still = se3.from_pose_vector([0.0, 0.0, 0.0, 0.02, 0.01, 0.0]), np.eye(4)
+    track, aligner = begun()
+    poses = [se3.exp(-2.0 * count * se3.log(sent)) @ BEGIN for count in range(1, 13)]
+    aligner.finds = [alignment(pose, KNOWN) for pose in poses]
+    for _ in poses:
+        track.follow(IMAGE, sent)
+    track.begin(Match(alignment(BEGIN, KNOWN), 0.98, 0.95), IMAGE)
+    aligner.finds = [alignment(BEGIN, KNOWN)] * 400
+    reported = [track.follow(IMAGE, still) is not None for _ in aligner.finds[:]]
+    assert not any(reported[:200])
+    assert all(reported[300:])
+
+
 def test_only_what_is_nearly_certain_teaches_of_the_plane():
     for probability, taught in ((0.98, True), (0.85, False)):
         track = Track(Aligner(), KNOWN, CAMERA)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from test.scenes import drawn_texture
 from training.__main__ import main
-from training.benchmark import runs, summary
+from training.benchmark import runs, summary, view_range
 from training.benchmark.disturbances import DISTURBANCES
 from training.benchmark.methods import METHODS, MODEL_VARIABLE, make_method, model_of
 from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
@@ -201,6 +202,7 @@ def test_summary_has_the_shape_that_is_promised(tmp_path):
         (['--batches', '12'], 'batch should be among 0, 1'),
         (['--runs', '0'], 'at least 1 but is 0'),
         (['--rejection', '0'], 'at least 1 image and 2 scenes but has 0'),
+        (['--view-range', '0'], 'at least 1 image but is of 0'),
     ],
 )
 def test_bad_requests_are_told_in_a_sentence(arguments, message, tmp_path, capsys):
@@ -262,6 +264,48 @@ def test_rejection_counts_what_is_called_lost(tmp_path, monkeypatch, world, refe
     table = rejection.write(result, tmp_path)
     assert '| black | 100.0 % | 0.0 % | 8 |' in table
     assert json.loads((tmp_path / 'rejection.json').read_text()) == result
+
+
+def test_views_have_the_size_and_the_angle_that_they_are_called_by():
+    middle = np.array([0, 0, DEPTH, 1])
+    for view in view_range.VIEWS:
+        seen = se3.inverse(view_range.pose_of(view, np.random.default_rng(3)))
+        if view.endswith('deg'):
+            assert np.degrees(np.arccos(seen[2, 2])) == pytest.approx(float(view.split()[0]))
+            assert np.linalg.norm((seen @ middle)[:3]) == pytest.approx(DEPTH, rel=0.01)
+        else:
+            assert (seen @ middle)[2] == pytest.approx(DEPTH / float(view))
+
+
+def test_view_range_counts_what_is_found_and_what_of_it_is_wrong(tmp_path, monkeypatch, world, reference):
+    """Of an estimator that has the first image of each view right, the next wrong, and the third is lost to it."""
+    poses = []
+
+    def drawn(view, rng):
+        poses.append(se3.from_pose_vector([0.02, 0.01, 0.0, 0, 0, 0.1]))
+        return poses[-1]
+
+    class Wavering:
+        plane = ScenePlane(DEPTH)
+
+        def set_reference(self, reference):
+            pass
+
+        reset = forget_scene = lambda self: None
+
+        def estimate(self, image):
+            turn = len(poses) % 3
+            transform = poses[-1] if turn == 1 else np.eye(4)
+            return type('Pose', (), {'is_lost': turn == 0, 'transform': transform})
+
+    monkeypatch.setattr(view_range, 'load_estimator', lambda model: Wavering())
+    monkeypatch.setattr(view_range, 'reference', lambda *_: reference)
+    monkeypatch.setattr(view_range, 'scene', lambda name: world)
+    monkeypatch.setattr(view_range, 'pose_of', drawn)
+    result = view_range.measure(['wood'], 3, 0)
+    assert result == {'wood': {view: {'images': 3, 'found': 2, 'wrong': 1} for view in view_range.VIEWS}}
+    assert '| wood | 1 of 3 |' in view_range.write(result, tmp_path)
+    assert json.loads((tmp_path / 'view_range.json').read_text()) == result
 
 
 def test_a_step_hides_the_ground_and_moves_more_than_it():

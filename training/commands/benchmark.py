@@ -43,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'often the estimator (of --model) says lost',
     )
     parser.add_argument(
+        '--view-range',
+        type=int,
+        metavar='N',
+        help='instead of runs, show N images of each scene from far, near and askew, and count how often the '
+        'estimator (of --model) finds it in one image',
+    )
+    parser.add_argument(
         '--calibration',
         type=int,
         metavar='N',
@@ -137,6 +144,8 @@ def _run_loops(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.rejection is not None:
         return _reject(arguments, places)
+    if arguments.view_range is not None:
+        return _look_from_all_sides(arguments, places)
     disturbances = _chosen(arguments.condition, conditions.CONDITIONS, 'condition')
     batches = [int(b) for b in _chosen(arguments.batches, {str(b): None for b in range(BATCHES)}, 'batch')]
     keys = [
@@ -200,6 +209,18 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         raise TrainingError(f'calibration should be of at least 1 cell but is of {arguments.calibration}')
     print(run.run(arguments.calibration, arguments.output))
     print(f'calibration.jsonl is in {arguments.output}')
+    return 0
+
+
+def _look_from_all_sides(arguments: argparse.Namespace, places: list[str]) -> int:
+    from training.benchmark import view_range
+
+    if arguments.view_range < 1:
+        raise TrainingError(f'view range should be of at least 1 image but is of {arguments.view_range}')
+    model = str(arguments.model or 'scene_agnostic')
+    result = view_range.measure(places, arguments.view_range, arguments.seed, model)
+    print(view_range.write(result, arguments.output))
+    print(f'view_range.json is in {arguments.output}')
     return 0
 
 
