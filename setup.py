@@ -12,7 +12,7 @@ EXECUTABLES = [
     'pbvs_controller',
     'differential_ik',
     'experiment',
-    'calibrate_depth',
+    'calibrate',
     'part_finder',
     'check_arm',
     'camera',

@@ -45,6 +45,9 @@ OFFSET, TEACH = f'{FINDER}/offset', f'{FINDER}/teach'
 WAIT_TIMEOUT = 5.0
 """Seconds of wall time for which a service, a message, or a start that is not refused is waited for."""
 
+SOON = 1.0
+"""Seconds of wall time in which the estimator is heard, if there is one with a reference."""
+
 CALL_TIMEOUT = 30.0
 """Seconds of wall time that a service may take to answer."""
 
@@ -187,6 +190,8 @@ class ServoCommander:
     def status(self) -> ServoState:
         """What controller and estimator say."""
         self._wait(lambda: bool(self._status and self._reason), 'servo_status')
+        with contextlib.suppress(CommanderError):  # there may be no reference, or no image
+            self._wait(lambda: self._reference.has_heard and self._said is not None, 'pose_status', SOON)
         return self._state()
 
     def _state(self) -> ServoState:
@@ -304,11 +309,12 @@ class ServoCommander:
         except NoAnswerError as error:
             raise CommanderError(str(error)) from error
 
-    def _wait(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + WAIT_TIMEOUT
+    def _wait(self, condition: Callable[[], bool], what: str, timeout: float | None = None) -> None:
+        timeout = WAIT_TIMEOUT if timeout is None else timeout
+        deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
-                raise CommanderError(f'waited {WAIT_TIMEOUT:g} s in vain for {what}')
+                raise CommanderError(f'waited {timeout:g} s in vain for {what}')
             with self._heard:
                 self._heard.wait(_POLL_PERIOD)
 

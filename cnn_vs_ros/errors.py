@@ -23,10 +23,6 @@ class ReferenceFolderError(VisualServoingError):
     """A reference folder that is missing, incomplete or inconsistent."""
 
 
-class DepthError(VisualServoingError):
-    """Observations from which the depth of the scene cannot be told."""
-
-
 class HandEyeError(VisualServoingError):
     """Images and arm poses from which the mount of the camera cannot be told."""
 
@@ -37,10 +33,6 @@ class ModelError(VisualServoingError):
 
 class DescriptionError(VisualServoingError):
     """A robot description that lacks what is asked of it."""
-
-
-class ProbingError(VisualServoingError):
-    """A known motion of the camera that could not be made."""
 
 
 class ParameterError(VisualServoingError):

@@ -22,9 +22,9 @@ from launch_ros.actions import Node
 from cnn_vs_ros.demo.experiments import conclusion, parameters
 from cnn_vs_ros.demo.graph import NODES, PARAMETERS_FILE, PROFILES_FILE, write_parameters
 from cnn_vs_ros.demo.running import EXPERIMENT
-from cnn_vs_ros.experiment.paper import EXPERIMENTS, PaperExperiment
 from cnn_vs_ros.report.folder import new_folder
 from cnn_vs_ros.resources import config_path
+from cnn_vs_ros.run.paper import EXPERIMENTS, PaperExperiment
 
 PACKAGE = 'cnn_vs_ros'
 DDS_PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')

@@ -42,6 +42,17 @@ OVERRIDES: dict[str, tuple[str, str, Callable]] = {
 }
 
 
+ARM_CALIBRATED = (
+    'pose_estimator',
+    'differential_ik',
+    'moveit_servo_adapter',
+    'calibrate',
+    'simulated_camera',
+    'visualization',
+)
+"""Nodes that take what a calibration has found."""
+
+
 def shared(*path: str) -> PathJoinSubstitution:
     """Path in the share folder of this package."""
     return PathJoinSubstitution([FindPackageShare(PACKAGE), *path])
@@ -99,6 +110,8 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
             'Topic of the commands of the joints; empty: as the controller of command_interface has it.',
         ),
         'namespace': ('', 'Namespace of all nodes.'),
+        'calibrate': ('false', 'Whether to start calibrate, which moves the arm when it is asked to.'),
+        'arm_calibration': ('', 'calibration.yaml of calibrate: mount of the camera, and delay of its stamps.'),
         'rviz': ('false', 'Whether to show arm, cameras and images in RViz.'),
     }
     choices = {
@@ -109,6 +122,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'experiment': ['auto', 'true', 'false'],
         'use_sim_time': ['auto', 'true', 'false'],
         'rviz': ['true', 'false'],
+        'calibrate': ['true', 'false'],
         'gui': ['true', 'false'],
         'moveit_servo_node': ['auto', 'true', 'false'],
         'simulated_camera': ['auto', 'true', 'false'],
@@ -151,6 +165,8 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         }
         if name in ('simulator', 'simulated_camera') and value('scene'):
             overrides['scene'] = value('scene')
+        if name in ARM_CALIBRATED and value('arm_calibration'):
+            overrides['arm_calibration'] = value('arm_calibration')
         return Node(
             package=PACKAGE,
             executable=name,
@@ -186,6 +202,8 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         nodes.append(required('simulated_camera', **clock))
     if is_true('experiment'):
         nodes.append(required('experiment', simulated=simulated, **clock))
+    if is_true('calibrate'):
+        nodes.append(required('calibrate', **clock))
     if rviz:
         nodes += [required('visualization', **clock), *rviz_nodes(simulated, clock)]
     if robot in ('gazebo', 'mock'):

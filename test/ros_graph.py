@@ -110,10 +110,14 @@ class Graph:
             self._executor.spin_once(timeout_sec=max(0.0, end - time.monotonic()))
 
     def spin_until(
-        self, condition: Callable[[], object], what: str, each: Callable[[], None] | None = None
+        self,
+        condition: Callable[[], object],
+        what: str,
+        each: Callable[[], None] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         """Spin until `condition` holds, calling `each` about 30 times a second; fail saying `what` was awaited."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while not condition():
             if time.monotonic() > end or any(node.has_failed for node in self._processes):
                 outputs = '\n'.join(node.output for node in self._processes)
@@ -122,7 +126,14 @@ class Graph:
                 each()
             self.spin(1 / 30)
 
-    def call(self, service_type: type, name: str, request: object | None = None, each: Callable | None = None):
+    def call(
+        self,
+        service_type: type,
+        name: str,
+        request: object | None = None,
+        each: Callable | None = None,
+        patience: float = PATIENCE,
+    ):
         """Response of a service."""
         if name not in self._clients:
             self._clients[name] = self.node.create_client(service_type, name)
@@ -131,7 +142,7 @@ class Graph:
             # a moment more and cannot be asked for.
             self.spin(0.3)
         future = self._clients[name].call_async(request or service_type.Request())
-        self.spin_until(future.done, f'the answer of {name}', each)
+        self.spin_until(future.done, f'the answer of {name}', each, patience)
         return future.result()
 
     def now(self):

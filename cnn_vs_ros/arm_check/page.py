@@ -12,7 +12,7 @@ from cnn_vs_ros.arm_check.finding import Finding, Level
 from cnn_vs_ros.arm_check.response import AXES, AxisRecord, Response, mount_error
 from cnn_vs_ros.arm_check.survey import JointStateSurvey
 
-WRONG_ANGLE, CROOKED_ANGLE = np.radians(20.0), np.radians(4.0)
+WRONG_ANGLE, CROOKED_ANGLE = np.radians(20.0), np.radians(6.0)
 """Radians off the commanded direction that no servo stands, and that are worth a look."""
 
 LEAST_GAIN, OFF_GAIN = 0.3, 0.15

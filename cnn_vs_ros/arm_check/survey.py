@@ -116,8 +116,8 @@ class JointStateSurvey:
         missing = [name for name in self.joints if not self._times[name]]
         if missing:
             say(Level.PROBLEM, f'joint_states should hold {", ".join(missing)} but do not{self._alike(missing)}')
-        for joint in self.each():
-            self._judge(joint, found)
+        there = [joint for joint in self.each() if self._times[joint.name]]
+        found += [*self._of_rates(there), *self._of_places(there)]
         if abs(self.age) > LARGEST_AGE:
             say(
                 Level.WARNING,
@@ -129,25 +129,34 @@ class JointStateSurvey:
             say(Level.NOTE, 'joint_states have another order than the robot description, which is allowed')
         return found
 
-    def _judge(self, joint: JointSurvey, found: list[Finding]) -> None:
-        if not self._times[joint.name]:
-            return
-        index = self.joints.index(joint.name)
-        if joint.rate < LEAST_RATE or joint.longest_gap > self._timeout:
+    def _of_rates(self, joints: list[JointSurvey]) -> list[Finding]:
+        rare = [item for item in joints if item.rate < LEAST_RATE or item.longest_gap > self._timeout]
+        slow = [item for item in joints if item.rate < GOOD_RATE and item not in rare]
+        found = []
+        if rare:
+            rate, gap = min(item.rate for item in rare), max(item.longest_gap for item in rare)
             sentence = (
-                f'{joint.name} should come at least every {self._timeout:g} s but came at {joint.rate:.1f} Hz, '
-                f'after {joint.longest_gap:.3f} s at the longest'
+                f'{_names(rare)} should come at least every {self._timeout:g} s but came at {rate:.1f} Hz, after '
+                f'{gap:.3f} s at the longest'
             )
             found.append(Finding(Level.PROBLEM, sentence))
-        elif joint.rate < GOOD_RATE:
-            sentence = f'{joint.name} should come at {GOOD_RATE:g} Hz or more but came at {joint.rate:.1f} Hz'
+        if slow:
+            rate = min(item.rate for item in slow)
+            sentence = f'{_names(slow)} should come at {GOOD_RATE:g} Hz or more but came at {rate:.1f} Hz'
             found.append(Finding(Level.WARNING, sentence))
-        if not self._lower[index] <= joint.position <= self._upper[index]:
-            sentence = (
-                f'{joint.name} should be between {self._lower[index]:.3f} and {self._upper[index]:.3f} by the '
-                f'robot description but is at {joint.position:.3f}: degrees for radians, or another zero?'
-            )
-            found.append(Finding(Level.PROBLEM, sentence))
+        return found
+
+    def _of_places(self, joints: list[JointSurvey]) -> list[Finding]:
+        found = []
+        for joint in joints:
+            index = self.joints.index(joint.name)
+            if not self._lower[index] <= joint.position <= self._upper[index]:
+                sentence = (
+                    f'{joint.name} should be between {self._lower[index]:.3f} and {self._upper[index]:.3f} by the '
+                    f'robot description but is at {joint.position:.3f}: degrees for radians, or another zero?'
+                )
+                found.append(Finding(Level.PROBLEM, sentence))
+        return found
 
     def _alike(self, missing: list[str]) -> str:
         pairs = []
@@ -156,3 +165,7 @@ class JointStateSurvey:
             alike = alike or difflib.get_close_matches(name, self.foreign, 1, _SHARE_OF_NAMES)
             pairs += [f'{alike[0]} for {name}'] if alike else []
         return f': they have {", ".join(pairs)}' if pairs else ''
+
+
+def _names(joints: list[JointSurvey]) -> str:
+    return ', '.join(joint.name for joint in joints)

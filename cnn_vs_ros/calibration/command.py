@@ -95,7 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
     from cnn_vs_ros.calibration import data, report, verdict
     from cnn_vs_ros.calibration.boards import Board, hand_eye
-    from cnn_vs_ros.calibration.result import Mount
+    from cnn_vs_ros.calibration.mount import Mount
+    from cnn_vs_ros.calibration.problem import Known
     from cnn_vs_ros.calibration.solver import calibrate
     from cnn_vs_ros.calibration.tracks import track
     from cnn_vs_ros.estimation import load_estimator
@@ -120,10 +121,10 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
         return f'{named} by the board: {millimetres} mm, quaternion xyzw {turn}', True
     if arguments.depth is not None:
         recording = replace(recording, reference=replace(recording.reference, depth=arguments.depth))
-    known = None if arguments.depth is None else (arguments.depth, arguments.depth_sigma)
+    known = Known(arguments.depth, arguments.depth_sigma)
     lens = tuple(word for word in arguments.lens.split(',') if word and word != 'none')
     tracks = track(recording, load_estimator(arguments.model, 1))
-    solution = calibrate(recording, tracks, lens, known_depth=known)
+    solution = calibrate(recording, tracks, lens, known)
     if arguments.check is not None:
         before = Mount.load(arguments.check)
         found = verdict.sentences(solution, before.transform, before.stamp_delay)

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 _GAIN = 3.0
 _ARRIVED = 2e-3, 1e-2
 """Metres and radians from a place at which the flange comes to rest: where it rests is measured anyway."""
+_SETTLING = 1.2
+"""Seconds that a way takes longer than at full speed."""
 _STRAYED = 1.6
 """Times of the way and of the angle allowed, from which on something else moves the arm."""
 
@@ -55,6 +57,17 @@ def first_places(limits: MotionLimits) -> list[Array]:
     return [*turns, *(_place(np.zeros(3), sign * shift * axis) for axis in np.eye(3)[:2] for sign in (1, -1))]
 
 
+def few_places(limits: MotionLimits) -> list[Array]:
+    """Three places (4, 4) of the tip in its frame at the start: each turned about another axis and shifted.
+
+    They tell the depth where the mount is known, and whether a mount still holds.
+    """
+    angle, shift = 0.4 * limits.angle, 0.3 * limits.distance
+    turns = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-0.7, -0.7, 0.5]])
+    shifts = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [-0.7, -0.7, 0.0]])
+    return [_place(angle * turn, shift * way) for turn, way in zip(turns, shifts, strict=True)]
+
+
 def later_places(limits: MotionLimits, tip_T_camera: Array, depth: float) -> list[Array]:
     """Places (4, 4) of the tip in its frame at the start: about what the camera sees `depth` metres ahead.
 
@@ -72,6 +85,16 @@ def later_places(limits: MotionLimits, tip_T_camera: Array, depth: float) -> lis
         places.append(se3.transform(turn, ahead - turn @ ahead))
     places.append(_place(np.zeros(3), np.array([0.0, 0.0, -min(limits.distance, 0.25 * depth)])))
     return [tip_T_camera @ place @ se3.inverse(tip_T_camera) for place in places]
+
+
+def duration(places: Sequence[Array], limits: MotionLimits) -> float:
+    """About how many seconds it takes to go to places (4, 4), each from the one before, and back."""
+    seconds, before = 0.0, np.eye(4)
+    for place in (*places, np.eye(4)):
+        distance, angle = se3.pose_error(se3.inverse(before) @ place)
+        way = max(distance / limits.linear_velocity, angle / limits.angular_velocity)
+        seconds, before = seconds + way + _SETTLING + limits.rest, place
+    return seconds
 
 
 def _place(turn: Array, shift: Array) -> Array:
@@ -104,7 +127,6 @@ class CalibrationMotion:
             limits.linear_acceleration,
             limits.angular_acceleration,
         )
-        self._last_update = self._last_seen = now
         self.extend(places, now)
 
     def extend(self, places: Sequence[Array], now: float) -> None:
@@ -113,6 +135,7 @@ class CalibrationMotion:
         reach = max(float(np.linalg.norm(goal[:3, 3] - self._start[:3, 3])) for goal in self._goals)
         self._reach = _STRAYED * max(reach, 0.01)
         self._phase, self._phase_began = _Phase.RESTING, now
+        self._last_update = self._last_seen = now
 
     @property
     def finished(self) -> bool:

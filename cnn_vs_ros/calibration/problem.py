@@ -98,6 +98,33 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known before: the depth of the reference and the mount (4, 4), with their standard deviations.
+
+    Those are metres, and metres and radians; None is what nothing is known of.
+    """
+
+    depth: float | None = None
+    depth_sigma: float = 0.002
+    mount: Array | None = None
+    mount_sigma: tuple[float, float] = (5e-3, 0.02)
+
+    @property
+    def of_depth(self) -> tuple[float, float]:
+        """Inverse depth, and its information."""
+        if self.depth is None:
+            return 1.0, 0.0
+        return 1.0 / self.depth, (self.depth**2 / self.depth_sigma) ** 2
+
+    def of_mount(self, mount: Array) -> tuple[Array, Array]:
+        """Small motion (6,) from the mount that is known to another one, and the information (6,) of it."""
+        if self.mount is None:
+            return np.zeros(6), np.zeros(6)
+        information = np.repeat(self.mount_sigma, 3) ** -2.0
+        return se3.pose_vector(se3.inverse(self.mount) @ mount), information
+
+
+@dataclass(frozen=True)
 class Linearised:
     """The problem about a state.
 
@@ -140,7 +167,7 @@ class Normal:
 class Problem:
     """Residuals over a State, for `free` shared parameters (a boolean mask (SHARED,)).
 
-    `known_depth` is what the depth is known to be, and its standard deviation, metres.
+    `known` is what is known of them before.
     """
 
     def __init__(
@@ -150,14 +177,11 @@ class Problem:
         stamps: Array,
         camera: PinholeCamera,
         free: NDArray[np.bool_],
-        known_depth: tuple[float, float] | None = None,
+        known: Known = Known(),
     ) -> None:
         self.tracks, self._arm, self._camera, self._free = tracks, arm, camera, free
-        self._stamps = stamps[tracks.image]
-        self._inverse_depth, self._depth_gain = 1.0, 0.0
-        if known_depth is not None:
-            depth, sigma = known_depth
-            self._inverse_depth, self._depth_gain = 1.0 / depth, (depth**2 / sigma) ** 2
+        self._stamps, self._known = stamps[tracks.image], known
+        self._inverse_depth, self._depth_gain = known.of_depth
 
     def linearise(self, state: State) -> Linearised:
         """Residuals, predicted minus seen, and derivatives."""
@@ -271,10 +295,12 @@ class Problem:
         """Sum of squares of what was known before."""
         relief = 3.0 * np.log1p((state.relief / noise.relief) ** 2 / 3.0)
         off = state.plane[2] - self._inverse_depth
+        moved, held = self._known.of_mount(state.mount)
         return (
             float((state.places**2).sum()) / noise.pixel**2
             + float(relief.sum())
             + self._depth_gain * float(off**2)
+            + float(held @ moved**2)
         )
 
     def _add_priors(self, state: State, information: Array, gradient: Array, noise: Noise) -> None:
@@ -282,6 +308,9 @@ class Problem:
         diagonal[:SHARED] += np.where(self._free, _PRIORS**-2.0, _LARGE)
         diagonal[INVERSE_DEPTH] += self._depth_gain
         gradient[INVERSE_DEPTH] += self._depth_gain * (state.plane[2] - self._inverse_depth)
+        moved, held = self._known.of_mount(state.mount)
+        diagonal[MOUNT] += held
+        gradient[MOUNT] += held * moved
         # Student's t: a point far off the plane is not drawn to it.
         gains = 1.0 / (noise.relief**2 * (1.0 + (state.relief / noise.relief) ** 2 / 3.0))
         diagonal[SHARED::OF_POINT] += gains

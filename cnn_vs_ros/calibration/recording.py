@@ -14,6 +14,9 @@ from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
+IMAGE_PERIOD = 0.2
+"""Seconds between the images that are taken of an arm in motion."""
+
 _STEP = 0.01
 """Seconds before and after over which a velocity is taken."""
 

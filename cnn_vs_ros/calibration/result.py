@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,42 +10,13 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 from transforms3d import euler
 
+from cnn_vs_ros.calibration.mount import FORMAT_VERSION
 from cnn_vs_ros.calibration.solver import Solution
-from cnn_vs_ros.errors import HandEyeError
-from cnn_vs_ros.foreign.yaml_text import read_yaml
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
 
 RESULT_FILE = 'calibration.yaml'
-FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Mount:
-    """Where a camera sits, ``flange_T_camera`` (4, 4), and by how many seconds its stamps are late."""
-
-    flange: str
-    camera: str
-    transform: Array
-    stamp_delay: float = 0.0
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Mount:
-        """Mount of a file that `save_result` wrote. Raises HandEyeError for another."""
-        entries = read_yaml(Path(path).expanduser(), HandEyeError)
-        if entries['format_version'] != FORMAT_VERSION:
-            raise HandEyeError(f'{path} should have format_version {FORMAT_VERSION}')
-        translation, quaternion = entries.numbers('translation', 3), entries.numbers('quaternion_xyzw', 4)
-        if len(translation) != 3 or len(quaternion) != 4:
-            raise HandEyeError(f'{path} should hold 3 numbers of translation and 4 of quaternion_xyzw')
-        rotation = se3.rotation_from_quaternion_xyzw(quaternion)
-        return cls(
-            entries.text('flange_frame'),
-            entries.text('camera_frame'),
-            se3.transform(rotation, translation),
-            entries.number('stamp_delay', -1.0, 1.0),
-        )
 
 
 def save_result(solution: Solution, flange: str, camera: str, path: Path) -> None:

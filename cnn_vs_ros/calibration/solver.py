@@ -18,6 +18,7 @@ from cnn_vs_ros.calibration.problem import (
     OF_POINT,
     PLANE,
     SHARED,
+    Known,
     Linearised,
     Noise,
     Normal,
@@ -93,12 +94,11 @@ def calibrate(
     recording: Recording,
     tracks: Tracks,
     lens: Sequence[str] = ('k1',),
-    known_depth: tuple[float, float] | None = None,
+    known: Known = Known(),  # noqa: B008
 ) -> Solution:
     """Calibrate from tracks of a recording.
 
-    Of the `lens` focal, centre and k1 may be asked for; `known_depth` is what the reference's depth is known to
-    be, and its standard deviation, metres.
+    Of the `lens` focal, centre and k1 may be asked for; `known` is what is known before of depth and mount.
 
     Raises HandEyeError where the motion does not tell the mount, or arm and image contradict each other.
     """
@@ -111,7 +111,7 @@ def calibrate(
             recording.stamps,
             recording.reference.camera,
             _free(recording, wanted),
-            known_depth,
+            known,
         )
         fit = _Fit(problem, _start(guess, tracks, recording)).run()
         covariance: Array = _INFLATION**2 * fit.normal.covariance

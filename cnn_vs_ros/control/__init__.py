@@ -17,7 +17,6 @@ from cnn_vs_ros.control.limits import TwistLimiter, TwistLimits
 from cnn_vs_ros.control.motion_history import MotionHistory
 from cnn_vs_ros.control.oscillation import Oscillation
 from cnn_vs_ros.control.pbvs import PbvsLaw
-from cnn_vs_ros.control.probing import ProbingLimits, ProbingMotion
 from cnn_vs_ros.control.retreat import Retreat
 from cnn_vs_ros.control.search import Search
 from cnn_vs_ros.control.servo import Servo
@@ -49,8 +48,6 @@ __all__ = [
     'Move',
     'Oscillation',
     'PbvsLaw',
-    'ProbingLimits',
-    'ProbingMotion',
     'Retreat',
     'Search',
     'Servo',

@@ -44,13 +44,15 @@ class Offset:
     @property
     def sentence(self) -> str:
         """All that is known, in words, millimetres and degrees (axis-angle)."""
-        parts = [f'the desired camera is {_said(se3.pose_vector(self.transform))} in the present one']
+        parts = [f'the desired camera is at {_said(se3.pose_vector(self.transform))} in the present one']
         if self.base_T_desired is not None:
-            parts.append(f'{_said(se3.pose_vector(self.base_T_desired))} in the base')
+            parts.append(f'at {_said(se3.pose_vector(self.base_T_desired))} in the base')
         if self.base_T_desired is not None and self.taught is not None:
             moved = self.base_T_desired[:3, 3] - self.taught[:3, 3]
             turned = se3.rotation_log(self.base_T_desired[:3, :3] @ self.taught[:3, :3].T)
-            parts.append(f'in the base it has gone {_said(np.concatenate([moved, turned]))} since it was taught')
+            parts.append(
+                f'in the base it has moved by {_said(np.concatenate([moved, turned]))} since it was taught'
+            )
         if self.confidence is not None:
             parts.append(f'confidence {self.confidence:.2f}')
         return ', '.join(parts)
@@ -81,7 +83,7 @@ class Offset:
 
 def _said(vector: Array) -> str:
     millimetres, degrees = 1e3 * vector[:3], np.degrees(vector[3:])
-    return 'at {:.2f}, {:.2f}, {:.2f} mm, turned by {:.3f}, {:.3f}, {:.3f} degrees'.format(*millimetres, *degrees)
+    return '{:.2f}, {:.2f}, {:.2f} mm, turned by {:.3f}, {:.3f}, {:.3f} degrees'.format(*millimetres, *degrees)
 
 
 class RestWatch:

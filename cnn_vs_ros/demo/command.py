@@ -16,9 +16,9 @@ from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.folder import RunFolder, new_folder
 
-CALIBRATE_DEPTH, RECORD = 'calibrate_depth', 'record'
+CALIBRATE, RECORD = 'calibrate', 'record'
 UNKNOWN_DEPTH = 1.0
-"""Metres that the estimator takes the depth to be until it is calibrated."""
+"""Metres that the estimator takes the depth to be until it is measured."""
 _DESCRIPTION = """
 Servo a simulated arm to a reference image: capture the reference, move the arm to a start, servo, and report.
 The nodes are those of launch/servo.launch.py, here started as processes without a ROS installation.
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     servo = parser.add_argument_group('the run')
     servo.add_argument('--model', help="a shipped model's name or a .onnx file (default: scene_agnostic)")
     servo.add_argument(
-        '--calibrate-depth',
+        '--measure-depth',
         action='store_true',
         help=f'the depth is not known but taken to be {UNKNOWN_DEPTH:g} m: measure it by small motions first',
     )
@@ -129,7 +129,7 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     scaled['pose_estimator']['library'] = str(folder)
     if arguments.model is not None:
         scaled['pose_estimator']['model'] = arguments.model
-    if arguments.calibrate_depth:
+    if arguments.measure_depth:
         scaled['pose_estimator']['depth'] = UNKNOWN_DEPTH
     experiment = {
         'batch': arguments.batch,
@@ -139,13 +139,13 @@ def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
         'perturbed': arguments.perturbed,
         'max_duration': arguments.max_duration,
         'settle_time': arguments.settle,
-        'calibrate_depth': arguments.calibrate_depth,
+        'measure_depth': arguments.measure_depth,
         'output_folder': str(folder),
         'video': not arguments.no_video,
     }
     chosen: dict[str, dict[str, object]] = {}
-    if arguments.calibrate_depth:
-        chosen[CALIBRATE_DEPTH] = dict(clock)
+    if arguments.measure_depth:
+        chosen[CALIBRATE] = dict(clock)
     if arguments.bag:
         chosen[RECORD] = {**clock, 'output': str(folder / 'bag')}
     if arguments.view:

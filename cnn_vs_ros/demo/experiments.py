@@ -12,8 +12,8 @@ from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, check_installation, open
 from cnn_vs_ros.demo.scaling import scaled_parameters
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.experiment.paper import EXPERIMENTS, PaperExperiment
 from cnn_vs_ros.report.folder import RunFolder, new_folder
+from cnn_vs_ros.run.paper import EXPERIMENTS, PaperExperiment
 
 _DESCRIPTION = """
 Repeat an experiment of the paper in simulation, at the paper's distances and start: planar, perturbed, relief or

@@ -18,7 +18,7 @@ NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', 'e
 """Names of the nodes, of their modules in cnn_vs_ros.nodes and of their executables."""
 
 TOOLS = (
-    'calibrate_depth',
+    'calibrate',
     'camera',
     'check_arm',
     'moveit_servo_adapter',

@@ -39,7 +39,7 @@ class Reference:
 
     `image` is uint8 (H, W) grey or (H, W, 3) BGR, as the camera delivered it (distorted if it distorts);
     `camera` its calibration; `depth` the distance in metres, along the optical axis, to the scene's plane, and
-    `depth_sigma` its standard deviation where it was measured (depth_calibration).
+    `depth_sigma` its standard deviation where it was measured.
 
     `normal` (3,), of any length, is that of the plane in the desired camera's frame, and `normal_sigma` the
     standard deviation of its direction in radians (none: as sure as can be); without it the plane is about

@@ -15,6 +15,7 @@ from std_msgs.msg import String
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
+from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arrival_clock import ArrivalClock
 from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.parameters import declare
@@ -28,7 +29,7 @@ JOINT_STATES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class ArmListener:
-    """Declares `tip_frame`, `robot_description` and `joint_state_timeout`, and listens for a node.
+    """Declares `tip_frame`, `robot_description`, `arm_calibration` and `joint_state_timeout`; listens for a node.
 
     The first robot description that can be used is taken, and stays: another one is refused.
 
@@ -52,6 +53,7 @@ class ArmListener:
         self.kinematics: DifferentialIk | None = None
         self._joint_states: JointStates | None = None
         self._taken = ''
+        self.calibration = declare_arm_calibration(node)
         self.tip_frame = declare(
             node, 'tip_frame', 'camera_optical_frame', 'Frame that the twists are of, in the URDF.', read_only=True
         )
@@ -109,12 +111,13 @@ class ArmListener:
             self._node.get_logger().error(f'robot_description refused: {error}')
 
     def _take_description(self, urdf: str) -> None:
+        taken, urdf = urdf, urdf if self.calibration is None else self.calibration.added_to(urdf)
         kinematics = DifferentialIk(urdf, self.tip_frame, **self._options)
         joint_states = JointStates(
             kinematics.joint_names, self._timeout, kinematics.velocity_limits, kinematics.circular
         )
         self._on_kinematics(kinematics, joint_states, urdf)
-        self.kinematics, self._joint_states, self._taken = kinematics, joint_states, urdf
+        self.kinematics, self._joint_states, self._taken = kinematics, joint_states, taken
 
     def _on_joint_state(self, message: JointState) -> None:
         if self._joint_states is not None:

@@ -16,13 +16,13 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.experiment import Experiment, Outcome, Plan, Recorder, series_summary
-from cnn_vs_ros.experiment.outcome import series_table
 from cnn_vs_ros.nodes.experiment_graph import RosGraph
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import stop_signals
 from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder, write_run
 from cnn_vs_ros.report.folder import short
+from cnn_vs_ros.run import Outcome, Plan, Recorder, Series, series_summary
+from cnn_vs_ros.run.outcome import series_table
 
 OVERVIEW_TOPIC = 'overview/image_raw'
 NOT_CONVERGED, FAILED, INTERRUPTED = 3, 2, 130
@@ -33,7 +33,7 @@ _ARM_LINKS = (('twist', 3),)
 
 
 class ExperimentNode(Node):
-    """The parameters of an experiment and its view of the graph."""
+    """The parameters of a series of runs and its view of the graph."""
 
     def __init__(self) -> None:
         super().__init__('experiment')
@@ -54,9 +54,7 @@ class ExperimentNode(Node):
             perturbed_for=declare(
                 self, 'perturbed_for', 0.0, 'Perturbations end after this time, s; 0: never.', bounds=(0.0, 3600.0)
             ),
-            calibrate_depth=declare(
-                self, 'calibrate_depth', False, 'Whether calibrate_depth measures the depth first.'
-            ),
+            measure_depth=declare(self, 'measure_depth', False, 'Whether calibrate measures the depth first.'),
             max_duration=declare(
                 self, 'max_duration', 60.0, 'A run ends after this time, s.', bounds=(0.1, 3600.0)
             ),
@@ -82,9 +80,7 @@ class ExperimentNode(Node):
         )
         self.video = declare(self, 'video', True, 'Whether a video of each run is made.')
         plan = self.plan
-        self.graph = RosGraph(
-            self, simulated=plan.simulated, clips=self.video, calibrate_depth=plan.calibrate_depth
-        )
+        self.graph = RosGraph(self, simulated=plan.simulated, clips=self.video, measure_depth=plan.measure_depth)
         if self.plan.simulated and self.video:
             self.graph.watch(OVERVIEW_TOPIC)
 
@@ -103,31 +99,31 @@ class Job:
         node, plan = self._node, self._node.plan
         self._graph.wait_until_up(node.startup_timeout, _ARM_LINKS if plan.simulated else ())
         model = Path(self._graph.estimator_parameters('model')[0]).stem
-        experiment = Experiment(self._graph, plan, model, self._show)
+        series = Series(self._graph, plan, model, self._show)
         outcomes: list[Outcome] = []
         try:
-            experiment.prepare()
-            if experiment.depth_sentence:
-                print(f'calibrate_depth: {experiment.depth_sentence}', flush=True)
+            series.prepare()
+            if series.depth_sentence:
+                print(f'measure_depth: {series.depth_sentence}', flush=True)
             for seed in range(plan.seed, plan.seed + plan.runs):
-                self._run(experiment, seed, outcomes)
+                self._run(series, seed, outcomes)
         except BaseException:
             self._progress.clear()
             self._graph.hurry()
             with contextlib.suppress(VisualServoingError):
-                experiment.finish()
+                series.finish()
             raise
-        experiment.finish()
+        series.finish()
         return self._conclude(outcomes)
 
-    def _run(self, experiment: Experiment, seed: int, outcomes: list[Outcome]) -> None:
+    def _run(self, series: Series, seed: int, outcomes: list[Outcome]) -> None:
         self._folder.begin()
         single = self._node.plan.runs == 1
         folder = self._folder if single else RunFolder(self._folder.path / f'seed_{seed:03d}')
-        outcome, recording = experiment.run(seed)
+        outcome, recording = series.run(seed)
         self._progress.clear()
-        if experiment.refusal:
-            print(experiment.refusal, flush=True)
+        if series.refusal:
+            print(series.refusal, flush=True)
         outcomes.append(outcome)
         reference = self._graph.recorder.reference
         write_run(folder, outcome, recording, reference, video=self._node.video)

@@ -25,10 +25,10 @@ from trajectory_msgs.msg import JointTrajectory
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.errors import NoAnswerError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
-from cnn_vs_ros.experiment import ExperimentError, Recorder
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
+from cnn_vs_ros.run import Recorder, RunError
 
 CALL_TIMEOUT = 30.0
 """Seconds of wall time that a service may take to answer."""
@@ -53,14 +53,14 @@ _SIMULATION_SERVICES = (
     'simulator/move_to_reference',
     'simulator/move_to_start',
 )
-_CALIBRATE_DEPTH = 'calibrate_depth/calibrate'
+_MEASURE_DEPTH = 'calibrate/measure_depth'
 _PERTURBATIONS = 'simulator/set_perturbations'
 
 
 class RosGraph:
-    """Implements cnn_vs_ros.experiment.Graph. Its methods block: another thread must spin the node."""
+    """Implements cnn_vs_ros.run.Graph. Its methods block: another thread must spin the node."""
 
-    def __init__(self, node: Node, *, simulated: bool, clips: bool, calibrate_depth: bool = False) -> None:
+    def __init__(self, node: Node, *, simulated: bool, clips: bool, measure_depth: bool = False) -> None:
         self.recorder = Recorder(clips=clips)
         self._node = node
         self._interrupted = threading.Event()
@@ -69,8 +69,8 @@ class RosGraph:
         self._clients: dict[str, Client] = {
             name: node.create_client(Trigger, name) for name in (*_SERVICES, *(_SIMULATION_SERVICES * simulated))
         }
-        if calibrate_depth:
-            self._clients[_CALIBRATE_DEPTH] = node.create_client(Trigger, _CALIBRATE_DEPTH)
+        if measure_depth:
+            self._clients[_MEASURE_DEPTH] = node.create_client(Trigger, _MEASURE_DEPTH)
         if simulated:
             self._clients[_PERTURBATIONS] = node.create_client(SetBool, _PERTURBATIONS)
         self._simulator_parameters = AsyncParameterClient(node, 'simulator') if simulated else None
@@ -92,7 +92,7 @@ class RosGraph:
         """Record the images of a bystander's camera as well."""
         self._node.create_subscription(Image, topic, self._on_overview, qos_profile_sensor_data)
 
-    # cnn_vs_ros.experiment.Graph
+    # cnn_vs_ros.run.Graph
 
     @property
     def wall_clock(self) -> bool:
@@ -104,11 +104,11 @@ class RosGraph:
         return int(self._node.get_clock().now().nanoseconds)
 
     def call(self, service: str) -> str:
-        """Call a Trigger service and return its message. Raises ExperimentError unless it succeeds."""
-        timeout = MOTION_TIMEOUT if service == _CALIBRATE_DEPTH else self._call_timeout
+        """Call a Trigger service and return its message. Raises RunError unless it succeeds."""
+        timeout = MOTION_TIMEOUT if service == _MEASURE_DEPTH else self._call_timeout
         response = self._result(lambda: self._clients[service].call_async(Trigger.Request()), service, timeout)
         if not response.success:
-            raise ExperimentError(f'{service} failed: {response.message}')
+            raise RunError(f'{service} failed: {response.message}')
         return str(response.message)
 
     def set_start(self, batch: int, seed: int, pose: Sequence[float]) -> None:
@@ -123,14 +123,14 @@ class RosGraph:
         response = self._result(lambda: client.set_parameters(parameters), 'simulator/set_parameters')
         for result in response.results:
             if not result.successful:
-                raise ExperimentError(f'the simulator refuses the start: {result.reason}')
+                raise RunError(f'the simulator refuses the start: {result.reason}')
 
     def set_perturbations(self, on: bool) -> None:
         """Switch moving lights and occluders."""
         request = SetBool.Request(data=on)
         response = self._result(lambda: self._clients[_PERTURBATIONS].call_async(request), _PERTURBATIONS)
         if not response.success:
-            raise ExperimentError(f'{_PERTURBATIONS} failed: {response.message}')
+            raise RunError(f'{_PERTURBATIONS} failed: {response.message}')
 
     def reference_image(self) -> np.ndarray:
         """The image that the estimator servoes to, BGR or grey."""
@@ -139,13 +139,13 @@ class RosGraph:
         try:
             return Reference.load(self._reference.folder).image
         except VisualServoingError as error:
-            raise ExperimentError(f'the reference of the estimator cannot be read: {error}') from error
+            raise RunError(f'the reference of the estimator cannot be read: {error}') from error
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until `condition` holds, at most `seconds` of the graph's time; say whether it does.
 
         Raises:
-            ExperimentError: the graph has fallen silent.
+            RunError: the graph has fallen silent.
             KeyboardInterrupt: see `interrupt`.
         """
         deadline = self.now() + round(1e9 * seconds)
@@ -156,7 +156,7 @@ class RosGraph:
             if self.recorder.messages != heard:
                 heard, when = self.recorder.messages, time.monotonic()
             elif time.monotonic() - when > SILENCE_TIMEOUT:
-                raise ExperimentError(f'no message has come for {SILENCE_TIMEOUT:g} s: are all nodes running?')
+                raise RunError(f'no message has come for {SILENCE_TIMEOUT:g} s: are all nodes running?')
         self._check_interrupted()
         return True
 
@@ -167,7 +167,7 @@ class RosGraph:
         self._interrupted.set()
 
     def fail(self, sentence: str) -> None:
-        """Make every wait raise ExperimentError with that sentence; may be called from any thread."""
+        """Make every wait raise RunError with that sentence; may be called from any thread."""
         self._failure = sentence
         self._interrupted.set()
 
@@ -186,12 +186,12 @@ class RosGraph:
         """Wait until all services are there, images come and each topic of `links` has that many subscribers.
 
         Raises:
-            ExperimentError: not within `seconds` of wall time; the message says what is missing.
+            RunError: not within `seconds` of wall time; the message says what is missing.
         """
         deadline = time.monotonic() + seconds
         while missing := self._missing(links):
             if time.monotonic() > deadline:
-                raise ExperimentError(f'waited {seconds:g} s in vain for {", ".join(missing)}')
+                raise RunError(f'waited {seconds:g} s in vain for {", ".join(missing)}')
             self._check_interrupted()
             time.sleep(_POLL_PERIOD / 2)
         time.sleep(MATCHING_TIME)
@@ -223,7 +223,7 @@ class RosGraph:
     def _check_interrupted(self) -> None:
         if self._interrupted.is_set():
             if self._failure:
-                raise ExperimentError(self._failure)
+                raise RunError(self._failure)
             raise KeyboardInterrupt
 
     def _result(self, request: Callable[[], Future], what: str, timeout: float | None = None) -> Any:
@@ -231,7 +231,7 @@ class RosGraph:
         try:
             return answer_of(request, what, timeout, self._check_interrupted)
         except NoAnswerError as error:
-            raise ExperimentError(str(error)) from error
+            raise RunError(str(error)) from error
 
     # Messages
 

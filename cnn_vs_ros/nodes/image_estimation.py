@@ -24,7 +24,7 @@ _TWIST_TIMEOUT = 0.1
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Sighting:
     """What is known after an image.
 
     `word` is no_reference or a PoseStatus; `pose` is there unless the image could not be used at all, `reason`
@@ -112,30 +112,31 @@ class ImageEstimation:
             raise CalibrationError(self._problem)
         return Reference(messages.image_from_message(message).copy(), self.camera, depth, mask=mask)
 
-    def estimate(self, message: Image | CompressedImage) -> Outcome:
+    def estimate(self, message: Image | CompressedImage) -> Sighting:
         """Estimate the pose of an image; never raises for what a camera may send."""
         reference = self.reference
         motion = self._motion_to(messages.seconds(message.header.stamp))
         frozen = self._frozen.problem(message, motion)
         if reference is None:
-            return Outcome(reason='' if self.camera is not None else self._problem)
+            return Sighting(reason='' if self.camera is not None else self._problem)
         try:
             if self.camera is None:
                 raise CalibrationError(self._problem)
-            _check_same_camera(self.camera, reference.camera)
+            check_same_camera(self.camera, reference.camera)
             if frozen:
                 raise ImageError(frozen)
             pose = self.estimator.estimate(messages.image_from_message(message), motion)
         except VisualServoingError as error:
             self.estimator.reset()
-            return Outcome('lost', reason=str(error))
+            return Sighting('lost', reason=str(error))
         if not (pose.is_lost or (np.isfinite(pose.transform).all() and np.isfinite(pose.covariance).all())):
             self.estimator.reset()
-            return Outcome('lost', reason='the estimate should be finite but is not')
-        return Outcome(pose.status.value, pose, details=dict(self.estimator.details))
+            return Sighting('lost', reason='the estimate should be finite but is not')
+        return Sighting(pose.status.value, pose, details=dict(self.estimator.details))
 
 
-def _check_same_camera(camera: PinholeCamera, expected: PinholeCamera) -> None:
+def check_same_camera(camera: PinholeCamera, expected: PinholeCamera) -> None:
+    """Raise ImageError or CalibrationError where a camera is another one than that of a reference."""
     if camera.size != expected.size:
         raise ImageError(
             f'camera_info should be of the {expected.width}x{expected.height} camera of the reference '

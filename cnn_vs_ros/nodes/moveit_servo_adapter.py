@@ -21,6 +21,7 @@ from std_srvs.srv import SetBool
 from cnn_vs_ros.control.moveit_servo import ServoLink, rigid_transform, twist_of_end_effector
 from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingError
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import subscribe
@@ -69,6 +70,7 @@ class MoveItServoAdapter(Node):
         description = declare(
             self, 'robot_description', '', 'URDF; empty: from the topic robot_description.', read_only=True
         )
+        self._calibration = declare_arm_calibration(self)
         self._twist_timeout = declare(
             self,
             'twist_timeout',
@@ -133,6 +135,8 @@ class MoveItServoAdapter(Node):
             self.get_logger().error(f'robot_description refused: {error}')
 
     def _take_description(self, urdf: str) -> None:
+        if self._calibration is not None:
+            urdf = self._calibration.added_to(urdf)
         self._end_effector_T_camera = rigid_transform(urdf, self._end_effector, self._camera_frame)
         self.get_logger().info(f'turning twists of {self._camera_frame} into twists of {self._end_effector}')
 

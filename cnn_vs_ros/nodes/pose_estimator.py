@@ -18,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.capture.stamps import ImageStamps
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
@@ -28,7 +29,7 @@ from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME, ReferenceLibra
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.common import LATCHED, NEWEST, seconds_now, steady_clock
 from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
-from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Outcome, looks_rectified
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Sighting, looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
@@ -95,6 +96,13 @@ class PoseEstimatorNode(ManagedNode):
             'Seconds by which the stamps of the images are late (see calibrate); taken off the estimates.',
             bounds=(-1.0, 1.0),
         )
+        declare(
+            self,
+            'arm_calibration',
+            '',
+            'calibration.yaml of calibrate, whose stamp_delay is taken where that here is 0; empty: none.',
+            read_on='configuration',
+        )
         declare(self, 'threads', 1, threads, bounds=(1, 64), read_on='configuration')
         rate = (
             'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
@@ -105,13 +113,15 @@ class PoseEstimatorNode(ManagedNode):
         self._stamps = ImageStamps()
         self._usage = ProcessUsage()
         self._warn = ThrottledWarnings(self.get_logger())
-        self._outcome = Outcome()
+        self._sighting = Sighting()
 
     # Transitions
 
     def configure(self) -> None:
         """Load the model, and the reference if there is one."""
         mask = self._mask()
+        calibration = self.get_parameter('arm_calibration').value
+        self._calibrated_delay = Mount.load(user_path(calibration)).stamp_delay if calibration else 0.0
         estimator = load_estimator(self.get_parameter('model').value, self.get_parameter('threads').value)
         self._estimation = ImageEstimation(estimator)
         self._reference = KeptReference(estimator)
@@ -193,41 +203,41 @@ class PoseEstimatorNode(ManagedNode):
     def _on_image(self, message: Image | CompressedImage) -> None:
         # In place: from here on the image has the stamp that it should have.
         stamp = message.header.stamp = messages.earlier(
-            message.header.stamp, self.get_parameter('stamp_delay').value
+            message.header.stamp, self.get_parameter('stamp_delay').value or self._calibrated_delay
         )
         usable, remark = self._stamps.take(messages.seconds(stamp), seconds_now(self))
         if remark:
             self._warn(remark)
         if not usable:
             return
-        self._outcome = self._estimation.estimate(message)
-        if self._outcome.reason:
-            self._warn(self._outcome.reason)
-        self._publish(self._outcome, stamp)
+        self._sighting = self._estimation.estimate(message)
+        if self._sighting.reason:
+            self._warn(self._sighting.reason)
+        self._publish(self._sighting, stamp)
         self._statistics.add(messages.seconds(stamp), seconds_now(self))
         if self._debug_publisher.get_subscription_count():
             self._publish_debug_image(message)
 
-    def _publish(self, outcome: Outcome, stamp: Time) -> None:
+    def _publish(self, sighting: Sighting, stamp: Time) -> None:
         values: dict[str, object] = {
-            **outcome.details,
-            'confidence': messages.confidence_to_text(outcome.confidence),
+            **sighting.details,
+            'confidence': messages.confidence_to_text(sighting.confidence),
         }
         if self._in_use:
             values['reference'] = self._in_use
-        if outcome.reason:
-            values['reason'] = outcome.reason
+        if sighting.reason:
+            values['reason'] = sighting.reason
         status = DiagnosticStatus(
-            level=DiagnosticStatus.OK if outcome.found else DiagnosticStatus.WARN,
+            level=DiagnosticStatus.OK if sighting.found else DiagnosticStatus.WARN,
             name=f'{self.get_name()}: pose',
-            message=outcome.word,
+            message=sighting.word,
             values=messages.key_values(values),
         )
         array = messages.diagnostics(status, stamp, self.get_parameter('desired_frame').value)
         self._status_publisher.publish(array)
-        if outcome.found and outcome.pose is not None:
+        if sighting.found and sighting.pose is not None:
             pose = PoseWithCovarianceStamped(header=array.header)
-            pose.pose = messages.relative_pose_to_message(outcome.pose)
+            pose.pose = messages.relative_pose_to_message(sighting.pose)
             self._pose_publisher.publish(pose)
 
     def _publish_debug_image(self, message: Image | CompressedImage) -> None:
@@ -242,11 +252,11 @@ class PoseEstimatorNode(ManagedNode):
         self._debug_publisher.publish(messages.image_to_message(picture, header.stamp, header.frame_id))
 
     def _publish_diagnostics(self) -> None:
-        figures, outcome = self._statistics.report(time.monotonic()), self._outcome
+        figures, sighting = self._statistics.report(time.monotonic()), self._sighting
         status = DiagnosticStatus(name=f'{self.get_fully_qualified_name().lstrip("/")}: estimation')
         if figures['images']:
-            status.level = DiagnosticStatus.OK if outcome.found else DiagnosticStatus.WARN
-            status.message = outcome.reason or outcome.word
+            status.level = DiagnosticStatus.OK if sighting.found else DiagnosticStatus.WARN
+            status.message = sighting.reason or sighting.word
         else:
             status.level = DiagnosticStatus.STALE
             status.message = f'no image on {self._image_subscription.topic_name}'
@@ -260,8 +270,8 @@ class PoseEstimatorNode(ManagedNode):
             self._warn(status.message)
         status.values = messages.key_values(
             {
-                'status': outcome.word,
-                'confidence': messages.confidence_to_text(outcome.confidence),
+                'status': sighting.word,
+                'confidence': messages.confidence_to_text(sighting.confidence),
                 **figures,
                 'images_dropped': self._stamps.dropped,
                 'stamp_jumps': self._stamps.jumps,

@@ -11,7 +11,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from cnn_vs_ros.bags import BagReader
-from cnn_vs_ros.calibration.recording import ArmTrack, Recording
+from cnn_vs_ros.calibration.recording import IMAGE_PERIOD, ArmTrack, Recording
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.errors import BagError, HandEyeError
 from cnn_vs_ros.estimation import Reference
@@ -20,9 +20,6 @@ from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.image_estimation import looks_rectified
 
 Array = NDArray[np.float64]
-
-IMAGE_PERIOD = 0.2
-"""Seconds between the images that are taken."""
 
 
 def recording_of_bag(

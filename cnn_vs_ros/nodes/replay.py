@@ -39,7 +39,7 @@ _AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
 
 
 @dataclass(frozen=True)
-class Step:
+class ReplayedImage:
     """One image: its stamp in nanoseconds, and what was estimated of it now and in the recorded run.
 
     Poses are [t; theta u] (6,) of the current camera in the desired camera frame, metres and radians, or None.
@@ -64,7 +64,7 @@ class Step:
 
 def replay(
     bag: BagReader, estimator: Estimator, *, image: str = 'image_raw', every: bool = False
-) -> Iterator[Step]:
+) -> Iterator[ReplayedImage]:
     """Estimate the images of a bag in their order, each once: those of `image`, or else of `image`/compressed.
 
     The commanded motion, where it is recorded, carries the track as in the run.
@@ -96,12 +96,12 @@ def replay(
         if not every and said[stamp] == PoseStatus.ACQUIRED.value:
             estimator.reset()
         began = time.perf_counter()
-        outcome = estimation.estimate(message)
-        yield Step(
+        sighting = estimation.estimate(message)
+        yield ReplayedImage(
             stamp,
-            outcome.word,
-            outcome.confidence,
-            outcome.pose.vector if outcome.found and outcome.pose is not None else None,
+            sighting.word,
+            sighting.confidence,
+            sighting.pose.vector if sighting.found and sighting.pose is not None else None,
             said.get(stamp, ''),
             poses.get(stamp),
             1e3 * (time.perf_counter() - began),
@@ -156,15 +156,15 @@ def _stamp(message: Any) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
-def summary(steps: list[Step]) -> dict[str, Any]:
+def summary(images: list[ReplayedImage]) -> dict[str, Any]:
     """Figures of a replay: counts, differences to the recorded estimates in mm and degrees, times."""
-    differences = np.array([step.difference for step in steps if step.difference is not None]).reshape(-1, 2)
+    differences = np.array([image.difference for image in images if image.difference is not None]).reshape(-1, 2)
     figures: dict[str, Any] = {
-        'images': len(steps),
-        'found': sum(step.pose is not None for step in steps),
-        'recorded_found': sum(step.recorded_pose is not None for step in steps),
+        'images': len(images),
+        'found': sum(image.pose is not None for image in images),
+        'recorded_found': sum(image.recorded_pose is not None for image in images),
         'compared': len(differences),
-        'milliseconds_median': float(np.median([step.milliseconds for step in steps])) if steps else None,
+        'milliseconds_median': float(np.median([image.milliseconds for image in images])) if images else None,
     }
     for index, (name, unit) in enumerate((('mm', 1e3), ('deg', np.degrees(1.0)))):
         column = unit * differences[:, index]
@@ -173,19 +173,19 @@ def summary(steps: list[Step]) -> dict[str, Any]:
     return figures
 
 
-def write_series(folder: Path, steps: list[Step]) -> tuple[Path, Path]:
+def write_series(folder: Path, images: list[ReplayedImage]) -> tuple[Path, Path]:
     """Write replay.csv, a line an image, and replay.json, the summary, to a folder; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     table, figures = folder / 'replay.csv', folder / 'replay.json'
     with table.open('w', newline='') as file:
         writer = csv.writer(file)
-        scalars = [field.name for field in fields(Step) if not field.name.endswith('pose')]
+        scalars = [field.name for field in fields(ReplayedImage) if not field.name.endswith('pose')]
         differences = ('difference_m', 'difference_rad')
         writer.writerow([*scalars, *_AXES, *(f'recorded_{axis}' for axis in _AXES), *differences])
-        for step in steps:
-            poses = [*_cells(step.pose, 6), *_cells(step.recorded_pose, 6), *_cells(step.difference, 2)]
-            writer.writerow([*(getattr(step, name) for name in scalars), *poses])
-    figures.write_text(json.dumps(summary(steps), indent=2) + '\n')
+        for image in images:
+            poses = [*_cells(image.pose, 6), *_cells(image.recorded_pose, 6), *_cells(image.difference, 2)]
+            writer.writerow([*(getattr(image, name) for name in scalars), *poses])
+    figures.write_text(json.dumps(summary(images), indent=2) + '\n')
     return table, figures
 
 
@@ -217,11 +217,11 @@ def run(bag: Path, reference: Path | None, model: str, output: Path | None, imag
     output = output or bag / 'replay'
     _check_writable(output)
     with BagReader(bag) as reader:
-        steps = list(replay(reader, estimator, image=image, every=every))
-    if not steps:
+        images = list(replay(reader, estimator, image=image, every=every))
+    if not images:
         raise BagError(f'{bag} should hold images that were estimated but holds none (try --every-image)')
-    table, figures = write_series(output, steps)
-    result = summary(steps)
+    table, figures = write_series(output, images)
+    result = summary(images)
     sentence = f'replay: found in {result["found"]} of {result["images"]} images'
     if result['compared']:
         sentence += (

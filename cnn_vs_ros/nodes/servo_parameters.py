@@ -26,6 +26,8 @@ from cnn_vs_ros.control.twist_exit import check_mask
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.nodes.parameters import declare
 
+_LOST, _CONVERGENCE, _GATE = LostSettings(), ConvergenceSettings(), GateSettings()
+
 # name: default, bounds, description. The defaults are for a real arm; config/simulated.yaml is brisker.
 _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'rate': (50.0, (20.0, 1000.0), 'Rate of the twist, Hz.'),
@@ -43,8 +45,16 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'limits.angular_acceleration': (1.0, (1e-3, 100.0), 'Greatest angular acceleration of the camera, rad/s^2.'),
     'stop.linear_deceleration': (1.0, (1.0, 100.0), 'Deceleration of a stop, m/s^2; more where it must be.'),
     'stop.angular_deceleration': (4.0, (4.0, 1000.0), 'Angular deceleration of a stop, rad/s^2; likewise.'),
-    'pose_timeout': (0.2, (0.01, 2.0), 'An estimate is stale this long after its image or its arrival, s.'),
-    'lost_timeout': (1.0, (0.05, 10.0), 'The target counts as lost for this long after it was said, s.'),
+    'pose_timeout': (
+        _GATE.pose_timeout,
+        (0.01, 2.0),
+        'An estimate is stale this long after its image or its arrival, s.',
+    ),
+    'lost_timeout': (
+        _GATE.lost_timeout,
+        (0.05, 10.0),
+        'The target counts as lost for this long after it was said, s.',
+    ),
     'minimum_confidence': (0.05, (0.0, 1.0), 'An estimate with less confidence counts as lost.'),
     'first_confidence': (0.25, (0.0, 1.0), 'The same for a target that was lost before.'),
     'low_confidence_time': (0.0, (0.0, 10.0), 'For so long less confidence is put up with, s.'),
@@ -73,14 +83,22 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'jump.rotation': (0.35, (1e-3, 10.0), 'An estimate this far from what the motion sent says is refused, rad.'),
     'convergence.linear_velocity': (0.002, (1e-6, 10.0), 'Greatest speed when converged, m/s.'),
     'convergence.angular_velocity': (0.01, (1e-6, 10.0), 'Greatest angular speed when converged, rad/s.'),
-    'convergence.translation': (5e-5, (1e-7, 1.0), 'Greatest mean distance to the goal when converged, m.'),
-    'convergence.rotation': (3.5e-4, (1e-7, 1.0), 'Greatest mean angle to the goal when converged, rad.'),
+    'convergence.translation': (
+        _CONVERGENCE.translation,
+        (1e-7, 1.0),
+        'Greatest mean distance to the goal when converged, m.',
+    ),
+    'convergence.rotation': (
+        _CONVERGENCE.rotation,
+        (1e-7, 1.0),
+        'Greatest mean angle to the goal when converged, rad.',
+    ),
     'convergence.confidence': (0.05, (0.0, 1.0), 'Less confidence than this is no arrival.'),
-    'convergence.hold_time': (0.5, (0.0, 60.0), 'How long the goal must be held, s.'),
-    'retreat.speed': (0.05, (1e-3, 1.0), 'Speed of the retreat, m/s.'),
-    'retreat.distance': (0.15, (0.0, 2.0), 'Length of the retreat in one episode of loss, m.'),
-    'search.angular_speed': (0.3, (1e-3, 3.0), 'Speed of looking round in a search, rad/s.'),
-    'search.angle': (0.35, (0.0, 1.5), 'Half the opening of the cone looked round in in a search, rad.'),
+    'convergence.hold_time': (_CONVERGENCE.hold_time, (0.0, 60.0), 'How long the goal must be held, s.'),
+    'retreat.speed': (_LOST.speed, (1e-3, 1.0), 'Speed of the retreat, m/s.'),
+    'retreat.distance': (_LOST.distance, (0.0, 2.0), 'Length of the retreat in one episode of loss, m.'),
+    'search.angular_speed': (_LOST.angular_speed, (1e-3, 3.0), 'Speed of looking round in a search, rad/s.'),
+    'search.angle': (_LOST.angle, (0.0, 1.5), 'Half the opening of the cone looked round in in a search, rad.'),
 }
 
 BOUNDS = {name: bounds for name, (_, bounds, _) in _NUMBERS.items()}
@@ -96,7 +114,7 @@ def declare_servo_parameters(node: Node) -> None:
     declare(
         node,
         'lost_behaviour',
-        LostBehaviour.STOP.value,
+        _LOST.behaviour.value,
         'When the estimator is lost: stop; retreat (back along the optical axis, then stop); or search (retreat, '
         'look round, come back, then stop).',
         choices=behaviours,

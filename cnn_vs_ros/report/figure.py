@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from cnn_vs_ros.experiment.outcome import ROTATION_TOLERANCE, TRANSLATION_TOLERANCE
-from cnn_vs_ros.experiment.trajectory import Trajectory
 from cnn_vs_ros.report.folder import RunFolder
+from cnn_vs_ros.run.outcome import ROTATION_TOLERANCE, TRANSLATION_TOLERANCE
+from cnn_vs_ros.run.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

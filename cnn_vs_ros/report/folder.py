@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.experiment.trajectory import Trajectory
+from cnn_vs_ros.run.trajectory import Trajectory
 
 LATEST = 'latest'
 _NEW = re.compile(r'\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?')

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnn_vs_ros.experiment.outcome import Outcome, versions
-from cnn_vs_ros.experiment.recorder import Recording
 from cnn_vs_ros.report.figure import draw_report
 from cnn_vs_ros.report.folder import RunFolder
 from cnn_vs_ros.report.page import write_page
 from cnn_vs_ros.report.video import write_video
+from cnn_vs_ros.run.outcome import Outcome, versions
+from cnn_vs_ros.run.recorder import Recording
 
 
 def write_run(

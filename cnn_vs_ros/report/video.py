@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.experiment.recorder import Recording
 from cnn_vs_ros.report.figure import difference
+from cnn_vs_ros.run.recorder import Recording
 
 FRAME_RATE = 30
 

@@ -38,7 +38,7 @@ def test_a_right_arm_is_measured_and_nothing_is_said_of_it():
         (surveyed(seconds=0.0), Level.PROBLEM, 'should come but none has'),
         (surveyed(names=['a', 'left_b']), Level.PROBLEM, 'should hold b but do not: they have left_b for b'),
         (surveyed(names=['a', 'zz9']), Level.PROBLEM, 'should hold b but do not'),
-        (surveyed(period=0.05), Level.WARNING, 'a should come at 50 Hz or more but came at 20.0 Hz'),
+        (surveyed(period=0.05), Level.WARNING, 'a, b should come at 50 Hz or more but came at 20.0 Hz'),
         (surveyed(gap=0.4), Level.PROBLEM, 'after 0.400 s at the longest'),
         (surveyed(positions=[0.1, 90.0]), Level.PROBLEM, 'b should be between -3.142 and 3.142'),
         (surveyed(positions=[0.1, np.nan]), Level.PROBLEM, 'is at nan'),

@@ -6,8 +6,9 @@ import pytest
 
 from cnn_vs_ros.calibration import data, report
 from cnn_vs_ros.calibration.boards import Board, hand_eye
+from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.calibration.recording import ArmTrack, Recording
-from cnn_vs_ros.calibration.result import Mount, calibrated_camera
+from cnn_vs_ros.calibration.result import calibrated_camera
 from cnn_vs_ros.calibration.solver import calibrate
 from cnn_vs_ros.command_line import main
 from cnn_vs_ros.errors import HandEyeError

@@ -5,7 +5,7 @@ import pytest
 
 from cnn_vs_ros.calibration.first_guess import first_guess, guess_of_tracks, straightened
 from cnn_vs_ros.calibration.motion import first_places
-from cnn_vs_ros.calibration.problem import SHARED, Noise, Problem, State
+from cnn_vs_ros.calibration.problem import SHARED, Known, Noise, Problem, State
 from cnn_vs_ros.calibration.recording import ArmTrack
 from cnn_vs_ros.calibration.solver import calibrate
 from cnn_vs_ros.errors import HandEyeError
@@ -153,7 +153,7 @@ def test_a_number_of_the_lens_that_the_motion_does_not_tell_is_refused():
 
 def test_a_depth_that_is_known_holds_the_scale():
     recording, tracks = recorded(arm=1e-3)
-    assert calibrate(recording, tracks, known_depth=(DEPTH, 1e-5)).depth == pytest.approx(DEPTH, rel=1e-4)
+    assert calibrate(recording, tracks, known=Known(DEPTH, 1e-5)).depth == pytest.approx(DEPTH, rel=1e-4)
 
 
 def test_noise_is_in_the_units_it_says():

@@ -31,7 +31,7 @@ def test_it_goes_through_json_and_says_in_words_what_it_says_in_numbers():
     np.testing.assert_allclose(again.correction, MOVED, atol=1e-12)
     assert again.confidence == 0.9
     gone = 1e3 * ((MOVED @ TAUGHT)[:3, 3] - TAUGHT[:3, 3])
-    assert '{:.2f}, {:.2f}, {:.2f} mm'.format(*gone) in values['said'].partition('gone')[2]
+    assert '{:.2f}, {:.2f}, {:.2f} mm'.format(*gone) in values['said'].partition('moved by')[2]
     assert values['correction'][0][3] == pytest.approx(0.02)
     bare = Offset(np.eye(4)).as_values()
     assert bare['correction'] is bare['confidence'] is bare['base_T_desired'] is None

@@ -8,7 +8,7 @@ from cnn_vs_ros.command_line import main, make_parser
 from cnn_vs_ros.demo import experiments
 from cnn_vs_ros.demo.graph import NODES
 from cnn_vs_ros.demo.scaling import scaled_parameters
-from cnn_vs_ros.experiment.paper import EXPERIMENTS
+from cnn_vs_ros.run.paper import EXPERIMENTS
 from cnn_vs_ros.simulation import SimulationError
 
 

@@ -14,15 +14,15 @@ from cnn_vs_ros.geometry import PinholeCamera
 def test_tools_are_started_only_on_request(tmp_path):
     parse = make_parser().parse_args
     assert sorted(parameters(parse(['demo']), tmp_path)) == sorted(NODES)
-    chosen = parameters(parse(['demo', '--calibrate-depth', '--bag', '--view']), tmp_path)
-    assert set(chosen) - set(NODES) == {'calibrate_depth', 'record', 'view'}
-    assert all(chosen[name]['use_sim_time'] for name in ('calibrate_depth', 'record', 'view'))
+    chosen = parameters(parse(['demo', '--measure-depth', '--bag', '--view']), tmp_path)
+    assert set(chosen) - set(NODES) == {'calibrate', 'record', 'view'}
+    assert all(chosen[name]['use_sim_time'] for name in ('calibrate', 'record', 'view'))
 
 
-def test_the_depth_is_unknown_until_it_is_calibrated(tmp_path):
-    chosen = parameters(make_parser().parse_args(['demo', '--calibrate-depth']), tmp_path)
+def test_the_depth_is_unknown_until_it_is_measured(tmp_path):
+    chosen = parameters(make_parser().parse_args(['demo', '--measure-depth']), tmp_path)
     assert chosen['pose_estimator']['depth'] == UNKNOWN_DEPTH
-    assert chosen['experiment']['calibrate_depth'] is True
+    assert chosen['experiment']['measure_depth'] is True
 
 
 def test_a_recording_is_beside_the_reference_of_the_run(tmp_path):

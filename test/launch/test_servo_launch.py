@@ -34,7 +34,9 @@ def arguments() -> dict[str, tuple[ast.expr, ast.expr]]:
 
 def test_launches_the_nodes_of_the_demo():
     names = [call.args[0].value for call in calls('required') if isinstance(call.args[0], ast.Constant)]
-    assert sorted(names) == sorted([*NODES, 'moveit_servo_adapter', 'simulated_camera', 'visualization'])
+    assert sorted(names) == sorted(
+        [*NODES, 'calibrate', 'moveit_servo_adapter', 'simulated_camera', 'visualization']
+    )
 
 
 def test_every_argument_has_a_default_and_says_what_it_is():

@@ -86,8 +86,8 @@ def test_a_clock_that_goes_backwards_is_no_motion(estimation):
     assert show(estimation, 9.98) is None
 
 
-def outcomes(estimation, images, speed):
-    """Outcomes of images 1/30 s apart while twists of that speed are sent."""
+def sightings(estimation, images, speed):
+    """Sightings of images 1/30 s apart while twists of that speed are sent."""
     result = []
     for index, image in enumerate(images):
         now = 10.0 + index / 30
@@ -97,21 +97,21 @@ def outcomes(estimation, images, speed):
 
 
 def test_a_picture_that_repeats_itself_while_the_camera_moves_is_not_used(estimation):
-    said = outcomes(estimation, [IMAGE] * 20, SPEED)
+    said = sightings(estimation, [IMAGE] * 20, SPEED)
     assert said[3].found  # an arm takes a moment to begin
     assert not said[-1].found
     assert 'the picture should change while the camera moves' in said[-1].reason
-    assert not outcomes(estimation, [IMAGE] * 20, 0.0)[-1].found  # until it changes
-    assert outcomes(estimation, [IMAGE + 1], SPEED)[0].found
+    assert not sightings(estimation, [IMAGE] * 20, 0.0)[-1].found  # until it changes
+    assert sightings(estimation, [IMAGE + 1], SPEED)[0].found
 
 
 def test_a_picture_without_noise_may_repeat_itself_at_rest(estimation):
-    assert all(outcome.found for outcome in outcomes(estimation, [IMAGE] * 20, 0.0))
+    assert all(sighting.found for sighting in sightings(estimation, [IMAGE] * 20, 0.0))
 
 
 def test_pictures_with_noise_do_not_repeat_themselves(estimation):
     images = np.random.default_rng(0).integers(0, 9, (20, *IMAGE.shape), dtype=np.uint8)
-    assert all(outcome.found for outcome in outcomes(estimation, images, SPEED))
+    assert all(sighting.found for sighting in sightings(estimation, images, SPEED))
 
 
 def test_a_calibration_that_differs_by_rounding_is_the_same_one(estimation):
@@ -122,8 +122,8 @@ def test_a_calibration_that_differs_by_rounding_is_the_same_one(estimation):
     other = messages.camera_to_message(CAMERA, stamp(1.0), 'camera')
     other.k = other.k * 1.01
     estimation.take_camera_info(other)
-    outcome = estimation.estimate(messages.image_to_message(IMAGE, stamp(1.1), 'camera'))
-    assert 'differs from it by up to ' in outcome.reason
+    sighting = estimation.estimate(messages.image_to_message(IMAGE, stamp(1.1), 'camera'))
+    assert 'differs from it by up to ' in sighting.reason
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import test.ros_graph  # noqa: F401  (the environment of DDS, before its first p
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.demo.graph import NODES
 from cnn_vs_ros.nodes.arm_listener import ArmListener
-from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
+from cnn_vs_ros.nodes.calibrate import CalibrateNode
 from cnn_vs_ros.nodes.camera import CameraNode
 from cnn_vs_ros.nodes.check_arm import CheckArmNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
@@ -83,7 +83,7 @@ MAKERS = {
     'pbvs_controller': PbvsControllerNode,
     'differential_ik': DifferentialIkNode,
     'experiment': ExperimentNode,
-    'calibrate_depth': CalibrateDepthNode,
+    'calibrate': CalibrateNode,
     'part_finder': PartFinderNode,
     'check_arm': CheckArmNode,
     'camera': CameraParameters,

@@ -15,7 +15,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 
 from cnn_vs_ros.control.command_interface import CommandInterface
-from cnn_vs_ros.nodes.calibrate_depth import CalibrateDepthNode
+from cnn_vs_ros.nodes.calibrate import CalibrateNode
 from cnn_vs_ros.nodes.camera import CameraNode
 from cnn_vs_ros.nodes.check_arm import CheckArmNode
 from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
@@ -52,10 +52,10 @@ NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
     'pbvs_controller': (PbvsControllerNode, [CLOCK]),
     'differential_ik': (DifferentialIkNode, [CLOCK, *COMMANDED]),
     'moveit_servo_adapter': (adapter_of_a_servo, [CLOCK]),
-    'calibrate_depth': (CalibrateDepthNode, [CLOCK]),
+    'calibrate': (CalibrateNode, [CLOCK]),
     'check_arm': (CheckArmNode, [CLOCK, *COMMANDED]),
     'part_finder': (PartFinderNode, [CLOCK]),
-    'experiment': (ExperimentNode, [CLOCK, ('calibrate_depth:=true',)]),
+    'experiment': (ExperimentNode, [CLOCK, ('measure_depth:=true',)]),
 }
 """How each node is made, and the parameters of the ways to start it that differ in their topics."""
 

@@ -11,20 +11,20 @@ import pytest
 from matplotlib.figure import Figure
 
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.experiment import Experiment, Plan, Trajectory
 from cnn_vs_ros.report import ProgressLine, RunFolder, draw_report, new_folder, video, write_page, write_run
 from cnn_vs_ros.report.figure import _six, difference
 from cnn_vs_ros.report.video import ffmpeg
-from test.experiment.fake_graph import FakeGraph
+from cnn_vs_ros.run import Plan, Series, Trajectory
+from test.run.fake_graph import FakeGraph
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     graph = FakeGraph()
-    experiment = Experiment(graph, Plan(), 'fake')
-    experiment.prepare()
+    series = Series(graph, Plan(), 'fake')
+    series.prepare()
     folder = RunFolder(tmp_path_factory.mktemp('run'))
-    write_run(folder, *experiment.run(0), graph.image)
+    write_run(folder, *series.run(0), graph.image)
     return folder
 
 
@@ -108,9 +108,9 @@ def test_a_folder_of_the_users_name_has_no_latest_beside_it(tmp_path):
 
 def test_the_labels_of_the_video_are_not_in_the_difference(monkeypatch):
     graph = FakeGraph()
-    experiment = Experiment(graph, Plan(), 'fake')
-    experiment.prepare()
-    _, recording = experiment.run(0)
+    series = Series(graph, Plan(), 'fake')
+    series.prepare()
+    _, recording = series.run(0)
     compared = []
     monkeypatch.setattr(video, 'difference', lambda image, reference: compared.append(image.copy()))
     time = float(recording.frames.times[0])

@@ -5,8 +5,8 @@ import pytest
 
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.errors import ParameterError
-from cnn_vs_ros.experiment.paper import EXPERIMENTS
 from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.run.paper import EXPERIMENTS
 from cnn_vs_ros.simulation import SimulatedRobot, draw_start, load_robot_description, starts
 
 

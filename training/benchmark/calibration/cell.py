@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.calibration.motion import CalibrationMotion, MotionLimits
-from cnn_vs_ros.calibration.recording import ArmTrack, Recording
+from cnn_vs_ros.calibration.recording import IMAGE_PERIOD, ArmTrack, Recording
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import PinholeCamera, se3
@@ -119,7 +119,7 @@ class Session:
     PERIOD = 0.02
     """Seconds between joint states, and between commands."""
 
-    def __init__(self, cell: Cell, limits: MotionLimits, image_period: float = 0.2) -> None:
+    def __init__(self, cell: Cell, limits: MotionLimits, image_period: float = IMAGE_PERIOD) -> None:
         self._cell, self._limits, self._every = cell, limits, round(image_period / self.PERIOD)
         self._rng = np.random.default_rng([cell.seed, 19])
         self._positions, self._count = POSTURE.copy(), 0

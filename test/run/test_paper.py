@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnn_vs_ros.experiment.paper import EXPERIMENTS
+from cnn_vs_ros.run.paper import EXPERIMENTS
 
 
 def run(distance, angle=0.01, ended='converged', **more):

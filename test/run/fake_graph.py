@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cnn_vs_ros.experiment import ExperimentError, Recorder
 from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.run import Recorder, RunError
 
 PERIOD = 40_000_000
 GAIN = 3.0
@@ -45,7 +45,7 @@ class FakeGraph:
             self._started = None
             self.recorder.add_servo_status('stopped')
         elif service == 'refused':
-            raise ExperimentError('refused failed: no')
+            raise RunError('refused failed: no')
 
     def set_start(self, batch, seed, pose):
         self.calls.append(('start', batch, seed))

@@ -5,56 +5,54 @@ import time
 import numpy as np
 import pytest
 import rclpy
-from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
+from geometry_msgs.msg import TwistStamped
 from lifecycle_msgs.srv import GetState
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.control import DifferentialIk
-from cnn_vs_ros.estimation import Reference, ScenePlane
-from cnn_vs_ros.geometry import RelativePose, se3
+from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation.description import load_robot_description
 from test.ros_graph import LATCHED, Graph
-from test.scenes import CAMERA
+from test.scenes import DEPTH, drawn_texture, view
 
 DOMAIN = 97
 URDF = load_robot_description()
 IK = DifferentialIk(URDF, 'camera_optical_frame')
 POSTURE = np.array([-0.24, -1.33, 1.83, -2.07, -1.57, 1.33])
-DEPTH, ASSUMED = 0.4, 1.0
-SPEED = 0.06
+CAMERA = PinholeCamera(320, 240, 300.0, 300.0, 159.5, 119.5)
+ASSUMED = 1.0
+SPEED = 0.2
 
 
 class Robot:
-    """An arm that follows the twists, and the estimates of an estimator that assumes another depth.
-
-    On loading it keeps in the folder what it learned of the plane, as pose_estimator does.
-    """
+    """An arm that follows the twists before a drawn plane, and an estimator that has a reference of it."""
 
     def __init__(self, graph: Graph, folder) -> None:
         self.graph, self.folder = graph, folder
-        image = np.random.default_rng(0).integers(0, 255, (CAMERA.height, CAMERA.width), dtype=np.uint8)
-        Reference(image, CAMERA, ASSUMED).save(folder)
+        self.texture = drawn_texture()
+        self.base_T_desired = IK.pose(POSTURE)
+        Reference(view(self.texture, np.eye(4), 0, CAMERA), CAMERA, ASSUMED).save(folder)
         self.estimator = rclpy.create_node('pose_estimator', namespace=graph.namespace, context=graph.context)
         folder_publisher = self.estimator.create_publisher(String, '~/reference_folder', LATCHED)
         folder_publisher.publish(String(data=str(folder)))
         self.estimator.create_service(Trigger, '~/load_reference', self._on_load)
         graph._executor.add_node(self.estimator)
         self.twists = graph.listen(TwistStamped, 'twist', 50)
-        self.states = graph.node.create_publisher(JointState, 'joint_states', 1)
-        self.poses = graph.node.create_publisher(PoseWithCovarianceStamped, 'relative_pose', 10)
+        self.states = graph.node.create_publisher(JointState, 'joint_states', 10)
+        self.images = graph.node.create_publisher(Image, 'image_raw', 1)
+        self.infos = graph.node.create_publisher(CameraInfo, 'camera_info', 1)
         self.reset()
 
     def reset(self) -> None:
         self.positions = POSTURE.copy()
-        self.base_T_desired = IK.pose(POSTURE) @ se3.from_pose_vector([0.01, 0.02, 0, 0.02, 0, 0.3])
         self.loaded, self.sees, self.feels = 0, True, True
-        self.learned: ScenePlane | None = None
-        self._then = time.monotonic()
+        self._then, self._pictured = time.monotonic(), 0.0
         self.twists.clear()
-        Reference(Reference.load(self.folder).image, CAMERA, ASSUMED).save(self.folder)
+        Reference(view(self.texture, np.eye(4), 0, CAMERA), CAMERA, ASSUMED).save(self.folder)
 
     @property
     def twist(self) -> np.ndarray:
@@ -68,35 +66,33 @@ class Robot:
         self._then = now
         stamp = self.graph.now()
         if self.feels:
-            self.states.publish(JointState(name=IK.joint_names, position=self.positions.tolist()))
-        if self.sees:
-            transform = se3.inverse(self.base_T_desired) @ IK.pose(self.positions)
-            transform[:3, 3] *= ASSUMED / DEPTH
-            message = PoseWithCovarianceStamped()
-            message.header.stamp = stamp
-            message.pose = messages.relative_pose_to_message(RelativePose(transform, np.eye(6) * 1e-9))
-            self.poses.publish(message)
+            state = JointState(name=IK.joint_names, position=self.positions.tolist())
+            state.header.stamp = stamp
+            self.states.publish(state)
+        if self.sees and now - self._pictured > 0.15:
+            self._pictured = now
+            image = view(self.texture, se3.inverse(self.base_T_desired) @ IK.pose(self.positions), 1, CAMERA)
+            self.infos.publish(messages.camera_to_message(CAMERA, stamp, ''))
+            self.images.publish(messages.image_to_message(image, stamp, ''))
 
-    def ask(self, until=lambda: None):
-        """Answer of the service, with `until` called 30 times a second meanwhile."""
+    def ask(self, what: str, until=lambda: None):
+        """Answer of a service, with `until` called 30 times a second meanwhile."""
 
         def each() -> None:
             self.live()
             until()
 
-        return self.graph.call(Trigger, 'calibrate_depth/calibrate', each=each)
+        return self.graph.call(Trigger, f'calibrate/{what}', each=each, patience=60.0)
 
     def _on_load(self, _, response):
         self.loaded += 1
-        if self.learned is not None:
-            Reference.load(self.folder).of_plane(self.learned).save(self.folder)
         response.success = True
         return response
 
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    graph = Graph(DOMAIN, tmp_path_factory.mktemp('calibrate_depth'))
+    graph = Graph(DOMAIN, tmp_path_factory.mktemp('calibrate'))
     yield graph
     graph.close()
 
@@ -104,9 +100,9 @@ def graph(tmp_path_factory):
 @pytest.fixture(scope='module')
 def node(graph):
     graph.start('pbvs_controller')
-    limits = {'distance': 0.01, 'linear_velocity': SPEED, 'linear_acceleration': 0.5}
-    waits = {'settle_time': 0.1, 'samples': 3, 'lost_timeout': 1.5, 'joint_state_timeout': 1.0}
-    node = graph.start('calibrate_depth', robot_description=URDF, **limits, **waits)
+    limits = {'linear_velocity': SPEED, 'angular_velocity': 0.8, 'linear_acceleration': 2.0}
+    more = {'angle': 0.2, 'distance': 0.06, 'rest': 0.05, 'lost_timeout': 3.0, 'joint_state_timeout': 3.0}
+    node = graph.start('calibrate', robot_description=URDF, angular_acceleration=8.0, **limits, **more)
     yield node
     assert 'Traceback' not in node.output
 
@@ -115,7 +111,7 @@ def node(graph):
 def the_robot(graph, node, tmp_path_factory):
     robot = Robot(graph, tmp_path_factory.mktemp('reference') / 'here')
     graph.spin_until(robot.states.get_subscription_count, 'the subscription to joint_states')
-    graph.spin_until(lambda: robot.poses.get_subscription_count() == 2, 'the subscriptions to relative_pose')
+    graph.spin_until(robot.images.get_subscription_count, 'the subscription to image_raw')
     return robot
 
 
@@ -128,38 +124,34 @@ def robot(the_robot):
     return the_robot
 
 
-def controller_state(graph) -> str:
+def controller_state(graph: Graph) -> str:
     return graph.call(GetState, 'pbvs_controller/get_state').current_state.label
 
 
-def test_finds_depth_and_orientation_writes_them_and_has_them_loaded(robot, graph):
-    robot.learned = ScenePlane.with_normal(ASSUMED, (np.tan(np.radians(20.0)), 0.0, 1.0), np.radians(2.0))
-    graph.spin_until(lambda: controller_state(graph) == 'active', 'the controller')
-    answer = robot.ask()
+def test_the_depth_is_found_and_written_to_the_reference(robot, graph, node):
+    answer = robot.ask('measure_depth')
     assert answer.success, answer.message
     reference = Reference.load(robot.folder)
-    # The poses of this fake lag by up to a period of 1/30 s while it moves, and not at rest.
-    assert reference.depth == pytest.approx(DEPTH, rel=5e-3)
-    assert 0 < reference.depth_sigma < 0.01 * DEPTH
-    assert f'depth {reference.depth:.4f} m, standard deviation' in answer.message
-    assert 'normal 20.0 degrees from the optical axis, standard deviation 2.0 degrees' in answer.message
-    np.testing.assert_allclose(reference.plane.slope, robot.learned.slope)
+    assert reference.depth == pytest.approx(DEPTH, rel=0.03)
+    assert reference.depth_sigma < 0.01
+    assert np.degrees(np.arccos(reference.plane.unit_normal[2])) < 3.0
     assert robot.loaded == 1
+    assert 'measure_depth: 3 turns and shifts of the flange' in node.output
     assert controller_state(graph) == 'active'
     twists = np.array([messages.twist_from_message(message.twist) for message in robot.twists])
-    assert 0.5 * SPEED < np.linalg.norm(twists[:, :3], axis=1).max() <= SPEED + 1e-9
+    assert 0.2 * SPEED < np.linalg.norm(twists[:, :3], axis=1).max() <= SPEED + 1e-9
     assert not twists[-1].any()
 
 
 @pytest.mark.parametrize(
-    ('sense', 'sentence'), [('sees', 'was not found for 1.5 s'), ('feels', 'joint_states should come')]
+    ('sense', 'sentence'), [('sees', 'images should come but ceased'), ('feels', 'joint_states should come')]
 )
 def test_trouble_on_the_way_stops_the_arm_and_leaves_the_reference(robot, graph, sense, sentence):
     def fail_in_motion() -> None:
-        if np.linalg.norm(robot.twist) > 0.5 * SPEED:
+        if np.linalg.norm(robot.twist[:3]) > 0.2 * SPEED:
             setattr(robot, sense, False)
 
-    answer = robot.ask(fail_in_motion)
+    answer = robot.ask('check', fail_in_motion)
     assert not answer.success
     assert sentence in answer.message
     assert Reference.load(robot.folder).depth == ASSUMED
@@ -168,12 +160,35 @@ def test_trouble_on_the_way_stops_the_arm_and_leaves_the_reference(robot, graph,
     assert controller_state(graph) == 'active'
 
 
+def test_a_scene_without_texture_is_refused_before_anything_moves(robot, graph):
+    flat = np.full((CAMERA.height, CAMERA.width), 110, np.uint8)
+    Reference(flat, CAMERA, ASSUMED).save(robot.folder)
+    answer = robot.ask('calibrate')
+    assert not answer.success
+    assert 'put something with texture in view' in answer.message
+    assert not any(messages.twist_from_message(message.twist).any() for message in robot.twists)
+    assert controller_state(graph) == 'active'
+
+
+def test_it_can_be_stopped(robot, graph):
+    stop = graph.node.create_client(Trigger, 'calibrate/stop')
+    graph.spin_until(stop.service_is_ready, 'the service')
+
+    def stop_in_motion() -> None:
+        if np.linalg.norm(robot.twist[:3]) > 0.2 * SPEED:
+            stop.call_async(Trigger.Request())
+
+    answer = robot.ask('calibrate', stop_in_motion)
+    assert not answer.success
+    assert 'was told to stop' in answer.message
+
+
 def test_sigint_in_motion_leaves_zeros_and_the_controller_as_it_was(robot, graph, node):
-    client = graph.node.create_client(Trigger, 'calibrate_depth/calibrate')
+    client = graph.node.create_client(Trigger, 'calibrate/check')
     graph.spin_until(client.service_is_ready, 'the service')
     graph.spin(0.3)
     client.call_async(Trigger.Request())
-    graph.spin_until(lambda: np.linalg.norm(robot.twist) > 0.5 * SPEED, 'motion', robot.live)
+    graph.spin_until(lambda: np.linalg.norm(robot.twist[:3]) > 0.2 * SPEED, 'motion', robot.live)
     assert node.end() == 0
     graph.spin_until(lambda: not robot.twist.any(), 'zeros')
     graph.spin_until(lambda: controller_state(graph) == 'active', 'the controller')
@@ -183,10 +198,10 @@ def test_another_publisher_of_twists_is_refused(tmp_path):
     graph = Graph(DOMAIN - 1, tmp_path)
     try:
         graph.node.create_publisher(TwistStamped, 'twist', 1)
-        graph.start('calibrate_depth', robot_description=URDF)
+        graph.start('calibrate', robot_description=URDF)
         robot = Robot(graph, tmp_path / 'reference')
-        graph.spin_until(robot.states.get_subscription_count, 'the subscription to joint_states')
-        answer = robot.ask()
+        graph.spin_until(robot.images.get_subscription_count, 'the subscription to image_raw')
+        answer = robot.ask('check')
         assert not answer.success
         assert 'no other node than pbvs_controller should publish twist' in answer.message
     finally:

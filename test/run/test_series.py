@@ -1,19 +1,19 @@
-"""The experiment does the benchmark's steps in order and measures by the ground truth."""
+"""A series does the benchmark's steps in order and measures by the ground truth."""
 
 import numpy as np
 import pytest
 
 from cnn_vs_ros.errors import ParameterError
-from cnn_vs_ros.experiment import Experiment, ExperimentError, Plan, Recorder
 from cnn_vs_ros.geometry import se3
-from test.experiment.fake_graph import GAIN, PERIOD, FakeGraph
+from cnn_vs_ros.run import Plan, Recorder, RunError, Series
+from test.run.fake_graph import GAIN, PERIOD, FakeGraph
 
 
 def do(graph, **plan):
-    experiment = Experiment(graph, Plan(**plan), 'fake')
-    experiment.prepare()
-    result = experiment.run(experiment.plan.seed)
-    experiment.finish()
+    series = Series(graph, Plan(**plan), 'fake')
+    series.prepare()
+    result = series.run(series.plan.seed)
+    series.finish()
     return result
 
 
@@ -71,7 +71,7 @@ def test_a_view_lost_for_a_moment_does_not_end_the_run():
     assert outcome.converged
 
 
-def test_perturbations_begin_after_the_reference_and_end_with_the_experiment():
+def test_perturbations_begin_after_the_reference_and_end_with_the_series():
     graph = FakeGraph()
     switched = []
     graph.set_perturbations = lambda on: switched.append((on, len(graph.calls)))
@@ -119,9 +119,9 @@ def test_wrong_plans_are_said(wrong, sentence):
 
 def test_a_series_meets_each_start_anew():
     graph = FakeGraph()
-    experiment = Experiment(graph, Plan(runs=2), 'fake')
-    experiment.prepare()
-    outcomes = [experiment.run(seed)[0] for seed in (0, 1)]
+    series = Series(graph, Plan(runs=2), 'fake')
+    series.prepare()
+    outcomes = [series.run(seed)[0] for seed in (0, 1)]
     assert [outcome.converged for outcome in outcomes] == [True, True]
     assert outcomes[0].duration == pytest.approx(outcomes[1].duration, abs=0.05)
     assert graph.calls.count('pose_estimator/capture_reference') == 1
@@ -140,11 +140,11 @@ def test_without_a_simulator_the_arm_stays_where_it_is():
 
 def test_a_controller_that_does_not_start_is_said():
     graph = FakeGraph()
-    experiment = Experiment(graph, Plan(), 'fake')
-    experiment.prepare()
+    series = Series(graph, Plan(), 'fake')
+    series.prepare()
     graph.recorder.add_servo_status = lambda word: None
-    with pytest.raises(ExperimentError, match='the controller to start'):
-        experiment.run(0)
+    with pytest.raises(RunError, match='the controller to start'):
+        series.run(0)
 
 
 @pytest.mark.parametrize('wrong', [{'max_duration': 0.0}, {'runs': 0}, {'runs': 2, 'simulated': False}])
@@ -160,7 +160,7 @@ def refusing(graph, times):
     def refuse(service):
         if service == 'pbvs_controller/start' and refusals:
             refusals.pop()
-            raise ExperimentError('pbvs_controller/start failed: a fresh estimate should have come')
+            raise RunError('pbvs_controller/start failed: a fresh estimate should have come')
         return call(service)
 
     graph.call = refuse
@@ -176,13 +176,13 @@ def test_a_start_is_asked_for_again_until_there_is_a_fresh_estimate():
 def test_a_controller_that_refuses_to_start_is_no_convergence_and_its_sentence_is_kept():
     graph = FakeGraph()
     refusing(graph, 10_000)
-    experiment = Experiment(graph, Plan(), 'fake')
-    experiment.prepare()
-    outcome, _ = experiment.run(0)
+    series = Series(graph, Plan(), 'fake')
+    series.prepare()
+    outcome, _ = series.run(0)
     assert outcome.reason == 'refused'
     assert not outcome.converged
     assert 'refuses to start' in outcome.sentence
-    assert 'a fresh estimate should have come' in experiment.refusal
+    assert 'a fresh estimate should have come' in series.refusal
 
 
 def test_a_controller_out_of_patience_ends_the_run_with_what_it_waited_for():

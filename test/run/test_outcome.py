@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from cnn_vs_ros.experiment import Outcome, series_summary
-from cnn_vs_ros.experiment.outcome import series_table
+from cnn_vs_ros.run import Outcome, series_summary
+from cnn_vs_ros.run.outcome import series_table
 
 GOOD = Outcome(
     seed=3,

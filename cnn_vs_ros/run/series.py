@@ -1,4 +1,4 @@
-"""The experiment: reference, start, servo, measure. Talks to the graph through a narrow interface."""
+"""A series of runs: reference; then start, servo, measure. Talks to the graph through a narrow interface."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.errors import ParameterError, VisualServoingError
-from cnn_vs_ros.experiment.outcome import Outcome
-from cnn_vs_ros.experiment.recorder import Recorder, Recording
 from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.run.outcome import Outcome
+from cnn_vs_ros.run.recorder import Recorder, Recording
 
 Array = NDArray[np.float64]
 
@@ -21,12 +21,12 @@ _AT_REST = ('', 'idle', 'stopped')
 _NOT_ON_THE_WAY = ('lost', 'stale', 'error')
 
 
-class ExperimentError(VisualServoingError):
-    """The graph does not do what the experiment asks of it."""
+class RunError(VisualServoingError):
+    """The graph does not do what a run asks of it."""
 
 
 class Graph(Protocol):
-    """What the experiment needs of robot, estimator and controller. The methods raise ExperimentError."""
+    """What a series needs of robot, estimator and controller. The methods raise RunError."""
 
     @property
     def recorder(self) -> Recorder:
@@ -57,7 +57,7 @@ class Graph(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do. `calibrate_depth` means that the depth of the reference is measured first.
+    """What to do. `measure_depth` means that the depth of the reference is measured first.
 
     `simulated` means that the simulator's services place the arm and that there is ground truth.
 
@@ -73,7 +73,7 @@ class Plan:
     runs: int = 1
     simulated: bool = True
     perturbed: bool = False
-    calibrate_depth: bool = False
+    measure_depth: bool = False
     max_duration: float = 60.0
     settle_time: float = 0.3
     lost_timeout: float = 5.0
@@ -97,7 +97,7 @@ class Plan:
             raise ParameterError(f'runs should be 1, or more with a simulated arm, but is {self.runs}')
 
 
-class Experiment:
+class Series:
     """Servo runs from starts of the benchmark to one reference.
 
     `estimator` is its name, for the record; `on_progress` is called with the seconds since a run began.
@@ -125,8 +125,8 @@ class Experiment:
             self.graph.call('simulator/move_to_reference')
             self._world_T_desired = self._new_truth()
             self.graph.call('pose_estimator/capture_reference')
-        if self.plan.calibrate_depth:
-            self.depth_sentence = self.graph.call('calibrate_depth/calibrate')
+        if self.plan.measure_depth:
+            self.depth_sentence = self.graph.call('calibrate/measure_depth')
         self._recorder.reference = self.graph.reference_image()
 
     def run(self, seed: int) -> tuple[Outcome, Recording]:
@@ -169,7 +169,7 @@ class Experiment:
             self._wait_for_estimate()
             try:
                 self.graph.call('pbvs_controller/start')
-            except ExperimentError as error:
+            except RunError as error:
                 self.refusal = str(error)
             else:
                 self.refusal = ''
@@ -217,7 +217,7 @@ class Experiment:
 
     def _await(self, condition: Callable[[], bool], what: str) -> None:
         if not self.graph.wait(condition, _ANSWER_TIMEOUT):
-            raise ExperimentError(f'waited {_ANSWER_TIMEOUT:g} s for {what}, in vain')
+            raise RunError(f'waited {_ANSWER_TIMEOUT:g} s for {what}, in vain')
 
     def _new_truth(self) -> Array:
         """The ground truth (4, 4) of an image taken from now on."""

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.experiment.trajectory import Trajectory
 from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.run.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
