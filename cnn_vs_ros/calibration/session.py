@@ -86,10 +86,11 @@ class Rig:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a session: in a `sentence`, and in numbers."""
+    """What came of a session: in a `sentence`, in numbers, and of a check whether the mount `holds`."""
 
     sentence: str
     solution: Solution
+    holds: bool = True
 
 
 class Session:
@@ -254,9 +255,10 @@ class Session:
             data.save(recording, self._folder)
         solution = calibrate(recording, tracks, self._lens)
         said = verdict.sentences(solution, rig.mount, rig.stamp_delay)
-        if self._errand is Errand.CALIBRATE:
-            report.write(solution, recording, tracks, self._folder)
-            said.append(f'all of it is in {self._folder}')
+        if self._errand is Errand.CHECK and rig.mount is not None:
+            return Result('; '.join(said), solution, verdict.holds(solution, rig.mount))
+        report.write(solution, recording, tracks, self._folder)
+        said.append(f'all of it is in {self._folder}')
         return Result('; '.join(said), solution)
 
 

@@ -44,7 +44,7 @@ CALL_TIMEOUT = 10.0
 IMAGE_TIMEOUT = 5.0
 """Seconds of wall time within which an image must come."""
 
-SESSION_TIMEOUT = 300.0
+SESSION_TIMEOUT = 900.0
 """Seconds of wall time that all of it may take: the node's clock may stand still."""
 
 ARM_PATIENCE = 0.5
@@ -53,6 +53,7 @@ ARM_PATIENCE = 0.5
 ASSUMED_DEPTH = 0.5
 """Metres that the depth of a view is taken to be before it is found; any will do."""
 
+_STOPPED = 'it should go on to its end but was told to stop'
 _REQUEST_TIME = 0.1
 """Seconds that a last request is given to leave this process."""
 
@@ -80,7 +81,7 @@ class CalibrateNode(Node):
         self._errand = Errand.CALIBRATE
         self._outcome: Future | None = None  # of the request
         self._pictured: Future | None = None
-        self._controller_paused = False
+        self._controller_paused = self._told_to_stop = False
         self._joints: dict[str, float] = {}
         self._info: CameraInfo | None = None
         self._steady = steady_clock()
@@ -150,9 +151,9 @@ class CalibrateNode(Node):
                 return response
             response.success, response.message = await self._outcome  # who asks again gets the same answer
             return response
-        self._errand, self._outcome = errand, Future()
+        self._errand, self._outcome, self._told_to_stop = errand, Future(), False
         try:
-            response.success, response.message = True, await self._do(errand)
+            response.success, response.message = await self._do(errand)
             self.get_logger().info(response.message)
         except (VisualServoingError, OSError) as error:
             response.success, response.message = False, f'{errand.value}: {error}'
@@ -163,11 +164,12 @@ class CalibrateNode(Node):
         return response
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = True, 'nothing to stop' if self._session is None else 'stopping'
-        self._fail(HandEyeError('it should go on to its end but was told to stop'))
+        response.success, response.message = True, 'nothing to stop' if self._outcome is None else 'stopping'
+        self._told_to_stop = True
+        self._fail(HandEyeError(_STOPPED))
         return response
 
-    async def _do(self, errand: Errand) -> str:
+    async def _do(self, errand: Errand) -> tuple[bool, str]:
         folder = self._reference.folder if self._uses_reference() else None
         reference = await self._view(folder)
         was_active = await self._controller_is_active()
@@ -184,8 +186,8 @@ class CalibrateNode(Node):
         if problem is not None:
             raise problem
         if folder is None or errand is Errand.CHECK:
-            return result.sentence
-        return f'{result.sentence}; {await self._keep(reference, result, folder)}'
+            return result.holds, result.sentence
+        return True, f'{result.sentence}; {await self._keep(reference, result, folder)}'
 
     def _uses_reference(self) -> bool:
         return bool(self.get_parameter('use_reference').value) and self._reference.has_heard
@@ -204,6 +206,8 @@ class CalibrateNode(Node):
         return reference
 
     async def _move(self, errand: Errand, reference: Reference) -> Result:
+        if self._told_to_stop:
+            raise HandEyeError(_STOPPED)
         kinematics, positions = self._arm.state()
         delay = 0.0 if self._arm.calibration is None else self._arm.calibration.stamp_delay
         rig = Rig.of(kinematics, positions, self._flange, self._camera_frame, delay)

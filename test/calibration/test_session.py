@@ -73,9 +73,13 @@ def test_a_calibration_needs_no_mount_and_leaves_a_folder_to_compute_from(cell, 
 
 
 def test_a_check_says_that_a_mount_holds_or_that_it_does_not(cell):
-    assert 'the calibration holds' in cell(Errand.CHECK, MOUNT)[1].sentence
+    result = cell(Errand.CHECK, MOUNT)[1]
+    assert result.holds
+    assert 'the calibration holds' in result.sentence
     moved = MOUNT @ se3.from_pose_vector([0.01, 0, 0, 0, 0.1, 0])
-    assert 'the mount is off by' in cell(Errand.CHECK, moved)[1].sentence
+    result = cell(Errand.CHECK, moved)[1]
+    assert not result.holds
+    assert 'the mount is off by' in result.sentence
 
 
 def test_the_depth_is_measured_with_a_mount_that_is_nearly_right(cell):
