@@ -252,7 +252,9 @@ def reference_pixels_apart(first, second):
     return np.linalg.norm(shown[0][:2] / shown[0][2] - shown[1][:2] / shown[1][2], axis=0).max()
 
 
-@pytest.mark.parametrize(('reference', 'current', 'pixels'), [(0.5, 0.17, 0.6), (0.25, 0.4, 4.0)])
+@pytest.mark.parametrize(
+    ('reference', 'current', 'pixels'), [(0.5, 0.17, 0.6), (0.5, 0.125, 0.6), (0.25, 0.4, 4.0), (0.25, 0.9, 8.0)]
+)
 def test_it_is_found_and_aligned_from_much_nearer_and_from_farther_at_any_roll(
     wide_texture, reference, current, pixels
 ):

@@ -34,7 +34,7 @@ _INLIER_CELLS = 3 / 8
 _OTHER_CELLS = 1.0  # that a match is off from a pose for which it does not speak
 _VALID_SHARE = 0.75  # of a cell's area that has to be able to show the scene
 _LARGEST_EXPONENT = 80.0
-_TINY = 1e-30
+_TINY, _ROUNDING = 1e-30, 1e-6
 
 
 class MatcherNetwork:
@@ -99,11 +99,15 @@ class _View:
 
 @dataclass(frozen=True)
 class _Cells:
-    """What the network says of an image: `descriptors` (N, C), `matchability` (N,), `centres` (N, 2) in pixels."""
+    """What the network says of an image: `descriptors` (N, C), `matchability` (N,), `centres` (N, 2) in pixels.
+
+    It saw the image enlarged by `zoom` about its middle, so a cell is so many times smaller.
+    """
 
     descriptors: np.ndarray
     matchability: np.ndarray
     centres: Array
+    zoom: float
 
 
 @dataclass(frozen=True)
@@ -143,37 +147,41 @@ class ReferenceMatcher:
         """Describe all copies of the reference now."""
         self._views(range(len(COPIES)))
 
-    def matches(self, image: ImagePyramid, among: Sequence[int] | None = None) -> list[ViewMatches]:
-        """Return the copies that look most like the image, the best first; `among` some of COPIES, or all."""
-        descriptors, matchability = (output[0] for output in self._network.describe(self._resize(image)[None]))
-        centres = self._centres
-        if self._valid is not None:
-            descriptors, matchability, centres = (
-                each[self._valid] for each in (descriptors, matchability, centres)
-            )
-        cells = _Cells(descriptors, matchability, centres)
+    def matches(
+        self, image: ImagePyramid, among: Sequence[int] | None = None, zoom: float = 1.0
+    ) -> list[ViewMatches]:
+        """Return the copies that look most like the image, the best first; `among` some of COPIES, or all.
+
+        The image is enlarged by `zoom` about its middle first.
+        """
+        cells = self._cells(image, zoom)
         views = self._views(range(len(COPIES)) if among is None else among)
         if not views:
             return []
         bank = np.concatenate([view.descriptors for view in views.values()])
         first_of = np.cumsum([0] + [len(view.descriptors) for view in views.values()])
-        similarity = (self._network.temperature * descriptors) @ bank.T
+        similarity = (self._network.temperature * cells.descriptors) @ bank.T
         promise = np.maximum.reduceat(similarity, first_of[:-1], axis=1).mean(axis=0)
         found = []
         for place in np.argsort(-promise)[:_SHORTLIST]:
             index = list(views)[place]
             columns = slice(first_of[place], first_of[place + 1])
-            probability = self._dual_softmax(similarity[:, columns], matchability, views[index])
+            probability = self._dual_softmax(similarity[:, columns], cells.matchability, views[index])
             found.append(ViewMatches(index, float(probability.max(axis=1).sum()), probability, cells))
         return sorted(found, key=lambda matches: -matches.score)
 
     def hypotheses(
-        self, matches: Sequence[ViewMatches], plane: ScenePlane, least_support: float = 0.0
+        self,
+        matches: Sequence[ViewMatches],
+        plane: ScenePlane,
+        least_support: float = 0.0,
+        ample_support: float = np.inf,
     ) -> Iterator[PlanePose]:
         """Poses that some `matches` support by more than `least_support`, each computed when it is asked for.
 
         The copies are seen squarely, so the first matches of an oblique view are few; those with the reference as
-        the pose shows it are what counts. Copies that look much less like the image than the first are left out.
+        the pose shows it are what counts. A pose with more than `ample_support` comes before them, as it is.
+        Copies that look much less like the image than the first are left out.
         """
         for each in matches:
             if each.score < _LEAST_SCORE * matches[0].score:
@@ -182,6 +190,8 @@ class ReferenceMatcher:
             first = self._solve(view, each.cells, each.probability, plane)
             if first is None or first.support < _LEAST_SHARE * each.score:
                 continue
+            if first.support > ample_support:
+                yield first
             found = self._rematched(each.cells, first, plane, least_support)
             if found is None:
                 continue
@@ -202,6 +212,27 @@ class ReferenceMatcher:
             pose = self._rematch(cells, pose, plane)
         return pose if pose.support > least_support else None
 
+    def _cells(self, image: ImagePyramid, zoom: float) -> _Cells:
+        """Describe the cells in which the image can show the scene."""
+        seen = self._resize(image, zoom)[None]
+        descriptors, matchability = (output[0] for output in self._network.describe(seen))
+        centres = map_pixels(self._zooming(1.0 / zoom), self._centres)
+        columns, rows = self._camera.width // self._network.stride, self._camera.height // self._network.stride
+        # A cell whose middle is on the image's edge shows it: rounding must not decide.
+        cell = (centres - self._network.cell_offset) / self._network.stride + _ROUNDING
+        column, row = np.rint(cell).astype(int).T
+        shown = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        if self._valid is not None:
+            shown[shown] = self._valid[row[shown] * columns + column[shown]]
+        return _Cells(descriptors[shown], matchability[shown], centres[shown], zoom)
+
+    def _zooming(self, zoom: float) -> Array:
+        """Homography (3, 3) that enlarges about the middle of the image."""
+        middle = (self._camera.width - 1) / 2, (self._camera.height - 1) / 2
+        enlarging = np.diag([zoom, zoom, 1.0])
+        enlarging[:2, 2] = (1.0 - zoom) * np.array(middle)
+        return enlarging
+
     def _valid_cells(self, reference: ImagePyramid) -> np.ndarray | None:
         valid = reference.valid.at(self._camera.size)
         if valid is None:
@@ -211,9 +242,18 @@ class ReferenceMatcher:
         share = cv2.resize(valid.astype(np.float32), cells, interpolation=cv2.INTER_AREA)
         return np.asarray(share.ravel() > _VALID_SHARE)
 
-    def _resize(self, image: ImagePyramid) -> np.ndarray:
-        resized = cv2.resize(image.finest_grey, self._camera.size, interpolation=cv2.INTER_AREA)
-        return resized.astype(np.float32)
+    def _resize(self, image: ImagePyramid, zoom: float = 1.0) -> np.ndarray:
+        """Image (h, w) float32 as the network sees it: its middle alone, enlarged, or all of it, on plain grey."""
+        grey, (width, height) = image.finest_grey, self._camera.size
+        across, down = ((1.0 - 1.0 / max(zoom, 1.0)) / 2 * size for size in grey.shape[::-1])
+        middle = grey[round(down) : grey.shape[0] - round(down), round(across) : grey.shape[1] - round(across)]
+        inner = round(min(zoom, 1.0) * width), round(min(zoom, 1.0) * height)
+        resized = cv2.resize(middle, inner, interpolation=cv2.INTER_AREA).astype(np.float32)
+        if zoom >= 1.0:
+            return resized
+        left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+        borders = top, height - inner[1] - top, left, width - inner[0] - left
+        return cv2.copyMakeBorder(resized, *borders, cv2.BORDER_CONSTANT, value=float(resized.mean()))
 
     def _views(self, indices: Iterable[int]) -> dict[int, _View]:
         """Return those of the copies that show the reference at all, described once."""
@@ -310,21 +350,21 @@ class ReferenceMatcher:
         good = (weights > _MIN_PROBABILITY) & np.isfinite(desired).all(axis=1)
         if other_than is not None:
             known = plane.at(other_than.slope).homography(other_than.current_T_desired, self._camera)
-            good &= misses(known, desired, seen.centres) > _OTHER_CELLS * self._network.stride
+            good &= misses(known, desired, seen.centres) > _OTHER_CELLS * self._network.stride / seen.zoom
         return solve_plane_pose(
             desired[good],
             seen.centres[good],
             weights[good],
             self._camera,
             plane,
-            inlier_pixels=_INLIER_CELLS * self._network.stride,
+            inlier_pixels=_INLIER_CELLS * self._network.stride / seen.zoom,
             start=start,
         )
 
     def _rematch(self, seen: _Cells, pose: PlanePose, plane: ScenePlane) -> PlanePose:
         """Match once more against the reference as the pose says it looks now; keep the better supported."""
         homography = plane.at(pose.slope).homography(pose.current_T_desired, self._camera)
-        image, valid, back = self._draw(self._reference, homography, self._camera.size)
+        image, valid, back = self._draw(self._reference, self._zooming(seen.zoom) @ homography, self._camera.size)
         if valid.sum() < _MIN_VIEW_CELLS:
             return pose
         outputs = self._network.describe(image[None])

@@ -48,6 +48,17 @@ def test_an_oblique_view_is_matched_with_the_reference_as_it_looks_from_there(ma
     assert hypothesis(matcher, desired_T_current).support > 110
 
 
+def test_a_pose_of_ample_support_comes_before_it_is_matched_once_more(matcher):
+    desired_T_current = se3.from_pose_vector([0.02, 0.01, 0.01, 0, 0, 0.1])
+    matches = matcher.matches(ImagePyramid(view(drawn_texture(), desired_T_current, seed=2), CAMERA))[:1]
+    matched_again = next(matcher.hypotheses(matches, PLANE))
+    as_it_is, *others = matcher.hypotheses(matches, PLANE, ample_support=20.0)
+    assert 20.0 < as_it_is.support != matched_again.support
+    assert others[0].support == matched_again.support
+    others = list(matcher.hypotheses(matches, PLANE, ample_support=as_it_is.support))
+    assert others[0].support == matched_again.support
+
+
 @pytest.mark.parametrize('roll', [0.0, 0.8, 1.6, 2.4, -3.1, -2.0, -1.2, -0.4])
 def test_any_roll_is_found(matcher, roll):
     found = hypothesis(matcher, se3.from_pose_vector([0.02, 0.01, 0.01, 0, 0, roll]))
