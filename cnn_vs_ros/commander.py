@@ -45,7 +45,7 @@ OFFSET, TEACH = f'{FINDER}/offset', f'{FINDER}/teach'
 WAIT_TIMEOUT = 5.0
 """Seconds of wall time for which a service, a message, or a start that is not refused is waited for."""
 
-SOON = 1.0
+SOON = 3.0
 """Seconds of wall time in which the estimator is heard, if there is one with a reference."""
 
 CALL_TIMEOUT = 30.0

@@ -170,7 +170,7 @@ def test_a_lost_method_ends_the_run_where_it_stands(monkeypatch, world, referenc
         def step(self, image):
             return Step(None)
 
-    monkeypatch.setattr(runs, '_method', lambda name: Blind())
+    monkeypatch.setattr(runs, '_method', lambda name, model: Blind())
     monkeypatch.setattr(runs, 'reference', lambda *_: reference)
     monkeypatch.setattr(runs, 'scene', lambda name: world)
     monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
@@ -333,7 +333,7 @@ def test_a_method_that_no_longer_comes_nearer_has_arrived(monkeypatch, world, re
         def step(self, image):
             return Step(np.r_[self.rng.choice((-1.0, 1.0)) * 1e-5, np.zeros(5)])
 
-    monkeypatch.setattr(runs, '_method', lambda name: Jittery())
+    monkeypatch.setattr(runs, '_method', lambda name, model: Jittery())
     monkeypatch.setattr(runs, 'reference', lambda *_: reference)
     monkeypatch.setattr(runs, 'scene', lambda name: world)
     monkeypatch.setattr(runs, 'occluder', lambda: world.texture)

@@ -27,6 +27,7 @@ from training.networks import plane_pose
 from training.networks.building import make_regressor
 from training.networks.onnx_weights import fold, read_folded
 from training.networks.site import Site
+from training.regression import pairs
 from training.regression.export import export_regressor
 from training.regression.options import RegressionOptions
 from training.regression.training import Regression
@@ -38,6 +39,7 @@ SITE = Site(64, 64, (0.1,) * 6, (60.0, 80.0, 31.5, 31.5))
 VECTORS = np.random.default_rng(1).normal(size=(5, 6)) * [0.15, 0.15, 0.1, 0.3, 0.3, 0.9]
 OPTIONS = RegressionOptions(architecture='geometric', epochs=2, batch=4, validation_images=4)
 PLAIN = Perturbations(global_light=0.0, local_lights=0.0, occlusion=0.0)
+FACING = pairs.facing_sampling()
 SETTINGS = SnapshotSettings(
     width=64, height=64, count=6, fine=2, grey=True, outside='textured', perturbations=PLAIN
 )
@@ -189,8 +191,13 @@ def test_folding_leaves_the_network_as_it_is() -> None:
 
 
 def test_pairs_are_pretrained_into_a_model_of_any_reference(
-    drawn_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Reference
+    drawn_corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    reference: Reference,
 ) -> None:
+    monkeypatch.setattr(pairs, 'facing_sampling', lambda: replace(FACING, width=64, height=64))
     arguments = ['--corpus', str(drawn_corpus), '--output', str(tmp_path), '--architecture', 'geometric_pairs']
     arguments += ['--epochs', '1', '--pairs', '2', '--batch', '2', '--validation-images', '2', '--workers', '0']
     assert main(['pretrain', *arguments]) == 0
