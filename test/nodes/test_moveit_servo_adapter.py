@@ -139,7 +139,7 @@ def test_an_arm_that_servo_has_left_behind_is_said_and_taken_up_where_it_is(adap
     joint = adapter.servo.joint
     joint.active = False
     adapter.expect('error', adapter.send)
-    assert 'elbow_joint is 0' in adapter.reason[-1].data
+    adapter.graph.spin_until(lambda: 'elbow_joint is 0' in adapter.reason[-1].data, 'the reason', adapter.send)
     assert 'is the controller of joint_trajectory_controller/joint_trajectory active?' in adapter.reason[-1].data
     adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', adapter.send)
     stood, joint.active = joint.position, True
