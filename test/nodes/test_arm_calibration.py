@@ -8,6 +8,7 @@ import rclpy
 import yaml
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
@@ -45,7 +46,9 @@ def arguments(monkeypatch, tmp_path):
 
     def begin(**parameters):
         words = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
-        rclpy.init(args=['--ros-args', *words], domain_id=DOMAIN)
+        # Signals are left to the tests that send them: try_shutdown would not take the handlers off again.
+        no_handlers = SignalHandlerOptions.NO
+        rclpy.init(args=['--ros-args', *words], domain_id=DOMAIN, signal_handler_options=no_handlers)
 
     yield begin
     rclpy.try_shutdown()
