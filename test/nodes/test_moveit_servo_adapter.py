@@ -181,7 +181,7 @@ def test_servo_set_up_otherwise_is_sent_nothing(adapter, attribute, wrong, sente
     adapter.servo.received.clear()
     adapter.servo.running = True
     adapter.expect('error', adapter.send)
-    assert sentence in adapter.reason[-1].data
+    adapter.graph.spin_until(lambda: sentence in adapter.reason[-1].data, sentence, adapter.send)
     assert not adapter.servo.received
     setattr(adapter.servo, attribute, right)
     adapter.move()
