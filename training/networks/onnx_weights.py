@@ -27,22 +27,12 @@ def read_matcher(path: Path) -> tuple[Matcher, dict[str, str]]:
         TrainingError: the file is missing, not an ONNX model, or not of a Matcher.
     """
     graph = load_graph(path)
-    values = {
-        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.graph.initializer
-    }
+    values = _values(graph)
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     model = Matcher().eval()
     try:
         with torch.no_grad():
-            for name, module in model.named_modules():
-                if isinstance(module, nn.Conv2d):
-                    _fill(module.weight, values[f'{name}.weight'])
-                    if module.bias is not None:
-                        _fill(module.bias, values[f'{name}.bias'])
-                elif isinstance(module, nn.BatchNorm2d):
-                    convolution = f'{name.rpartition(".")[0]}.0'
-                    _fill(module.bias, values[f'{convolution}.weight_bias'])
-                    _make_affine(module)
+            _fill_folded(model, values, folded_bias='weight_bias')
             model.log_temperature.fill_(math.log(float(metadata['temperature'])))
             model.dustbin.fill_(float(metadata['dustbin']))
     except (KeyError, ValueError) as error:
@@ -58,19 +48,10 @@ def read_folded(model: nn.Module, path: Path) -> None:
     Raises TrainingError when the file is missing, no ONNX model, or of another network.
     """
     graph = load_graph(path)
-    values = {
-        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.graph.initializer
-    }
+    values = _values(graph)
     try:
         with torch.no_grad():
-            for name, module in model.named_modules():
-                if isinstance(module, nn.Conv2d):
-                    _fill(module.weight, values[f'{name}.weight'])
-                    if module.bias is not None:
-                        _fill(module.bias, values[f'{name}.bias'])
-                elif isinstance(module, nn.BatchNorm2d):
-                    _fill(module.bias, values[f'{name.rpartition(".")[0]}.0.bias'])
-                    _make_affine(module)
+            _fill_folded(model, values, folded_bias='bias')
             for name, parameter in model.named_parameters():
                 if '.' not in name or name.rpartition('.')[0] == 'matcher':
                     _fill(parameter, values[name])
@@ -102,6 +83,24 @@ def _make_affine(normalisation: nn.BatchNorm2d) -> None:
     normalisation.weight.fill_(1.0)
     normalisation.running_mean.zero_()
     normalisation.running_var.fill_(1.0 - normalisation.eps)
+
+
+def _values(graph: onnx.ModelProto) -> dict[str, torch.Tensor]:
+    return {
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.graph.initializer
+    }
+
+
+def _fill_folded(model: nn.Module, values: dict[str, torch.Tensor], folded_bias: str) -> None:
+    """Fill convolutions, and the normalisations after them, whose bias the exporter calls `folded_bias`."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            _fill(module.weight, values[f'{name}.weight'])
+            if module.bias is not None:
+                _fill(module.bias, values[f'{name}.bias'])
+        elif isinstance(module, nn.BatchNorm2d):
+            _fill(module.bias, values[f'{name.rpartition(".")[0]}.0.{folded_bias}'])
+            _make_affine(module)
 
 
 def _fill(parameter: torch.Tensor, value: torch.Tensor) -> None:
