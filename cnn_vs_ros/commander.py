@@ -280,8 +280,8 @@ class ServoCommander:
     def _refusal(self, deadline: float) -> str:
         """Start, until it is not refused or the deadline has passed; return the last refusal, if it was.
 
-        Just after a capture or a stop, and on a busy computer, no estimate may be fresh: it is asked again when the
-        next one has come.
+        Just after a capture or a stop, and on a busy computer, no estimate may be fresh: it is asked again when
+        the next one has come.
         """
         while True:
             said = self._said
