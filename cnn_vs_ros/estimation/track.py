@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, PhotometricAlignment
+from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, Alignment, PhotometricAlignment
 from cnn_vs_ros.estimation.fine.attached import AttachedParts
 from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, judge
 from cnn_vs_ros.estimation.motion_check import MotionCheck
@@ -27,6 +27,13 @@ Array = NDArray[np.float64]
 # A track that was believed is reported while its belief is over this, and an image while it alone has the other.
 _MIN_TRACK = 0.4
 _MIN_IMAGE = 0.25
+# An image in which the track is found within so much (widths of the image) of where the camera's motion puts it
+# does not contradict a track that was believed, however much is covered: it is reported over the first
+# probability, and counts as the second one at least. Of 89 right poses of faint scenes behind occluders with a
+# probability under _MIN_IMAGE 95 % were within 1.2 pixels of 640; of 312 strangers in place of the scene two were
+# within 1.5, and none had a probability over 0.073.
+_AGREES = 0.0025
+_MIN_AGREEING, _COVERED = 0.08, 0.2
 # What is nearly certain teaches of the plane.
 _TEACHES = 0.9
 
@@ -115,11 +122,14 @@ class Track:
         self._other = None if self._other is None else self._other.moved(current_T_previous)
         found = self._aligner.align(image, start, self.plane, TRACK_STAGES)
         match = None if found is None else judge(found)
-        belief = self._belief.update(0.0 if match is None else match.probability)
+        probability, least = 0.0 if match is None else match.probability, _MIN_IMAGE
+        if found is not None and self._is_believed and self._agrees(found, start):
+            probability, least = max(probability, _COVERED), _MIN_AGREEING
+        belief = self._belief.update(probability)
         self._pose, self._motion = start, np.eye(4)
         if belief < DOUBTFUL:
             self.forget()
-        if match is None or belief < DOUBTFUL or match.probability <= _MIN_IMAGE:
+        if match is None or belief < DOUBTFUL or match.probability <= least:
             return None
         match = self._of_one_plane(match, image)
         self._pose = match.alignment.current_T_desired
@@ -133,6 +143,11 @@ class Track:
         self._is_believed = belief > (_MIN_TRACK if self._is_believed else BELIEVED)
         self._learn(match, image)
         return match if self.is_reported else None
+
+    def _agrees(self, found: Alignment, predicted: Array) -> bool:
+        """Whether an alignment ends where it began: what is seen moved as the camera did."""
+        shift = found.plane.image_shift(found.current_T_desired, predicted, self._camera)
+        return shift < _AGREES * self._camera.width
 
     def _refute(self) -> None:
         """Forget the track and what it taught."""

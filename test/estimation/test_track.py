@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cnn_vs_ros.estimation import track as track_module
 from cnn_vs_ros.estimation.fine.alignment import Alignment
 from cnn_vs_ros.estimation.fine.confidence import Match
 from cnn_vs_ros.estimation.plane import ScenePlane
@@ -222,6 +223,27 @@ def test_only_what_is_nearly_certain_teaches_of_the_plane():
         assert (track.plane.slope[0] == 0.02) == taught
         track.forget()
         assert track.seen_plane is track.plane
+
+
+def test_a_covered_scene_is_followed_where_it_agrees_with_the_motion_and_only_there(monkeypatch):
+    """A few such images end a track that was believed, but not where it is found as the motion says."""
+    motion = se3.from_pose_vector([0.004, 0.0, 0.0, 0.0, 0.0, 0.0])
+    for sigma, probability, reported, held in (
+        (0.0, 0.12, True, True),
+        (0.0, 0.03, False, True),
+        (0.01, 0.03, False, False),
+    ):
+        monkeypatch.setattr(
+            track_module, 'judge', lambda found, probability=probability: Match(found, probability, probability)
+        )
+        track, aligner = begun()
+        pose = BEGIN
+        for _ in range(6):
+            pose = se3.inverse(motion) @ pose
+            aligner.finds.append(alignment(se3.exp(np.array([0, 0, 0, sigma, 0, 0])) @ pose, KNOWN))
+        answers = [track.follow(IMAGE, motion) is not None for _ in aligner.finds]
+        assert answers == [reported] * 6
+        assert (track.probability > 0.5) == held
 
 
 def test_one_bad_image_does_not_end_a_long_track():
