@@ -1,27 +1,12 @@
 """Entry points and data files of the ament_python package; the metadata and dependencies are in pyproject.toml."""
 
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import find_packages, setup
 
 PACKAGE = 'cnn_vs_ros'
-EXECUTABLES = [
-    'simulator',
-    'simulated_camera',
-    'pose_estimator',
-    'pbvs_controller',
-    'differential_ik',
-    'experiment',
-    'calibrate',
-    'part_finder',
-    'check_arm',
-    'camera',
-    'moveit_servo_adapter',
-    'record',
-    'move_arm',
-    'visualization',
-    'view',
-]
+NODES = run_path('cnn_vs_ros/graph/table.py')['NODES']
 
 
 def shared_files():
@@ -48,6 +33,6 @@ setup(
         (f'share/{PACKAGE}', ['package.xml']),
         *shared_files(),
     ],
-    entry_points={'console_scripts': [f'{name} = {PACKAGE}.nodes.__main__:{name}' for name in EXECUTABLES]},
+    entry_points={'console_scripts': [f'{name} = {PACKAGE}.nodes.__main__:{name}' for name in NODES]},
     zip_safe=False,
 )

@@ -10,7 +10,6 @@ from cnn_vs_ros.calibration import command as calibration
 from cnn_vs_ros.commands import references, servoing
 from cnn_vs_ros.demo import command as demo
 from cnn_vs_ros.demo import experiments, tools
-from cnn_vs_ros.soak import arguments as soak
 
 # A module with `add_arguments` and `run`: command, what it does, module. Those of `tools` are declared there.
 COMMANDS = (
@@ -18,7 +17,6 @@ COMMANDS = (
     ('experiment', 'repeat an experiment of the paper', experiments),
     ('calibrate', 'calibrate a camera on an arm from images of anything', calibration),
     ('references', 'list the references of a robot, with thumbnails', references),
-    ('soak', 'servo under random faults and check every limit', soak),
 )
 
 

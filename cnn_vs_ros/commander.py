@@ -333,11 +333,11 @@ class ServoCommander:
     def _on_said(self, message: DiagnosticArray) -> None:
         values = {item.key: item.value for item in message.status[0].values}
         confidence = messages.confidence_from_text(values.get('confidence', messages.NO_CONFIDENCE))
-        self._said = messages.stamp_key(message), message.status[0].message, confidence, values.get('reason', '')
+        self._said = messages.stamp_of(message), message.status[0].message, confidence, values.get('reason', '')
         self._tell()
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        self._pose = messages.stamp_key(message), messages.pose_from_message(message.pose.pose)
+        self._pose = messages.stamp_of(message), messages.pose_from_message(message.pose.pose)
         self._tell()
 
     def _tell(self) -> None:

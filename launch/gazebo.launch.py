@@ -12,14 +12,10 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from cnn_vs_ros.environment import ros_home
+from cnn_vs_ros.resources import config_path
 from cnn_vs_ros.simulation.gazebo import write_world
 
 PACKAGE = 'cnn_vs_ros'
-
-
-def shared(*path: str) -> PathJoinSubstitution:
-    """Path in the share folder of this package."""
-    return PathJoinSubstitution([FindPackageShare(PACKAGE), *path])
 
 
 def declared_arguments() -> list[DeclareLaunchArgument]:
@@ -29,7 +25,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         'gui': ('true', "Whether to show Gazebo's window."),
         'controller': ('forward_velocity_controller', 'The arm controller that is active: see robot.launch.py.'),
         'description_arguments': ('', 'Further xacro arguments of the arm.'),
-        'bridge_file': (shared('config', 'gazebo_bridge.yaml'), 'Topics between Gazebo and ROS.'),
+        'bridge_file': (str(config_path('gazebo_bridge.yaml')), 'Topics between Gazebo and ROS.'),
     }
     return [
         DeclareLaunchArgument(name, default_value=default, description=description)

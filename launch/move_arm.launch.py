@@ -7,27 +7,23 @@ from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import Command, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import Command, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+
+from cnn_vs_ros.resources import config_path, resource_path
 
 PACKAGE = 'cnn_vs_ros'
-
-
-def shared(*path: str) -> PathJoinSubstitution:
-    """Path in the share folder of this package."""
-    return PathJoinSubstitution([FindPackageShare(PACKAGE), *path])
 
 
 def declared_arguments() -> list[DeclareLaunchArgument]:
     """Return the arguments."""
     arguments = {
         'arguments': ('--to reference', 'What to do: ros2 run cnn_vs_ros move_arm --help.'),
-        'description_file': (shared('resource', 'description', 'arm.urdf.xacro'), 'URDF or xacro of the arm.'),
+        'description_file': (str(resource_path('description/arm.urdf.xacro')), 'URDF or xacro of the arm.'),
         'description_arguments': ('', 'Further xacro arguments.'),
         'moveit_config': (
-            shared('config', 'moveit'),
+            str(config_path('moveit')),
             'Folder of arm.srdf, kinematics.yaml, joint_limits.yaml and moveit_py.yaml.',
         ),
         'use_sim_time': ('false', 'Time from /clock, as with Gazebo.'),

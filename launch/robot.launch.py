@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction, Shutdown
-from launch.substitutions import Command, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import Command, LaunchConfiguration
 from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+
+from cnn_vs_ros.resources import config_path, resource_path
 
 PACKAGE = 'cnn_vs_ros'
 ARM_CONTROLLERS = (
@@ -15,11 +16,6 @@ ARM_CONTROLLERS = (
     'forward_position_controller',
     'joint_trajectory_controller',
 )
-
-
-def shared(*path: str) -> PathJoinSubstitution:
-    """Path in the share folder of this package."""
-    return PathJoinSubstitution([FindPackageShare(PACKAGE), *path])
 
 
 def declared_arguments() -> list[DeclareLaunchArgument]:
@@ -30,8 +26,8 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
             ARM_CONTROLLERS[0],
             'The arm controller that is active; the others are loaded, inactive.',
         ),
-        'controllers_file': (shared('config', 'ros2_controllers.yaml'), 'Parameters of the controllers.'),
-        'description_file': (shared('resource', 'description', 'arm.urdf.xacro'), 'URDF or xacro of the arm.'),
+        'controllers_file': (str(config_path('ros2_controllers.yaml')), 'Parameters of the controllers.'),
+        'description_file': (str(resource_path('description/arm.urdf.xacro')), 'URDF or xacro of the arm.'),
         'description_arguments': ('', 'Further xacro arguments, for example: camera_xyz:="0.05 0 0.04".'),
         'use_sim_time': ('false', 'Time from /clock.'),
         'namespace': ('', 'Namespace of all nodes.'),

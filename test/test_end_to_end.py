@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from cnn_vs_ros.demo.graph import NODES
+from cnn_vs_ros.graph.table import DEMO
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 240.0
@@ -92,7 +92,7 @@ def test_the_death_of_a_node_ends_the_demo_with_a_sentence(tmp_path, victim):
     try:
         wait_until_servoing(demo, tmp_path)
         nodes = node_processes(demo)
-        assert sorted(nodes) == sorted(NODES)
+        assert sorted(nodes) == sorted(DEMO)
         os.kill(nodes[victim], signal.SIGKILL)
         output, _ = demo.communicate(timeout=PATIENCE)
     finally:

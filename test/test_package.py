@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 
 import cnn_vs_ros
 from cnn_vs_ros import resources
-from cnn_vs_ros.demo.graph import NODES, TOOLS
 from cnn_vs_ros.errors import ResourceError
+from cnn_vs_ros.graph.table import NODES
 from test.scenes import CAMERA, drawn_texture, view
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,12 +43,6 @@ DEPENDENCIES = {
 
 OPTIONAL = {'rosbags': 'bag', 'viser': 'view', 'websockets': 'view'}
 """Imports that rosdep has no key for, with the extra of pyproject.toml that installs them from PyPI."""
-
-
-def executables():
-    tree = ast.parse((ROOT / 'setup.py').read_text())
-    values = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
-    return ast.literal_eval(values['EXECUTABLES'])
 
 
 def imports(folder):
@@ -146,16 +140,10 @@ def test_the_demo_needs_no_torch():
 def test_the_core_does_not_import_ros():
     for module, path in imports(ROOT / 'cnn_vs_ros'):
         if module in ('rclpy', 'launch', 'launch_ros') or module.endswith('_msgs'):
-            assert any(
-                path.is_relative_to(ROOT / 'cnn_vs_ros' / part) for part in ('nodes', 'soak', 'commander.py')
-            ), path
+            assert any(path.is_relative_to(ROOT / 'cnn_vs_ros' / part) for part in ('nodes', 'commander.py')), path
 
 
-def test_every_node_of_the_demo_is_an_installed_executable():
-    assert sorted([*NODES, *TOOLS]) == sorted(executables())
-
-
-@pytest.mark.parametrize('name', [*NODES, *TOOLS])
+@pytest.mark.parametrize('name', NODES)
 def test_every_executable_has_a_main(name):
     specification = importlib.util.find_spec(f'cnn_vs_ros.nodes.{name}')
     tree = ast.parse(Path(specification.origin).read_text())
@@ -223,7 +211,7 @@ def test_colcon_builds_it_as_an_ament_python_package(tmp_path):
         'resource/weights/scene_agnostic.onnx',
     ):
         assert (share / name).is_file(), name
-    assert sorted(path.name for path in (prefix / 'lib' / 'cnn_vs_ros').iterdir()) == sorted([*NODES, *TOOLS])
+    assert sorted(path.name for path in (prefix / 'lib' / 'cnn_vs_ros').iterdir()) == sorted(NODES)
     package = next(prefix.glob('lib/python3*/site-packages'))
     assert (package / 'cnn_vs_ros' / 'py.typed').is_file()  # a user's mypy reads our types
     found = subprocess.run(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+from cnn_vs_ros.graph.table import ARGUMENTS
 
 
 class whole_number:  # noqa: N801
@@ -28,3 +31,19 @@ def positive(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f'should be positive but is {text}')
     return value
+
+
+def add_shared(
+    group: argparse._ActionsContainer, name: str, option: str = '', default_text: str = '', **more: Any
+) -> None:
+    """Declare an option that means what the argument `name` of the launch file means; not given, it is None.
+
+    `default_text` is what the help says of that.
+    """
+    text = ARGUMENTS[name].text + (f' (default: {default_text})' if default_text else '')
+    group.add_argument(f'--{option or name.replace("_", "-")}', dest=name, help=text, **more)
+
+
+def words(name: str) -> tuple[str, ...]:
+    """Return the words that the argument `name` may be."""
+    return tuple(filter(None, ARGUMENTS[name].choices))

@@ -7,14 +7,14 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from cnn_vs_ros.control.command_interface import CommandInterface
-from cnn_vs_ros.demo.arguments import positive, whole_number
-from cnn_vs_ros.demo.graph import Parameters
-from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, VIEW, check_installation, open_file, run_graph
-from cnn_vs_ros.demo.scaling import scaled_parameters
+from cnn_vs_ros.demo.arguments import add_shared, positive, whole_number, words
+from cnn_vs_ros.demo.running import FAILED, VIEW, check_installation, open_file, run_graph
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.graph.parameters import Parameters, parameters_of, scaled_parameters
+from cnn_vs_ros.graph.table import DEMO
 from cnn_vs_ros.report.folder import RunFolder, new_folder
+from cnn_vs_ros.run import Plan
 
 CALIBRATE, RECORD = 'calibrate', 'record'
 UNKNOWN_DEPTH = 1.0
@@ -32,60 +32,23 @@ Exit status: 0 if the run converged (of a series: --require runs), 1 if not, 2 i
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    plan = Plan()
     start = parser.add_argument_group('the start')
-    start.add_argument(
-        '--batch',
-        type=whole_number(0, 9),
-        default=3,
-        metavar='0..9',
-        help='how far away: 9 is hardest (default: 3)',
-    )
-    start.add_argument('--seed', type=whole_number(0), default=0, help='which start of the batch (default: 0)')
-    start.add_argument(
-        '--runs', type=whole_number(1), default=1, metavar='N', help='a series: seeds SEED to SEED+N-1'
-    )
-    start.add_argument(
-        '--require', type=whole_number(0), metavar='K', help='runs of a series that must converge (default: all)'
-    )
+    add_shared(start, 'batch', default_text=str(plan.batch), type=whole_number(0, 9), metavar='0..9')
+    add_shared(start, 'seed', default_text=str(plan.seed), type=whole_number(0))
+    add_shared(start, 'runs', type=whole_number(1), metavar='N')
+    add_shared(start, 'required', 'require', type=whole_number(0), metavar='K')
     scene = parser.add_argument_group('the scene')
-    scene.add_argument(
-        '--scene', help='photo (default), prints, low_texture, relief, and 80 cm away: poster, monument, workbench'
-    )
-    scene.add_argument('--perturbed', action='store_true', help='moving lights and moving occluders')
+    add_shared(scene, 'scene')
+    add_shared(scene, 'perturbed', action='store_true')
     servo = parser.add_argument_group('the run')
-    servo.add_argument('--model', help="a shipped model's name or a .onnx file (default: scene_agnostic)")
-    servo.add_argument(
-        '--measure-depth',
-        action='store_true',
-        help=f'the depth is not known but taken to be {UNKNOWN_DEPTH:g} m: measure it by small motions first',
-    )
-    servo.add_argument(
-        '--lost-behaviour',
-        choices=('stop', 'retreat', 'search'),
-        default='search',
-        help='when the reference is out of sight: stop; back off along the optical axis, by 15 cm at most, to see '
-        'more; or look round from there as well (default: search)',
-    )
-    servo.add_argument(
-        '--max-duration',
-        type=positive,
-        default=60.0,
-        metavar='S',
-        help='simulated seconds of a run (default: 60)',
-    )
-    servo.add_argument(
-        '--settle',
-        type=positive,
-        default=0.3,
-        metavar='S',
-        help='seconds to go on recording after arrival, before the final error is measured (default: 0.3)',
-    )
-    servo.add_argument(
-        '--command-interface',
-        choices=[interface.value for interface in CommandInterface],
-        default=CommandInterface.VELOCITY.value,
-        help='what the simulated arm takes (default: velocity)',
-    )
+    add_shared(servo, 'model', default_text='scene_agnostic')
+    known = f'it is known; with this it is taken to be {UNKNOWN_DEPTH:g} m until then'
+    add_shared(servo, 'measure_depth', default_text=known, action='store_true')
+    add_shared(servo, 'lost_behaviour', default_text='search', choices=words('lost_behaviour'), default='search')
+    add_shared(servo, 'max_duration', default_text=f'{plan.max_duration:g}', type=positive, metavar='S')
+    add_shared(servo, 'settle_time', 'settle', f'{plan.settle_time:g}', type=positive, metavar='S')
+    add_shared(servo, 'command_interface', default_text='velocity', choices=words('command_interface'))
     servo.add_argument(
         '--real-time',
         action='store_true',
@@ -122,39 +85,17 @@ def run(arguments: argparse.Namespace) -> int:
 def parameters(arguments: argparse.Namespace, folder: Path) -> Parameters:
     """Return what the arguments change in the shipped parameters, by node."""
     lockstep = not arguments.real_time
-    clock = {'use_sim_time': lockstep}
-    scaled = scaled_parameters(arguments.scene)
-    interface = {'command_interface': arguments.command_interface}
-    scaled['simulator'] |= {**interface, 'lockstep': lockstep, 'real_time_factor': 0.0 if lockstep else 1.0}
-    scaled['pose_estimator']['library'] = str(folder)
-    if arguments.model is not None:
-        scaled['pose_estimator']['model'] = arguments.model
-    if arguments.measure_depth:
-        scaled['pose_estimator']['depth'] = UNKNOWN_DEPTH
-    experiment = {
-        'batch': arguments.batch,
-        'seed': arguments.seed,
-        'runs': arguments.runs,
-        'required': arguments.require or 0,
-        'perturbed': arguments.perturbed,
-        'max_duration': arguments.max_duration,
-        'settle_time': arguments.settle,
-        'measure_depth': arguments.measure_depth,
-        'output_folder': str(folder),
+    chosen = {CALIBRATE: arguments.measure_depth, RECORD: arguments.bag, VIEW: arguments.view}
+    given = {
+        **vars(arguments),
+        'depth': UNKNOWN_DEPTH if arguments.measure_depth else None,
+        'library': folder,
+        'output_folder': folder,
         'video': not arguments.no_video,
     }
-    chosen: dict[str, dict[str, object]] = {}
-    if arguments.measure_depth:
-        chosen[CALIBRATE] = dict(clock)
+    nodes = [*DEMO, *(name for name, wanted in chosen.items() if wanted)]
+    result = parameters_of(nodes, given, scaled_parameters(arguments.scene), sim_time=lockstep)
+    result['simulator'] |= {'lockstep': lockstep, 'real_time_factor': 0.0 if lockstep else 1.0}
     if arguments.bag:
-        chosen[RECORD] = {**clock, 'output': str(folder / 'bag')}
-    if arguments.view:
-        chosen[VIEW] = dict(clock)
-    return {
-        'simulator': scaled['simulator'],  # its clock is the source of the simulated time
-        'pose_estimator': {**clock, **scaled['pose_estimator']},
-        'pbvs_controller': {**clock, **scaled['pbvs_controller'], 'lost_behaviour': arguments.lost_behaviour},
-        'differential_ik': {**clock, **interface},
-        EXPERIMENT: {**clock, **experiment},
-        **chosen,
-    }
+        result[RECORD]['output'] = str(folder / 'bag')
+    return result

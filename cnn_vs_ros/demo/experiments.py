@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from cnn_vs_ros.demo.arguments import positive, whole_number
-from cnn_vs_ros.demo.graph import Parameters
+from cnn_vs_ros.demo.arguments import add_shared, positive, whole_number
 from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, check_installation, open_file, run_graph
-from cnn_vs_ros.demo.scaling import scaled_parameters
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.graph.parameters import Parameters, parameters_of, scaled_parameters
+from cnn_vs_ros.graph.table import DEMO
 from cnn_vs_ros.report.folder import RunFolder, new_folder
 from cnn_vs_ros.run.paper import EXPERIMENTS, PaperExperiment
 
+LONGEST_RUN = 90.0
+"""Simulated seconds after which a run ends."""
 _DESCRIPTION = """
 Repeat an experiment of the paper in simulation, at the paper's distances and start: planar, perturbed, relief or
 unseen. The arm servoes by the real nodes. Figure 5 is `python -m training benchmark`.
@@ -30,16 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument('name', choices=tuple(EXPERIMENTS), metavar='NAME', help=', '.join(EXPERIMENTS))
-    parser.add_argument(
-        '--model', help="a shipped model's name or a .onnx file: matcher or regressor (default: scene_agnostic)"
-    )
-    parser.add_argument('--runs', type=whole_number(1), default=1, metavar='N', help='seeds SEED to SEED+N-1')
+    add_shared(parser, 'model', default_text='scene_agnostic')
+    add_shared(parser, 'runs', type=whole_number(1), metavar='N')
     parser.add_argument(
         '--seed', type=whole_number(0), default=0, help="0 is the paper's start, others are about it (default: 0)"
     )
-    parser.add_argument(
-        '--max-duration', type=positive, default=90.0, metavar='S', help='simulated seconds of a run (default: 90)'
-    )
+    add_shared(parser, 'max_duration', default_text=f'{LONGEST_RUN:g}', type=positive, metavar='S')
     parser.add_argument('--output', type=user_path, default=Path('runs'), metavar='DIR', help='default: runs')
     parser.add_argument('--no-video', action='store_true', help='do not make run.mp4')
     parser.add_argument('--headless', action='store_true', help='do not open the report at the end')
@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         check_installation()
         experiment = EXPERIMENTS[arguments.name]
         folder = new_folder(arguments.output).resolve()
-        status = run_graph(parameters(experiment, arguments, folder), folder, f'experiment {experiment.name}')
+        given = {**vars(arguments), 'video': not arguments.no_video}
+        status = run_graph(parameters(experiment, given, folder), folder, f'experiment {experiment.name}')
         if status not in (0, 1):
             return status
         line, matched = conclusion(experiment, folder)
@@ -74,33 +75,29 @@ def conclusion(experiment: PaperExperiment, folder: Path) -> tuple[str, bool]:
     return experiment.conclusion(runs, runs[0]['estimator']), all(experiment.matched(run) for run in runs)
 
 
-def parameters(experiment: PaperExperiment, arguments: argparse.Namespace, folder: Path) -> Parameters:
-    """Return what the experiment changes in the shipped parameters, by node."""
-    result = scaled_parameters(experiment.scene)
+def parameters(experiment: PaperExperiment, given: Mapping[str, Any], folder: Path) -> Parameters:
+    """Return what the experiment and the arguments `given` change in the shipped parameters, by node."""
+    perturbed = experiment.perturbed_for > 0
+    given = {
+        **given,
+        'max_duration': given['max_duration'] or LONGEST_RUN,
+        'settle_time': 3.0 if perturbed else None,
+        'scene': experiment.scene,
+        'perturbed': perturbed,
+        'lost_behaviour': 'search',
+        'library': folder,
+        'output_folder': folder,
+    }
+    result = parameters_of(DEMO, given, scaled_parameters(experiment.scene), sim_time=True)
     result['simulator'] |= {
         'lockstep': True,
         'real_time_factor': 0.0,
-        'seed': arguments.seed,
+        'seed': int(given['seed']),
         'perturbations.intermittent': True,
     }
-    result['pose_estimator']['library'] = str(folder)
-    if arguments.model is not None:
-        result['pose_estimator']['model'] = arguments.model
-    result['pbvs_controller'] |= {
-        'lost_behaviour': 'search',
-        'keep_servoing': experiment.perturbed_for > 0,
-    }
-    result[EXPERIMENT] = {
+    result['pbvs_controller']['keep_servoing'] = perturbed
+    result[EXPERIMENT] |= {
         'start_pose': list(experiment.start_vector),
-        'seed': arguments.seed,
-        'runs': arguments.runs,
-        'perturbed': experiment.perturbed_for > 0,
         'perturbed_for': experiment.perturbed_for,
-        'settle_time': 3.0 if experiment.perturbed_for else 0.3,
-        'max_duration': arguments.max_duration,
-        'output_folder': str(folder),
-        'video': not arguments.no_video,
     }
-    for node in ('pose_estimator', 'pbvs_controller', 'differential_ik', EXPERIMENT):
-        result.setdefault(node, {})['use_sim_time'] = True
     return result

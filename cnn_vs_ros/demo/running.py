@@ -10,10 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cnn_vs_ros.demo.graph import Parameters, environment, node_command, write_parameters
-from cnn_vs_ros.demo.processes import Ended, Interrupted, ProcessGroup, signals_raise
 from cnn_vs_ros.environment import check_middleware
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.graph.parameters import Parameters
+from cnn_vs_ros.graph.processes import Ended, Interrupted, ProcessGroup, signals_raise
+from cnn_vs_ros.graph.starting import environment, node_command, write_parameters
 from cnn_vs_ros.report.folder import short
 
 EXPERIMENT, VIEW = 'experiment', 'view'

@@ -38,6 +38,8 @@ class ArmListener:
         options: further arguments of DifferentialIk.
         on_kinematics: called with the robot description taken; may raise VisualServoingError to refuse it.
         on_other: called with a sentence when another one comes later.
+        on_positions: called with each message that holds joints of the chain, and with the last positions (n,) of
+            all of them, once they are known.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class ArmListener:
         options: dict[str, Any] | None = None,
         on_kinematics: Callable[[DifferentialIk, JointStates, str], None] = lambda *_: None,
         on_other: Callable[[str], None] | None = None,
+        on_positions: Callable[[JointState, Array], None] = lambda *_: None,
     ) -> None:
         self._node, self._options, self._on_kinematics = node, options or {}, on_kinematics
         self._on_other = on_other or node.get_logger().error
+        self._on_positions = on_positions
         self.clock = ArrivalClock(node)
         self.kinematics: DifferentialIk | None = None
         self._joint_states: JointStates | None = None
@@ -120,5 +124,8 @@ class ArmListener:
         self.kinematics, self._joint_states, self._taken = kinematics, joint_states, taken
 
     def _on_joint_state(self, message: JointState) -> None:
-        if self._joint_states is not None:
-            self._joint_states.take(message.name, message.position, message.velocity, self.clock.now())
+        states = self._joint_states
+        if states is None or not states.take(message.name, message.position, message.velocity, self.clock.now()):
+            return
+        if (positions := states.last_positions) is not None:
+            self._on_positions(message, positions)

@@ -27,7 +27,7 @@ from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import HandEyeError, ReferenceFolderError, VisualServoingError
 from cnn_vs_ros.estimation import Reference, load_estimator
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.arm_listener import JOINT_STATES, ArmListener
+from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
 from cnn_vs_ros.nodes.common import NEWEST, seconds_now, steady_clock
 from cnn_vs_ros.nodes.image_estimation import check_same_camera, looks_rectified
@@ -75,14 +75,13 @@ class CalibrateNode(Node):
     def __init__(self) -> None:
         super().__init__('calibrate')
         self._declare_parameters()
-        self._arm = ArmListener(self)
         self._session: Session | None = None
+        self._arm = ArmListener(self, on_positions=self._on_positions)
         self._ended: Future | None = None  # of the session
         self._errand = Errand.CALIBRATE
         self._outcome: Future | None = None  # of the request
         self._pictured: Future | None = None
         self._controller_paused = self._told_to_stop = False
-        self._joints: dict[str, float] = {}
         self._info: CameraInfo | None = None
         self._steady = steady_clock()
         self._publisher = self.create_publisher(TwistStamped, 'twist', 1)
@@ -92,7 +91,6 @@ class CalibrateNode(Node):
         self._images = self.create_subscription(Image, 'image_raw', self._on_image, NEWEST, **overridable())
         self.create_subscription(CameraInfo, 'camera_info', self._on_info, NEWEST)
         subscribe_to_latched(self, self._on_info)
-        self.create_subscription(JointState, 'joint_states', self._on_joint_states, JOINT_STATES)
         self._load = self.create_client(Trigger, 'pose_estimator/load_reference')
         self._get_state = self.create_client(GetState, 'pbvs_controller/get_state')
         self._change_state = self.create_client(ChangeState, 'pbvs_controller/change_state')
@@ -263,15 +261,10 @@ class CalibrateNode(Node):
         except VisualServoingError as error:
             self._fail(error)
 
-    def _on_joint_states(self, message: JointState) -> None:
-        kinematics = self._arm.kinematics
-        self._joints.update(zip(message.name, message.position, strict=False))
-        if self._session is None or kinematics is None:
-            return
-        names = kinematics.joint_names
-        if set(names) <= self._joints.keys() and not set(names).isdisjoint(message.name):
+    def _on_positions(self, message: JointState, positions: np.ndarray) -> None:
+        if self._session is not None and self._arm.kinematics is not None:
             stamp = messages.seconds(message.header.stamp) or self._now()
-            self._session.take_arm(stamp, kinematics.pose([self._joints[name] for name in names]))
+            self._session.take_arm(stamp, self._arm.kinematics.pose(positions))
 
     def _on_timer(self) -> None:
         if self._session is None or self._ended is None or self._ended.done():

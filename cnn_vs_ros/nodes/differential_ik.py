@@ -12,6 +12,7 @@ from rclpy.node import Node
 
 from cnn_vs_ros.control import DifferentialIk, ServoStatus
 from cnn_vs_ros.control.arm_drive import ArmDrive, Obstacle
+from cnn_vs_ros.control.collision import CollisionCheck
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.control.commanded_positions import CommandedPositions
 from cnn_vs_ros.control.joint_order import JointOrder
@@ -104,8 +105,6 @@ class DifferentialIkNode(Node):
     def _obstacle(self, kinematics: DifferentialIk, urdf: str) -> Obstacle | None:
         if not self._settings.collision_check:
             return None
-        from cnn_vs_ros.control.collision import CollisionCheck
-
         return CollisionCheck(kinematics, urdf, **self._settings.collision, packages=share_folders())
 
     def _on_controller_joints(self, joints: list[str]) -> None:

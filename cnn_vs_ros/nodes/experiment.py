@@ -31,40 +31,38 @@ NOT_CONVERGED, FAILED, INTERRUPTED = 3, 2, 130
 _ARM_LINKS = (('twist', 3),)
 """Topics of the simulated arm with their readers, of whom this node is one."""
 
+_PLAN: dict[str, tuple[str, tuple[float, float] | None]] = {
+    'batch': ('Difficulty of the starts, 0 to 9.', (0, 9)),
+    'seed': ('Seed of the first start.', (0, 2**31 - 1)),
+    'runs': ('Number of runs, with consecutive seeds.', (1, 10_000)),
+    'simulated': ('Whether the simulator places the arm.', None),
+    'perturbed': ('Whether lights and occluders move meanwhile.', None),
+    'perturbed_for': ('Perturbations end after this time, s; 0: never.', (0.0, 3600.0)),
+    'measure_depth': ('Whether calibrate measures the depth first.', None),
+    'max_duration': ('A run ends after this time, s.', (0.1, 3600.0)),
+    'settle_time': ('From arrival to the measurement, s.', (0.0, 60.0)),
+    'lost_timeout': ('A run ends when lost for this long, s.', (0.1, 600.0)),
+}
+"""Description and bounds of the parameters that are fields of Plan."""
+
 
 class ExperimentNode(Node):
     """The parameters of a series of runs and its view of the graph."""
 
     def __init__(self) -> None:
         super().__init__('experiment')
-        self.plan = Plan(
-            batch=declare(self, 'batch', 3, 'Difficulty of the starts, 0 to 9.', bounds=(0, 9)),
-            seed=declare(self, 'seed', 0, 'Seed of the first start.', bounds=(0, 2**31 - 1)),
-            runs=declare(self, 'runs', 1, 'Number of runs, with consecutive seeds.', bounds=(1, 10_000)),
-            simulated=declare(self, 'simulated', True, 'Whether the simulator places the arm.'),
-            perturbed=declare(self, 'perturbed', False, 'Whether lights and occluders move meanwhile.'),
-            start_pose=tuple(
-                declare(
-                    self,
-                    'start_pose',
-                    [0.0] * 6,
-                    'Start [t; theta u] relative to the reference, m and rad; all zero: by batch.',
-                )
-            ),
-            perturbed_for=declare(
-                self, 'perturbed_for', 0.0, 'Perturbations end after this time, s; 0: never.', bounds=(0.0, 3600.0)
-            ),
-            measure_depth=declare(self, 'measure_depth', False, 'Whether calibrate measures the depth first.'),
-            max_duration=declare(
-                self, 'max_duration', 60.0, 'A run ends after this time, s.', bounds=(0.1, 3600.0)
-            ),
-            settle_time=declare(
-                self, 'settle_time', 0.3, 'From arrival to the measurement, s.', bounds=(0.0, 60.0)
-            ),
-            lost_timeout=declare(
-                self, 'lost_timeout', 5.0, 'A run ends when lost for this long, s.', bounds=(0.1, 600.0)
-            ),
+        plan = Plan()
+        given = {
+            name: declare(self, name, getattr(plan, name), text, bounds=bounds)
+            for name, (text, bounds) in _PLAN.items()
+        }
+        start = declare(
+            self,
+            'start_pose',
+            list(plan.start_pose),
+            'Start [t; theta u] relative to the reference, m and rad; all zero: by batch.',
         )
+        self.plan = Plan(**given, start_pose=tuple(start))
         self.required = declare(
             self, 'required', 0, 'Runs that must converge for exit status 0; 0: all.', bounds=(0, 10_000)
         )
@@ -79,8 +77,12 @@ class ExperimentNode(Node):
             self, 'output_folder', '', 'Where the results are written; empty: a new folder below runs.'
         )
         self.video = declare(self, 'video', True, 'Whether a video of each run is made.')
-        plan = self.plan
-        self.graph = RosGraph(self, simulated=plan.simulated, clips=self.video, measure_depth=plan.measure_depth)
+        self.graph = RosGraph(
+            self,
+            simulated=self.plan.simulated,
+            clips=self.video,
+            measure_depth=self.plan.measure_depth,
+        )
         if self.plan.simulated and self.video:
             self.graph.watch(OVERVIEW_TOPIC)
 

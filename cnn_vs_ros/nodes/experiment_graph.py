@@ -237,33 +237,32 @@ class RosGraph:
 
     def _on_image(self, message: Image) -> None:
         arrival = time.monotonic()
-        self.recorder.add_image(_stamp(message), messages.image_from_message(message), arrival)
+        self.recorder.add_image(messages.stamp_of(message), messages.image_from_message(message), arrival)
 
     def _on_overview(self, message: Image) -> None:
-        self.recorder.add_overview(_stamp(message), messages.image_from_message(message))
+        self.recorder.add_overview(messages.stamp_of(message), messages.image_from_message(message))
 
     def _on_truth(self, message: PoseStamped) -> None:
-        self.recorder.add_truth(_stamp(message), messages.pose_from_message(message.pose))
+        self.recorder.add_truth(messages.stamp_of(message), messages.pose_from_message(message.pose))
 
     def _on_pose_status(self, message: DiagnosticArray) -> None:
         status = message.status[0]
         values = {item.key: item.value for item in status.values}
         confidence = messages.confidence_from_text(values.get('confidence', messages.NO_CONFIDENCE))
-        self.recorder.add_said(_stamp(message), status.message, confidence, time.monotonic())
+        self.recorder.add_said(messages.stamp_of(message), status.message, confidence, time.monotonic())
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        self.recorder.add_estimate(_stamp(message), messages.pose_from_message(message.pose.pose))
+        self.recorder.add_estimate(messages.stamp_of(message), messages.pose_from_message(message.pose.pose))
 
     def _on_twist(self, message: TwistStamped) -> None:
-        self.recorder.add_twist(_stamp(message), messages.twist_from_message(message.twist), time.monotonic())
+        self.recorder.add_twist(
+            messages.stamp_of(message),
+            messages.twist_from_message(message.twist),
+            time.monotonic(),
+        )
 
     def _on_command(self, topic: str, _: object) -> None:
         self._commands = topic
 
     def _on_servo_status(self, message: String) -> None:
         self.recorder.add_servo_status(message.data)
-
-
-def _stamp(message: Any) -> int:
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from cnn_vs_ros.control.arm_drive import ArmBounds
+from cnn_vs_ros.control.collision import CollisionCheck
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.control.commanded_positions import LeadBounds
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.control.tip_box import TipBox
-from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.parameters import declare, default_of
 
 _POSITIVE = (1e-6, 1e3)
-_BOUNDS, _LEAD, _DEFAULTS = ArmBounds(), LeadBounds(), signature(DifferentialIk).parameters
+_BOUNDS, _LEAD = ArmBounds(), LeadBounds()
 _NUMBERS: dict[str, tuple[float, str, tuple[float, float]]] = {
     'rate': (100.0, 'Rate of the watch for stale twists, and of stops, Hz.', (20.0, 1000.0)),
     'twist_timeout': (0.1, 'A stop begins this long after a twist, by stamp or arrival, s.', (0.01, 10.0)),
@@ -41,8 +41,16 @@ _NUMBERS: dict[str, tuple[float, str, tuple[float, float]]] = {
     ),
     'position_lag': (_LEAD.lag, 'In motion, they are ahead by as many seconds of it at most, s.', (0.0, 1.0)),
     'trajectory_time': (0.1, 'After this long the point of a trajectory is to be reached, s.', (0.02, 1.0)),
-    'collision.slow': (0.05, 'Distance of two parts at which the arm slows down, m.', (1e-3, 1.0)),
-    'collision.halt': (0.01, 'Distance of two parts at which the arm halts, m.', (0.0, 1.0)),
+    'collision.slow': (
+        default_of(CollisionCheck, 'slow'),
+        'Distance of two parts at which the arm slows down, m.',
+        (1e-3, 1.0),
+    ),
+    'collision.halt': (
+        default_of(CollisionCheck, 'halt'),
+        'Distance of two parts at which the arm halts, m.',
+        (0.0, 1.0),
+    ),
 }
 BOUNDS = {name: bounds for name, (_, _, bounds) in _NUMBERS.items()}
 """Least and greatest value of each number."""
@@ -83,7 +91,7 @@ class IkParameters:
         self.max_linear_velocity: float = values['max_linear_velocity']
         self.max_angular_velocity: float = values['max_angular_velocity']
         self.kinematics = {
-            name: fixed(name, _DEFAULTS[name].default, text, bounds=_POSITIVE)
+            name: fixed(name, default_of(DifferentialIk, name), text, bounds=_POSITIVE)
             for name, text in _KINEMATICS.items()
         }
         speed = 'Greatest speed of a joint besides the limits of the URDF, rad/s.'

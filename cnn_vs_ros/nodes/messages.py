@@ -229,9 +229,10 @@ def pose_status_from_message(message: DiagnosticArray) -> tuple[PoseStatus | Non
     return pose_status_of(status.message), confidence, values
 
 
-def stamp_key(message: Any) -> tuple[int, int]:
-    """Seconds and nanoseconds of a message's header, by which messages of the same image are known."""
-    return message.header.stamp.sec, message.header.stamp.nanosec
+def stamp_of(message: Any) -> int:
+    """Stamp of a message in nanoseconds, by which messages are matched."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def diagnostics(status: DiagnosticStatus, stamp: Time, frame_id: str = '') -> DiagnosticArray:

@@ -11,9 +11,7 @@ from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
@@ -23,6 +21,7 @@ from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingErr
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
+from cnn_vs_ros.nodes.common import LATCHED, seconds_now, steady_clock
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
@@ -32,7 +31,6 @@ from cnn_vs_ros.nodes.transport import leave_shared_memory
 
 Array = NDArray[np.float64]
 
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVO_PARAMETERS = ('moveit_servo.command_in_type', 'moveit_servo.apply_twist_commands_about_ee_frame')
 _OUTPUT_PARAMETERS = ('moveit_servo.command_out_type', 'moveit_servo.command_out_topic')
 _HALTING = 0.3
@@ -95,7 +93,7 @@ class MoveItServoAdapter(Node):
             bounds=(0.001, 10.0),
             read_only=True,
         )
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._steady = steady_clock()
         self._warn = ThrottledWarnings(self.get_logger())
         self._link = ServoLink(status_timeout)
         self.output = ServoOutput(self, node, tolerance, self._elapsed)
@@ -112,7 +110,7 @@ class MoveItServoAdapter(Node):
         if description:
             self._take_description(description)
         else:
-            subscribe(self, String, 'robot_description', self._on_description, _LATCHED)
+            subscribe(self, String, 'robot_description', self._on_description, LATCHED)
         self.create_subscription(servo.status_type, f'{node}/status', self._on_status, 10)
         subscribe(self, TwistStamped, 'twist', self._on_twist, 1)
         self.create_service(SetBool, '~/pause', self._on_pause)
@@ -225,7 +223,7 @@ class MoveItServoAdapter(Node):
             raise DescriptionError(
                 f'twist should be in {self._camera_frame} but is in {message.header.frame_id!r}'
             )
-        age = 1e-9 * self.get_clock().now().nanoseconds - messages.seconds(message.header.stamp)
+        age = seconds_now(self) - messages.seconds(message.header.stamp)
         if abs(age) > self._twist_timeout:
             raise DescriptionError(f'twist should be at most {self._twist_timeout} s old but is {age:.3f}')
         return twist_of_end_effector(self._end_effector_T_camera, messages.twist_from_message(message.twist))

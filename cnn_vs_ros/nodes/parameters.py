@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -75,6 +76,11 @@ def declare(
     if read_on:
         node.add_post_set_parameters_callback(partial(_announce, node, name, read_on))
     return value
+
+
+def default_of(function: Any, name: str) -> Any:
+    """Return the default of an argument of a function, or of what makes an object of a class."""
+    return signature(function).parameters[name].default
 
 
 def _fit(node: Node, parameters: list[Parameter]) -> list[Parameter]:

@@ -94,10 +94,10 @@ class PartFinderNode(Node):
             word, reason = message.status[0].message, values.get('reason', '')
             self._problem = f'the target should be in view but is {word}' + (f': {reason}' if reason else '')
             return
-        self._take(self._matcher.add_first(messages.stamp_key(message), confidence), message.header.stamp)
+        self._take(self._matcher.add_first(messages.stamp_of(message), confidence), message.header.stamp)
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        self._take(self._matcher.add_second(messages.stamp_key(message), message.pose), message.header.stamp)
+        self._take(self._matcher.add_second(messages.stamp_of(message), message.pose), message.header.stamp)
 
     def _take(self, pair: tuple[float | None, PoseWithCovariance] | None, stamp: Time) -> None:
         if pair is None:

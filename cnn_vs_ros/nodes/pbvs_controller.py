@@ -131,7 +131,7 @@ class PbvsControllerNode(ManagedNode):
     # Estimates
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        pair = self._matcher.add_second(messages.stamp_key(message), message.pose)
+        pair = self._matcher.add_second(messages.stamp_of(message), message.pose)
         if pair is not None:
             self._take_pose(*pair, messages.seconds(message.header.stamp))
 
@@ -152,7 +152,7 @@ class PbvsControllerNode(ManagedNode):
         elif status is PoseStatus.LOST:
             self._add(RelativePose(np.eye(4), confidence=0.0, status=status), stamp)
         else:
-            pair = self._matcher.add_first(messages.stamp_key(message), (status, confidence))
+            pair = self._matcher.add_first(messages.stamp_of(message), (status, confidence))
             if pair is not None:
                 self._take_pose(*pair, stamp)
 

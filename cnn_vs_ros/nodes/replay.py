@@ -90,7 +90,7 @@ def replay(
             waiting = _read(data, kind)
         if waiting is None or not estimation.has_camera_info:
             continue
-        stamp, message, waiting = _stamp(waiting), waiting, None
+        stamp, message, waiting = messages.stamp_of(waiting), waiting, None
         if not every and said.get(stamp, messages.NO_REFERENCE) == messages.NO_REFERENCE:
             continue
         if not every and said[stamp] == PoseStatus.ACQUIRED.value:
@@ -125,14 +125,16 @@ def _statuses(bag: BagReader, needed: bool) -> dict[int, str]:
     else:
         topic = _topic_if_any(bag, 'pose_status', DiagnosticArray)
     read = (_read(data, DiagnosticArray) for _, _, data in bag.messages(topic))
-    return {_stamp(message): message.status[0].message for message in read if message.status}
+    return {messages.stamp_of(message): message.status[0].message for message in read if message.status}
 
 
 def _poses(bag: BagReader) -> dict[int, Array]:
     topic = _topic_if_any(bag, 'relative_pose', PoseWithCovarianceStamped)
     read = (_read(data, PoseWithCovarianceStamped) for _, _, data in bag.messages(topic))
     try:
-        return {_stamp(item): se3.pose_vector(messages.pose_from_message(item.pose.pose)) for item in read}
+        return {
+            messages.stamp_of(item): se3.pose_vector(messages.pose_from_message(item.pose.pose)) for item in read
+        }
     except PoseError as error:
         raise BagError(f'bag should hold estimates that are poses but: {error}') from error
 
@@ -149,11 +151,6 @@ def _topic_if_any(bag: BagReader, name: str, message: type) -> str:
         return bag.topic(name, _KINDS[message])
     except BagError:
         return ''
-
-
-def _stamp(message: Any) -> int:
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def summary(images: list[ReplayedImage]) -> dict[str, Any]:

@@ -26,9 +26,11 @@ from cnn_vs_ros.control.twist_exit import check_mask
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.nodes.parameters import declare
 
-_LOST, _CONVERGENCE, _GATE = LostSettings(), ConvergenceSettings(), GateSettings()
+_SHIPPED = ServoSettings()
+_LOST, _CONVERGENCE, _GATE = _SHIPPED.lost, _SHIPPED.convergence, _SHIPPED.gate
 
-# name: default, bounds, description. The defaults are for a real arm; config/simulated.yaml is brisker.
+# name: default, bounds, description. Where the core is without a bound, the default is that of a real arm, and
+# stands here; config/simulated.yaml is brisker.
 _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     'rate': (50.0, (20.0, 1000.0), 'Rate of the twist, Hz.'),
     'gain.at_zero': (2.0, (0.01, 20.0), 'Gain at the goal, 1/s; the delay of the loop bounds it.'),
@@ -38,7 +40,11 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
         (0.0, 1000.0),
         'How fast the gain falls away from the goal, 1/s per unit of error.',
     ),
-    'gain.length': (0.25, (0.001, 100.0), 'Metres that weigh as one radian in the error: the depth of the scene.'),
+    'gain.length': (
+        _SHIPPED.law.length,
+        (0.001, 100.0),
+        'Metres that weigh as one radian in the error: the depth of the scene.',
+    ),
     'limits.linear_velocity': (0.05, (1e-4, 0.5), 'Greatest speed of the camera, m/s.'),
     'limits.angular_velocity': (0.25, (1e-4, 2.0), 'Greatest angular speed of the camera, rad/s.'),
     'limits.linear_acceleration': (0.25, (1e-3, 100.0), 'Greatest acceleration of the camera, m/s^2.'),
@@ -57,10 +63,26 @@ _NUMBERS: dict[str, tuple[float, tuple[float, float], str]] = {
     ),
     'minimum_confidence': (0.05, (0.0, 1.0), 'An estimate with less confidence counts as lost.'),
     'first_confidence': (0.25, (0.0, 1.0), 'The same for a target that was lost before.'),
-    'low_confidence_time': (0.0, (0.0, 10.0), 'For so long less confidence is put up with, s.'),
-    'full_speed_confidence': (0.0, (0.0, 1.0), 'Under this confidence the speed falls in proportion; 0: never.'),
-    'deadband.translation': (0.0, (0.0, 1.0), 'Within this distance and angle of the goal nothing moves, m.'),
-    'deadband.rotation': (0.0, (0.0, 1.0), 'Within this distance and angle of the goal nothing moves, rad.'),
+    'low_confidence_time': (
+        _GATE.low_confidence_time,
+        (0.0, 10.0),
+        'For so long less confidence is put up with, s.',
+    ),
+    'full_speed_confidence': (
+        _SHIPPED.full_speed_confidence,
+        (0.0, 1.0),
+        'Under this confidence the speed falls in proportion; 0: never.',
+    ),
+    'deadband.translation': (
+        _SHIPPED.exit.deadband_translation,
+        (0.0, 1.0),
+        'Within this distance and angle of the goal nothing moves, m.',
+    ),
+    'deadband.rotation': (
+        _SHIPPED.exit.deadband_rotation,
+        (0.0, 1.0),
+        'Within this distance and angle of the goal nothing moves, rad.',
+    ),
     'workspace.x': (0.3, (1e-3, 100.0), "Greatest offset from the reference along its camera's x axis, m."),
     'workspace.y': (0.3, (1e-3, 100.0), "Greatest offset from the reference along its camera's y axis, m."),
     'workspace.z': (0.3, (1e-3, 100.0), 'Greatest offset from the reference along its optical axis, m.'),
@@ -119,12 +141,19 @@ def declare_servo_parameters(node: Node) -> None:
         'look round, come back, then stop).',
         choices=behaviours,
     )
-    declare(node, 'latency_compensation', True, 'Add the motion sent since an image was taken to its pose.')
-    declare(node, 'keep_servoing', False, 'Go on servoing after convergence instead of keeping still.')
+    declare(
+        node,
+        'latency_compensation',
+        _SHIPPED.latency_compensation,
+        'Add the motion sent since an image was taken to its pose.',
+    )
+    declare(
+        node, 'keep_servoing', _SHIPPED.keep_servoing, 'Go on servoing after convergence instead of keeping still.'
+    )
     mask = declare(
         node,
         'degrees_of_freedom',
-        [True] * 6,
+        list(_SHIPPED.exit.mask),
         'Which of vx, vy, vz, wx, wy, wz of the camera may move: six booleans, one of them true at least.',
     )
     check_mask(mask)

@@ -14,7 +14,7 @@ from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
-from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.parameters import declare, default_of
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.simulation import SCENES, SimulatedRobot
@@ -34,7 +34,7 @@ class SimulatedCamera(Node):
         self._noise = declare(
             self,
             'noise',
-            2.0,
+            default_of(SimulatedRobot, 'noise'),
             'Standard deviation of the image noise, grey levels.',
             read_only=True,
             bounds=(0.0, 50.0),

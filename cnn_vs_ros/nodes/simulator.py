@@ -30,7 +30,7 @@ from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.common import LATCHED
-from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.parameters import declare, default_of
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.simulation import SCENES, SimulatedRobot, load_robot_description
 from cnn_vs_ros.simulation.errors import SimulationError
@@ -92,18 +92,36 @@ class Simulator(Node):
 
         fixed('robot_description', '', "URDF; empty: this package's arm.")
         fixed('publish_robot_description', True, 'Whether the URDF is published, as robot_state_publisher does.')
-        fixed('scene', 'photo', 'What lies on the table.', choices=tuple(SCENES))
+        fixed('scene', default_of(SimulatedRobot, 'scene'), 'What lies on the table.', choices=tuple(SCENES))
         fixed('image_rate', 30.0, 'Images a simulated second, Hz.', bounds=(0.1, 100.0))
         fixed('overview_rate', 10.0, 'Images of overview/image_raw a simulated second, Hz.', bounds=(0.1, 100.0))
-        fixed('noise', 2.0, 'Standard deviation of the image noise, grey levels.', bounds=(0.0, 50.0))
-        fixed('seed', 0, 'Seed of the image noise and of the perturbations.', bounds=(0, 2**31 - 1))
+        fixed(
+            'noise',
+            default_of(SimulatedRobot, 'noise'),
+            'Standard deviation of the image noise, grey levels.',
+            bounds=(0.0, 50.0),
+        )
+        fixed(
+            'seed',
+            default_of(SimulatedRobot, 'seed'),
+            'Seed of the image noise and of the perturbations.',
+            bounds=(0, 2**31 - 1),
+        )
         fixed('lockstep', False, 'Publish simulated time on /clock, and halt it while an answer is owed.')
         fixed('lockstep_timeout', 1.0, 'A silent peer is waited for this long, wall-clock s.', bounds=(0.01, 60.0))
         fixed('control_period', 0.02, 'In lockstep, a command is due this often, s.', bounds=(0.002, 1.0))
         fixed(
-            'real_time_factor', 1.0, 'Simulated seconds a wall-clock second; 0: all it can.', bounds=(0.0, 100.0)
+            'real_time_factor',
+            default_of(SimulationLoop, 'real_time_factor'),
+            'Simulated seconds a wall-clock second; 0: all it can.',
+            bounds=(0.0, 100.0),
         )
-        fixed('command_timeout', 0.2, 'The arm stops this long after velocities, s.', bounds=(0.01, 10.0))
+        fixed(
+            'command_timeout',
+            default_of(SimulationLoop, 'command_timeout'),
+            'The arm stops this long after velocities, s.',
+            bounds=(0.01, 10.0),
+        )
         interfaces = [interface.value for interface in CommandInterface]
         fixed('command_interface', interfaces[0], 'What the arm takes.', choices=interfaces)
         fixed('perturbations.lights', True, 'Whether perturbations include moving lights.')

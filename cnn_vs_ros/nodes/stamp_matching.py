@@ -7,11 +7,12 @@ from typing import Generic, TypeVar
 
 First = TypeVar('First')
 Second = TypeVar('Second')
-Stamp = tuple[int, int]
+Stamp = int
+"""Nanoseconds."""
 
 
 class StampMatcher(Generic[First, Second]):
-    """Remembers the last `depth` unpaired items of two streams; a stamp is (seconds, nanoseconds)."""
+    """Remembers the last `depth` unpaired items of two streams."""
 
     def __init__(self, depth: int = 10) -> None:
         self._depth = depth

@@ -6,8 +6,8 @@ import pytest
 
 from cnn_vs_ros.command_line import main, make_parser
 from cnn_vs_ros.demo import experiments
-from cnn_vs_ros.demo.graph import NODES
-from cnn_vs_ros.demo.scaling import scaled_parameters
+from cnn_vs_ros.graph.parameters import scaled_parameters
+from cnn_vs_ros.graph.table import DEMO
 from cnn_vs_ros.run.paper import EXPERIMENTS
 from cnn_vs_ros.simulation import SimulationError
 
@@ -19,8 +19,8 @@ def parse(*arguments):
 @pytest.mark.parametrize('name', EXPERIMENTS)
 def test_an_experiment_sets_scene_start_and_distance(name, tmp_path):
     experiment = EXPERIMENTS[name]
-    result = experiments.parameters(experiment, parse(name, '--seed', '3'), tmp_path)
-    assert set(result) == set(NODES)
+    result = experiments.parameters(experiment, {'seed': '3', 'max_duration': None}, tmp_path)
+    assert set(result) == set(DEMO)
     assert result['simulator']['scene'] == experiment.scene
     assert result['pose_estimator']['depth'] == pytest.approx(0.8)
     assert result['experiment']['start_pose'] == list(experiment.start_vector)
@@ -30,7 +30,7 @@ def test_an_experiment_sets_scene_start_and_distance(name, tmp_path):
 
 
 def test_lengths_grow_with_the_distance_of_the_scene():
-    assert scaled_parameters('photo')['pbvs_controller'] == {}
+    assert scaled_parameters('photo') == scaled_parameters(None) == {}
     far = scaled_parameters('poster')['pbvs_controller']
     assert far['gain.length'] == pytest.approx(0.8)
     assert far['jump.translation'] == pytest.approx(0.16)

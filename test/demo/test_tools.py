@@ -6,16 +6,16 @@ import pytest
 from cnn_vs_ros import __version__
 from cnn_vs_ros.command_line import main, make_parser
 from cnn_vs_ros.demo.command import UNKNOWN_DEPTH, parameters
-from cnn_vs_ros.demo.graph import NODES
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import PinholeCamera
+from cnn_vs_ros.graph.table import DEMO
 
 
 def test_tools_are_started_only_on_request(tmp_path):
     parse = make_parser().parse_args
-    assert sorted(parameters(parse(['demo']), tmp_path)) == sorted(NODES)
+    assert sorted(parameters(parse(['demo']), tmp_path)) == sorted(DEMO)
     chosen = parameters(parse(['demo', '--measure-depth', '--bag', '--view']), tmp_path)
-    assert set(chosen) - set(NODES) == {'calibrate', 'record', 'view'}
+    assert set(chosen) - set(DEMO) == {'calibrate', 'record', 'view'}
     assert all(chosen[name]['use_sim_time'] for name in ('calibrate', 'record', 'view'))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,18 +14,10 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 
 from cnn_vs_ros.control.command_interface import CommandInterface
-from cnn_vs_ros.nodes.calibrate import CalibrateNode
-from cnn_vs_ros.nodes.camera import CameraNode
-from cnn_vs_ros.nodes.check_arm import CheckArmNode
-from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
-from cnn_vs_ros.nodes.experiment import ExperimentNode
+from cnn_vs_ros.graph.table import NODES
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.moveit_servo_adapter import MoveItServoAdapter
-from cnn_vs_ros.nodes.part_finder import PartFinderNode
-from cnn_vs_ros.nodes.pbvs_controller import PbvsControllerNode
-from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
-from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
-from cnn_vs_ros.nodes.simulator import Simulator
+from test.node_classes import node_class
 from test.ros_graph import PATIENCE
 from test.stand_ins.moveit_servo import stand_in_messages
 
@@ -44,20 +35,22 @@ def adapter_of_a_servo() -> Node:
 
 CLOCK = ('use_sim_time:=true',)
 COMMANDED = [(f'command_interface:={interface.value}',) for interface in CommandInterface]
-NODES: dict[str, tuple[Callable[[], Node], list[tuple[str, ...]]]] = {
-    'simulator': (Simulator, [('lockstep:=true',), *COMMANDED]),
-    'simulated_camera': (SimulatedCamera, [CLOCK]),
-    'camera': (CameraNode, [CLOCK]),
-    'pose_estimator': (PoseEstimatorNode, [CLOCK, ('image_transport:=compressed',)]),
-    'pbvs_controller': (PbvsControllerNode, [CLOCK]),
-    'differential_ik': (DifferentialIkNode, [CLOCK, *COMMANDED]),
-    'moveit_servo_adapter': (adapter_of_a_servo, [CLOCK]),
-    'calibrate': (CalibrateNode, [CLOCK]),
-    'check_arm': (CheckArmNode, [CLOCK, *COMMANDED]),
-    'part_finder': (PartFinderNode, [CLOCK]),
-    'experiment': (ExperimentNode, [CLOCK, ('measure_depth:=true',)]),
+WAYS: dict[str, list[tuple[str, ...]]] = {
+    'simulator': [('lockstep:=true',), *COMMANDED],
+    'pose_estimator': [CLOCK, ('image_transport:=compressed',)],
+    'differential_ik': [CLOCK, *COMMANDED],
+    'check_arm': [CLOCK, *COMMANDED],
+    'experiment': [CLOCK, ('measure_depth:=true',)],
 }
-"""How each node is made, and the parameters of the ways to start it that differ in their topics."""
+"""Parameters of the ways to start a node that differ in their topics; of others CLOCK is the only one."""
+UNLISTED = {'move_arm', 'record', 'view', 'visualization'}
+"""What is not part of a running cell."""
+RESTRICTED = [name for name in NODES if name not in UNLISTED]
+
+
+def made(name: str) -> Node:
+    return adapter_of_a_servo() if name == 'moveit_servo_adapter' else node_class(name)()
+
 
 Names = dict[str, set[str]]
 
@@ -85,7 +78,7 @@ def used(name: str, parameters: tuple[str, ...]) -> Names:
     arguments = [word for parameter in parameters for word in ('-p', parameter)]
     rclpy.init(args=['--ros-args', *arguments], domain_id=DOMAIN)
     try:
-        node = NODES[name][0]()
+        node = made(name)
         if isinstance(node, ManagedNode):
             assert node.trigger_configure() is TransitionCallbackReturn.SUCCESS
             assert node.trigger_activate() is TransitionCallbackReturn.SUCCESS
@@ -96,11 +89,11 @@ def used(name: str, parameters: tuple[str, ...]) -> Names:
             'request': node.get_client_names_and_types_by_node,
         }
         # The graph learns of what a node has made a moment after.
-        made = {entity.topic_name for entity in (*node.publishers, *node.subscriptions)}
-        made |= {entity.service_name for entity in (*node.services, *node.clients)}
+        named = {entity.topic_name for entity in (*node.publishers, *node.subscriptions)}
+        named |= {entity.service_name for entity in (*node.services, *node.clients)}
         end = time.monotonic() + PATIENCE
         names: Names = {}
-        while not made <= set().union(*names.values()) and time.monotonic() < end:
+        while not named <= set().union(*names.values()) and time.monotonic() < end:
             names = {right: {full for full, _ in query(name, '/')} for right, query in queries.items()}
             time.sleep(0.02)
         if hasattr(node, 'shut_down'):
@@ -111,12 +104,12 @@ def used(name: str, parameters: tuple[str, ...]) -> Names:
     return names
 
 
-@pytest.mark.parametrize('name', NODES)
+@pytest.mark.parametrize('name', RESTRICTED)
 def test_a_node_may_do_what_it_does_and_nothing_else(name, tmp_path, monkeypatch):
     monkeypatch.setenv('ROS_HOME', str(tmp_path))
     cv2.imwrite(str(tmp_path / '0.png'), np.zeros((48, 64, 3), np.uint8))
     more = (f'source:={tmp_path}',) if name == 'camera' else ()
-    ways = [used(name, (*parameters, *more)) for parameters in NODES[name][1]]
+    ways = [used(name, (*parameters, *more)) for parameters in WAYS.get(name, [CLOCK])]
     together = {right: set().union(*(way[right] for way in ways)) for right in ways[0]}
     assert allowed(name) == together
 
@@ -125,11 +118,13 @@ def test_the_policy_is_of_the_schema_and_of_these_nodes_only():
     assert POLICY.tag == 'policy'
     assert POLICY.get('version') == '0.2.0'
     enclaves = POLICY.findall('enclaves/enclave')
-    assert sorted(enclave.get('path') for enclave in enclaves) == sorted(f'/cnn_vs_ros/{name}' for name in NODES)
+    assert sorted(enclave.get('path') for enclave in enclaves) == sorted(
+        f'/cnn_vs_ros/{name}' for name in RESTRICTED
+    )
     assert all([child.tag for child in enclave] == ['profiles'] for enclave in enclaves)
 
 
 def test_only_the_inverse_kinematics_may_command_the_arm():
     for interface in CommandInterface:
         commands = f'/{interface.topic}'
-        assert [name for name in NODES if commands in allowed(name)['publish']] == ['differential_ik']
+        assert [name for name in RESTRICTED if commands in allowed(name)['publish']] == ['differential_ik']

@@ -1,0 +1,1 @@
+"""The soak: servoing for minutes under random faults, over real DDS, while every limit is watched."""

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from cnn_vs_ros.soak.faults import FAULTS
-from cnn_vs_ros.soak.report import NO_FAULT, SoakReport
+from test.soak.faults import FAULTS
+from test.soak.report import NO_FAULT, SoakReport
 
 
 def test_the_documented_soak_is_one_of_the_command_and_each_fault_held_the_limits_of_speed_and_rest():

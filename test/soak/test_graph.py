@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnn_vs_ros.soak.graph import SoakGraph
+from test.soak.graph import SoakGraph
 
 
 @pytest.mark.parametrize(

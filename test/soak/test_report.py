@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_vs_ros.soak.report import (
+from test.soak.report import (
     JOINT_LIMIT,
     MEMORY_LIMIT,
     REST_LIMIT,

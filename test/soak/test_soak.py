@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cnn_vs_ros.command_line import main
-from cnn_vs_ros.soak.faults import FAULTS
+from test.soak.__main__ import main
+from test.soak.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHOSEN = ('kill -9 differential_ik', 'stop at 0.001 m/s^2', 'frozen picture with noise')
@@ -20,7 +20,7 @@ def test_after_each_fault_the_arm_rests_and_servoes_again(tmp_path):
     arguments = ['--minutes', '3', '--seed', '1', '--faults', ','.join(CHOSEN), '--output', str(tmp_path)]
     arguments += ['--into', str(tmp_path / 'all')]
     ended = subprocess.run(
-        [sys.executable, '-m', 'cnn_vs_ros', 'soak', *arguments],
+        [sys.executable, '-m', 'test.soak', *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -39,7 +39,7 @@ def test_after_each_fault_the_arm_rests_and_servoes_again(tmp_path):
 
 
 def test_an_unknown_fault_is_refused_with_those_there_are(capsys):
-    assert main(['soak', '--faults', 'earthquake']) == 2
+    assert main(['--faults', 'earthquake']) == 2
     said = capsys.readouterr().err
     assert 'but are earthquake' in said
     assert all(name in said for name in FAULTS)
@@ -47,12 +47,12 @@ def test_an_unknown_fault_is_refused_with_those_there_are(capsys):
 
 def test_results_that_cannot_be_added_to_are_refused(tmp_path, capsys):
     (tmp_path / 'soak.json').write_text('no table')
-    assert main(['soak', '--into', str(tmp_path)]) == 2
+    assert main(['--into', str(tmp_path)]) == 2
     assert 'should be the soak.json of a soak but' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('minutes', ['0', '-1', 'inf', 'nan'])
 def test_the_duration_must_be_positive(minutes, capsys):
     with pytest.raises(SystemExit):
-        main(['soak', '--minutes', minutes])
+        main(['--minutes', minutes])
     assert 'should be a positive number' in capsys.readouterr().err

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from cnn_vs_ros.demo.processes import Ended, Interrupted, ProcessGroup, signals_raise
+from cnn_vs_ros.graph.processes import Ended, Interrupted, ProcessGroup, signals_raise
 
 READY = 'ready'
 
@@ -140,7 +140,7 @@ def test_children_of_a_killed_parent_end(tmp_path):
     parent = subprocess.Popen(
         python(f"""
             import os, pathlib, time
-            from cnn_vs_ros.demo.processes import ProcessGroup
+            from cnn_vs_ros.graph.processes import ProcessGroup
             group = ProcessGroup(pathlib.Path({str(tmp_path)!r}), os.environ)
             group.start('arm', {OBEDIENT!r})
             print(group._processes['arm'].pid, flush=True)

@@ -17,9 +17,9 @@ from std_srvs.srv import Trigger
 
 from cnn_vs_ros.resources import resource_path
 from cnn_vs_ros.simulation import load_robot_description
-from cnn_vs_ros.soak.graph import NODES, SoakGraph
-from cnn_vs_ros.soak.parameter_fuzz import fuzz_parameters
-from cnn_vs_ros.soak.watch import Watch, wait_for
+from test.soak.graph import NODES, SoakGraph
+from test.soak.parameter_fuzz import fuzz_parameters
+from test.soak.watch import Watch, wait_for
 
 HOLD = 0.8, 1.8
 """Seconds that a fault lasts: at random between these, and until the arm rests where it must."""

@@ -11,7 +11,7 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from rclpy import parameter as parameter_api
 
 from cnn_vs_ros.nodes.parameter_types import fitted
-from cnn_vs_ros.soak.watch import Watch
+from test.soak.watch import Watch
 
 _AT_ONCE = 20
 _NOT_OURS = ('use_sim_time', 'qos_overrides', 'start_type_description_service')

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_vs_ros.demo.graph import environment
-from cnn_vs_ros.demo.processes import Interrupted, signals_raise
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.graph.processes import Interrupted, signals_raise
+from cnn_vs_ros.graph.starting import environment
 from cnn_vs_ros.nodes.transport import leave_shared_memory
 from cnn_vs_ros.report.folder import RunFolder, new_folder
-from cnn_vs_ros.soak.faults import FAULTS, Fault, Scene
-from cnn_vs_ros.soak.graph import NODES, SoakGraph
-from cnn_vs_ros.soak.report import NO_FAULT, UNFINISHED, FaultResult, ReportError, SoakReport
-from cnn_vs_ros.soak.watch import MOVING, Watch, wait_for
+from test.soak.faults import FAULTS, Fault, Scene
+from test.soak.graph import NODES, SoakGraph
+from test.soak.report import NO_FAULT, UNFINISHED, FaultResult, ReportError, SoakReport
+from test.soak.watch import MOVING, Watch, wait_for
 
 _PATIENCE = 100.0
 """Seconds that a busy computer is given for what takes a few."""

@@ -8,12 +8,14 @@ import signal
 import time
 from pathlib import Path
 
-from cnn_vs_ros.demo.graph import node_command, write_parameters
-from cnn_vs_ros.demo.processes import ProcessGroup
 from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME
+from cnn_vs_ros.graph.parameters import parameters_of
+from cnn_vs_ros.graph.processes import ProcessGroup
+from cnn_vs_ros.graph.starting import node_command, write_parameters
+from cnn_vs_ros.graph.table import DEMO
 
 RELAY = 'fault_relay'
-NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik', RELAY)
+NODES = *(name for name in DEMO if name != 'experiment'), RELAY
 _PAGE_MIB = os.sysconf('SC_PAGE_SIZE') / 2**20
 _TICKS = os.sysconf('SC_CLK_TCK')
 
@@ -28,27 +30,16 @@ class SoakGraph:
         self.folder, self.reference = folder, folder / 'data' / DEFAULT_NAME
         self.reference.parent.mkdir(parents=True)
         self.processes = ProcessGroup(folder, environment)
-        clock = {'use_sim_time': True}
-        estimator = {**clock, 'library': str(self.reference.parent)}
-        self._overrides = write_parameters(
-            folder / 'parameters.yaml',
-            {
-                'simulator': {},
-                'pose_estimator': estimator,
-                'pbvs_controller': clock,
-                'differential_ik': clock,
-                RELAY: {'seed': seed},
-            },
-        )
+        given = {'library': self.reference.parent}
+        parameters = parameters_of(set(NODES) - {RELAY}, given, {}, sim_time=True)
+        self._overrides = write_parameters(folder / 'parameters.yaml', {**parameters, RELAY: {'seed': seed}})
         self._begun: dict[str, float] = {}
         self.memory: dict[str, list[tuple[int, float, float]]] = {name: [] for name in NODES}
         self.cpu_percent: dict[str, float] = {}
 
     def start(self, name: str) -> None:
         """Start a node."""
-        command = node_command(name, self._overrides)
-        if name == RELAY:
-            command[2:4] = ['cnn_vs_ros.soak.relay']
+        command = node_command(name, self._overrides, 'test.soak.relay' if name == RELAY else '')
         if name == 'simulator':
             command += ['-r', 'image_raw:=camera/image_raw', '-r', 'camera_info:=camera/camera_info']
         self.processes.start(name, command)

@@ -1,12 +1,15 @@
-"""The command ``python -m cnn_vs_ros soak``: its arguments. What it does is imported when it runs."""
+"""The command ``python -m test.soak``, in a checkout."""
 
 from __future__ import annotations
 
 import argparse
 import random
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_vs_ros.environment import user_path
+from test.soak.campaign import run_soak
 
 _DESCRIPTION = """
 Servo the simulated arm in real time for some minutes while faults are injected at random: nodes killed and frozen,
@@ -20,9 +23,8 @@ Exit status: 0 if every limit held and the last run converged, 1 if not, 2 if it
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='python -m test.soak', description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument('--minutes', type=_positive, default=30.0, metavar='M', help='duration (default: 30)')
     parser.add_argument('--seed', type=int, help='of the faults and starts (default: a new one, which is printed)')
     parser.add_argument('--faults', metavar='NAME,...', help='only these, in this order (default: all, at random)')
@@ -35,12 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--output', type=user_path, default=Path('runs/soak'), metavar='DIR', help='default: runs/soak'
     )
+    return parser
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the soak and return its exit status."""
-    from cnn_vs_ros.soak.campaign import run_soak  # ROS is needed from here on
-
+def main(words: Sequence[str] | None = None) -> int:
+    arguments = make_parser().parse_args(words)
     seed = random.SystemRandom().randrange(2**31) if arguments.seed is None else arguments.seed
     names = arguments.faults.split(',') if arguments.faults else []
     return run_soak(60.0 * arguments.minutes, seed, names, arguments.output, arguments.into)
@@ -51,3 +52,7 @@ def _positive(text: str) -> float:
     if not 0 < value < float('inf'):
         raise argparse.ArgumentTypeError(f'should be a positive number but is {text}')
     return value
+
+
+if __name__ == '__main__':
+    sys.exit(main())

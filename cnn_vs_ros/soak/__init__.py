@@ -1,1 +1,0 @@
-"""The soak: servoing for minutes under random faults, over real DDS, while every limit is watched."""
