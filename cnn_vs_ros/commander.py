@@ -43,7 +43,13 @@ CAPTURE, LIST = f'{ESTIMATOR}/capture_reference', f'{ESTIMATOR}/list_references'
 OFFSET, TEACH = f'{FINDER}/offset', f'{FINDER}/teach'
 
 WAIT_TIMEOUT = 5.0
-"""Seconds of wall time for which a service, a message, or a start that is not refused is waited for."""
+"""Seconds of wall time for which a service or a message is waited for."""
+
+START_PATIENCE = 10.0
+"""The same for a start that is not refused."""
+
+_START_PERIOD = 0.5
+"""Seconds after which a start is tried again when no estimate comes."""
 
 SOON = 3.0
 """Seconds of wall time in which the estimator is heard, if there is one with a reference."""
@@ -251,12 +257,9 @@ class ServoCommander:
         began = time.monotonic()
         self._pose, self._was_under_way = None, False
         try:
-            success, refusal = self._call(START)
-            while not success and time.monotonic() - began < min(timeout, WAIT_TIMEOUT):
-                time.sleep(_POLL_PERIOD)  # just after a capture or a stop no estimate is fresh yet
-                success, refusal = self._call(START)
-            if not success:
-                return self._result(self.status().status, refusal, began)
+            if refusal := self._refusal(began + min(timeout, START_PATIENCE)):
+                # Whatever the controller says is of the task before.
+                return self._result(ServoStatus.IDLE, refusal, began)
             answered = time.monotonic()
             while not self._has_ended(answered):
                 progress(self._state())
@@ -273,6 +276,20 @@ class ServoCommander:
             with contextlib.suppress(NoAnswerError):
                 answer_of(self._stop_request, STOP, STOP_TIMEOUT, period=_STOP_PERIOD)
             raise
+
+    def _refusal(self, deadline: float) -> str:
+        """Start, until it is not refused or the deadline has passed; return the last refusal, if it was.
+
+        Just after a capture or a stop, and on a busy computer, no estimate may be fresh: it is asked again when
+        the next one has come.
+        """
+        while True:
+            said = self._said
+            success, refusal = self._call(START)
+            if success or time.monotonic() > deadline:
+                return '' if success else refusal
+            with self._heard:
+                self._heard.wait_for(lambda said=said: self._said is not said, _START_PERIOD)  # type: ignore[misc]
 
     def _stop_request(self) -> Future:
         return self._clients[STOP].call_async(Trigger.Request())

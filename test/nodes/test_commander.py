@@ -74,7 +74,7 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     assert graph.call(Trigger, 'simulator/move_to_reference').success
     with pytest.raises(CommanderError, match='no_reference'):
         speak.offset()
-    refused = speak.servo()
+    refused = speak.servo(timeout=0.5)
     assert not refused.arrived
     assert 'a fresh estimate should have come' in refused.reason
     assert 'captured' in speak.capture('part')
@@ -97,6 +97,10 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     assert result.arrived, result
     assert result.error_mm < 1.0
     assert result.error_deg < 0.2
+    with monkeypatch.context() as patch:  # a start that is refused has not arrived, whatever the task before did
+        patch.setattr(speak, '_call', lambda _: (False, 'not now'))
+        refused = speak.servo(timeout=0.0)
+    assert (refused.arrived, refused.status, refused.reason) == (False, ServoStatus.IDLE, 'not now')
     assert np.nanmax(seen) > 2.0
     assert [(item['name'], item['in_use']) for item in speak.references()] == [('part', True)]
     with pytest.raises(CommanderError, match=r"refuses reference 'none'.* that has part"):
