@@ -37,9 +37,8 @@ _WAYS = 4  # of looking, one for each image after the first without the referenc
 _HYPOTHESES = 2
 # Score of an image's matches with the best copy, as it is or enlarged, under which nothing is made of them; nor is
 # the image shrunk, for a view from near. Of 65 looks that led to the reference (thirteen scenes, from a third of
-# the distance to four times it) none had less than 4.1, nor had 20 views from near of faint scenes, found in the
-# shrunk image, less than 3.2; of 130 looks at images without it 89 had less than this. Shrunk, right ones have down
-# to 1.4.
+# the distance to four times it) none had less than 4.1, nor had 20 right views of faint scenes from near less than
+# 3.2; of 130 looks at images without the reference 89 had less than this. Shrunk, right ones have down to 1.4.
 _LEAST_SCORE = 3.0
 # Of 292 right hypotheses of the network, on all that `fit-confidence` draws, one had less support than 10; of the
 # wrong ones three in four. Of 333 right ones none had evidence of less than 0.05 after the first look; of wrong
