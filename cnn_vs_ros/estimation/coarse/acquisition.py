@@ -3,9 +3,9 @@
 The network looks at a small image first, which mostly suffices. Where it does not, local features have a try, and
 the network at a larger image: a faint texture shows in its details. Where that finds nothing either, it looks at
 the image enlarged, for a view from afar, and shrunk, for one from near. It looks closer, and at the shrunk image,
-only where something of the reference seems to be there. Photometric alignment judges and refines what they propose,
-and what they propose is judged against each other: a pose is believed that stands out from its rivals, among them
-those that the reference's own symmetries make.
+only where something of the reference seems to be there. Photometric alignment judges and refines what they
+propose, and what they propose is judged against each other: a pose is believed that stands out from its rivals,
+among them those that the reference's own symmetries make.
 """
 
 from __future__ import annotations
