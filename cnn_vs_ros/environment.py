@@ -77,8 +77,12 @@ def _log_folder(variables: Mapping[str, str]) -> tuple[str, Path]:
 
 
 def _is_writable(folder: Path) -> bool:
-    there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path('/'))
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    """Whether a folder can be written to; it is made, as rcl would make it: in some nobody may, not even root."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _is_library(name: str) -> bool:

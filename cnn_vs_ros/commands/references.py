@@ -7,6 +7,7 @@ import json
 import sys
 
 from cnn_vs_ros.demo.tools import FAILED
+from cnn_vs_ros.errors import VisualServoingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,12 +23,12 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_vs_ros.estimation.reference_library import ReferenceLibrary
     from cnn_vs_ros.report.references import write_references_page
 
-    library = ReferenceLibrary.of_robot(arguments.library, arguments.namespace)
-    entries = library.entries()
     try:
+        library = ReferenceLibrary.of_robot(arguments.library, arguments.namespace)
+        entries = library.entries()
         if arguments.html:
             write_references_page(entries, library.folder, arguments.html)
-    except OSError as error:
+    except (VisualServoingError, OSError) as error:
         print(f'references: {error}', file=sys.stderr)
         return FAILED
     if arguments.json:

@@ -13,7 +13,7 @@ import yaml
 
 from cnn_vs_ros.demo.arguments import positive
 from cnn_vs_ros.demo.tools import FAILED
-from cnn_vs_ros.errors import CommanderError
+from cnn_vs_ros.errors import CommanderError, VisualServoingError
 from cnn_vs_ros.report.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _run(
 
         with ServoCommander(arguments.namespace) as arm:
             status, sentence, values = action(arm, arguments)
-    except (CommanderError, ModuleNotFoundError) as error:
+    except (VisualServoingError, ModuleNotFoundError) as error:
         status, sentence, values = FAILED, f'{name}: {error}', {'error': str(error)}
     except KeyboardInterrupt:
         status, sentence, values = INTERRUPTED, f'{name}: interrupted', {'error': 'interrupted'}

@@ -15,6 +15,7 @@ from cnn_vs_ros.graph.parameters import Parameters, parameters_of, scaled_parame
 from cnn_vs_ros.graph.table import DEMO
 from cnn_vs_ros.report.folder import RunFolder, new_folder
 from cnn_vs_ros.run import Plan
+from cnn_vs_ros.simulation import SCENES
 
 CALIBRATE, RECORD = 'calibrate', 'record'
 UNKNOWN_DEPTH = 1.0
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(start, 'runs', type=whole_number(1), metavar='N')
     add_shared(start, 'required', 'require', type=whole_number(0), metavar='K')
     scene = parser.add_argument_group('the scene')
-    add_shared(scene, 'scene')
+    add_shared(scene, 'scene', default_text='photo', choices=tuple(SCENES), metavar='SCENE')
     add_shared(scene, 'perturbed', action='store_true')
     servo = parser.add_argument_group('the run')
     add_shared(servo, 'model', default_text='scene_agnostic')

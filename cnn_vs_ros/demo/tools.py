@@ -10,7 +10,7 @@ from typing import Any
 
 from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.environment import check_environment, user_path
-from cnn_vs_ros.errors import EnvironmentVariableError, VisualServoingError
+from cnn_vs_ros.errors import VisualServoingError
 
 FAILED = 2
 
@@ -65,7 +65,7 @@ def _run_node(name: str, parameters: list[str], namespace: str = '') -> int:
     try:
         check_environment()
         main = import_module(f'cnn_vs_ros.nodes.{name}').main
-    except (EnvironmentVariableError, ModuleNotFoundError) as error:
+    except (VisualServoingError, ModuleNotFoundError) as error:
         print(f'{name}: {error}', file=sys.stderr)
         return FAILED
     words = [word for pair in parameters for word in ('-p', pair)]

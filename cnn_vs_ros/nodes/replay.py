@@ -209,6 +209,8 @@ def run(bag: Path, reference: Path | None, model: str, output: Path | None, imag
     """
     if bag.is_file():
         raise BagError(f'a bag should be the folder that record wrote but {bag} is a file: try {bag.parent}')
+    if not bag.is_dir():
+        raise BagError(f'a bag should be the folder that record wrote but there is none at {bag}')
     estimator = load_estimator(model)
     estimator.set_reference(Reference.load(reference or bag / 'reference'))
     output = output or bag / 'replay'

@@ -31,7 +31,7 @@ def test_a_recording_is_beside_the_reference_of_the_run(tmp_path):
     assert chosen['record']['output'] == str(tmp_path / 'bag')
 
 
-@pytest.mark.parametrize(('folder', 'sentence'), [('none', 'reference'), ('', 'reference')])
+@pytest.mark.parametrize(('folder', 'sentence'), [('none', 'there is none at'), ('', 'reference')])
 def test_a_replay_of_no_bag_is_said(tmp_path, folder, sentence, capsys):
     assert main(['replay', str(tmp_path / folder)]) == 2
     said = capsys.readouterr().err
