@@ -63,6 +63,10 @@ class ArmError(VisualServoingError):
     """An arm that does not do what it is commanded, or that cannot be commanded safely."""
 
 
+class NotFollowingError(ArmError):
+    """An arm that was commanded to move and did not, or moved otherwise."""
+
+
 class DeafNodeError(VisualServoingError):
     """A node that no message reaches."""
 

@@ -64,9 +64,7 @@ def test_a_user_without_home_and_passwd_entry_is_told_so(monkeypatch):
     assert ros_home() == Path('/var/ros')
 
 
-@pytest.mark.parametrize(
-    'arguments', [['demo'], ['experiment', 'planar'], ['record'], ['view'], ['status'], ['check_arm']]
-)
+@pytest.mark.parametrize('words', ['demo', 'experiment planar', 'record', 'view', 'status', 'check_arm'])
 def test_commands_say_it_before_anything_starts(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_nobody_cpp')

@@ -16,7 +16,7 @@ from cnn_vs_ros.control.motion_watch import MotionWatch
 from cnn_vs_ros.control.servo import ServoStatus
 from cnn_vs_ros.control.speed_scaling import SpeedScaling
 from cnn_vs_ros.control.tip_box import TipBox
-from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
+from cnn_vs_ros.errors import JointStateError, NotFollowingError, VisualServoingError
 from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
@@ -95,8 +95,8 @@ class ArmDrive:
 
         Raises:
             VisualServoingError: the arm should not move, which is to be followed by `stop`. A JointStateError: for
-                want of joint states; an ArmError: because it did not do what it was commanded. The latter goes on
-                until the twists have been zero for a while: whoever sends them then knows.
+                want of joint states; a NotFollowingError: because it did not do what it was commanded. The latter
+                goes on until the twists have been zero for a while: whoever sends them then knows.
         """
         twist = se3.as_vector(twist, 6, 'twist')
         self._clear(not twist.any(), now)
@@ -107,7 +107,7 @@ class ArmDrive:
             raise
         self._refusal = self._refusal or self._observe(q, now)
         if self._refusal:
-            raise ArmError(self._refusal)
+            raise NotFollowingError(self._refusal)
         if pause := self._scaling.pause(now):
             self._halted, self._halt = now, f'halted: {pause}'
             return self._ramp.stop(now)

@@ -10,6 +10,9 @@ from cnn_vs_ros.control.speed_scaling import SpeedScaling
 HOLDING = (ServoStatus.STALE, ServoStatus.ERROR, ServoStatus.STOPPED)
 """Words of arm_status at which the arm is not driven."""
 
+ENDED = ServoStatus.STOPPED
+"""The one of them that ends the motion: the arm does not follow, or is paused, or its node has ended."""
+
 SLOWED = ServoStatus.LIMITED
 """The word at which the arm is slowed down or halted, by a singularity, a joint limit or a collision."""
 
@@ -55,6 +58,11 @@ class ArmLink:
         if not self._listener:
             return 'nobody takes the twists: is differential_ik running?'
         return self._said if self._word in HOLDING else ''
+
+    @property
+    def ended(self) -> str:
+        """Why no motion should go on that was under way; empty if it may."""
+        return self._said if self._word is ENDED else ''
 
     @property
     def unready(self) -> str:

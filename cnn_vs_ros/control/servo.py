@@ -259,7 +259,7 @@ class Servo:
     def _wait_for_arm(self, now: float) -> None:
         self._set(ServoStatus.ERROR, self.arm.holding)
         self._following.reset()
-        if self.arm.held_for(now) > self.settings.arm_patience:
+        if self.arm.ended or self.arm.held_for(now) > self.settings.arm_patience:
             self._end(ServoStatus.ERROR, f'{self.arm.holding}; {ANEW}')
 
     def _wait_out(self, pause: str, now: float) -> None:

@@ -19,7 +19,7 @@ from cnn_vs_ros.control.joint_order import JointOrder
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.control.speed_scaling import SpeedScaling
 from cnn_vs_ros.control.twist_gate import SenderWatch, TwistGate
-from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
+from cnn_vs_ros.errors import ArmError, JointStateError, NotFollowingError, VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
@@ -183,7 +183,9 @@ class DifferentialIkNode(Node):
             return
         if self._is_asked_to_move:
             self._warn(f'no motion: {error}')
-        self._status.say(ServoStatus.STALE if stale else ServoStatus.ERROR, str(error))
+        stopped = isinstance(error, NotFollowingError)
+        word = ServoStatus.STALE if stale else ServoStatus.STOPPED if stopped else ServoStatus.ERROR
+        self._status.say(word, str(error))
 
     def _stamp_time(self) -> float:
         now = self.get_clock().now().nanoseconds

@@ -656,7 +656,7 @@ def test_after_the_way_and_the_turn_that_are_allowed_it_ends():
         assert 0.9 * limit < gone[int(turns)] <= limit
 
 
-@pytest.mark.parametrize('word', ['stale', 'error', 'stopped'])
+@pytest.mark.parametrize('word', ['stale', 'error'])
 def test_an_arm_that_is_not_driven_is_not_moved_and_soon_ends_the_task(word):
     servo = make(arm_patience=0.4)
     now = moving(servo)
@@ -681,6 +681,21 @@ def test_an_arm_that_is_not_driven_is_not_moved_and_soon_ends_the_task(word):
         assert not servo.update(still).any()
     assert servo.status is ServoStatus.ERROR
     assert 'call ~/start' in servo.reason
+
+
+def test_an_arm_that_was_stopped_for_not_following_ends_the_task_at_once():
+    servo = make(arm_patience=60.0)
+    now = moving(servo)
+    servo.arm.hear('stopped', 'elbow should have moved', now)
+    servo.update(now + PERIOD)
+    assert (servo.status, servo.running) == (ServoStatus.ERROR, False)
+    assert 'elbow should have moved; call ~/start' in servo.reason
+    servo.arm.hear('servoing', '', now + 2 * PERIOD)
+    for later in clock(0.5, now + 2 * PERIOD):
+        servo.add_estimate(RelativePose(START), later, later)
+        servo.update(later)
+    assert not servo.twist.any()
+    assert servo.start(later) == ''
 
 
 def test_with_an_arm_that_is_not_ready_it_does_not_start():

@@ -268,7 +268,7 @@ def test_an_arm_that_does_not_follow_is_stopped_until_the_twists_are_zero(ik):
     ik.move()
     ik.arm.follows = False
     ik.expect_zeros(ik.send)
-    ik.expect('error', 'is the controller active, and the arm free?', ik.send)
+    ik.expect('stopped', 'is the controller active, and the arm free?', ik.send)
     ik.arm.follows = True
     ik.expect_zeros(ik.send)  # it is still refused: nobody has begun anew
     ik.expect('servoing', '', lambda: ik.send(np.zeros(6)))

@@ -123,3 +123,13 @@ def test_on_tiles_a_match_has_to_show_more_than_a_part_of_what_fits(network, til
 
     assert found(network, tiles, monkeypatch, (HERE,), tells) is None
     assert found(network, reference, monkeypatch, (HERE,), tells) is not None
+
+
+def test_of_matches_that_no_image_of_the_reference_has_nothing_is_made(network, reference, monkeypatch):
+    """Nor is the image looked at any larger: that is what takes the time."""
+    acquired = Acquisition(network, Aligner(lambda pose: {}), reference, CAMERA)
+    monkeypatch.setattr(acquired._features, 'hypothesis', lambda *_: None)
+    assert list(acquired._hypotheses(reference, PLANE, 0, []))
+    monkeypatch.setattr(acquired._thorough, 'matches', lambda *_: pytest.fail('looked closer'))
+    noise = np.random.default_rng(0).normal(128, 20, (CAMERA.height, CAMERA.width)).clip(0, 255).astype(np.uint8)
+    assert not list(acquired._hypotheses(ImagePyramid(noise, CAMERA), PLANE, 0, []))

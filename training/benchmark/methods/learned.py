@@ -15,8 +15,10 @@ from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from training.benchmark.methods.base import Method, Step, towards
 
-# Steps to look on for while the reference is lost, before the search.
 _PATIENCE = 6
+"""Steps to look on for while the reference has not been found, before the search."""
+_TRACK_PATIENCE = 20
+"""The same after a track: what came before the target passes."""
 
 _SURE, _LEAST_TRUST = 0.8, 0.15
 
@@ -27,7 +29,7 @@ class EstimatorServoing(Method):
     def __init__(self, model: str = 'scene_agnostic', retreat: bool = False) -> None:
         self._estimator = load_estimator(model)
         self._search = _search() if retreat else None
-        self._lost = 0
+        self._lost, self._patience = 0, _PATIENCE
         self._moved: np.ndarray | None = None
 
     def start(self, reference: Reference, seed: int) -> None:
@@ -38,7 +40,7 @@ class EstimatorServoing(Method):
         self._estimator.reset()
         self._estimator.forget_scene()
         self._stop_searching()
-        self._moved = None
+        self._moved, self._patience = None, _PATIENCE
 
     def step(self, image: np.ndarray) -> Step:
         """Follow the estimate, retreat or stay."""
@@ -51,11 +53,12 @@ class EstimatorServoing(Method):
         if not pose.is_lost:
             self._stop_searching()
             tracked = pose.status is PoseStatus.TRACKED
+            self._patience = _TRACK_PATIENCE if tracked else self._patience
             # The less sure the pose, the smaller the step: poor estimates are averaged over more images.
             trust = min(max((pose.confidence or 0.0) / _SURE, _LEAST_TRUST), 1.0)
             return Step(trust * towards(pose), tracked, pose.confidence, pose.transform)
         self._lost += 1
-        if self._search is None or self._lost <= _PATIENCE:
+        if self._search is None or self._lost <= self._patience:
             return Step(None)
         motion = self._search.twist(1.0)
         self._search.record(motion, 1.0)
