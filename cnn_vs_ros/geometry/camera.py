@@ -76,7 +76,8 @@ class PinholeCamera:
     ) -> PinholeCamera:
         """Camera from the fields of sensor_msgs/CameraInfo: `k` row-major (9,) or (3, 3), `d` any length.
 
-        Zeros after the coefficients that the model has are dropped: some drivers send eight for plumb_bob.
+        Some drivers send eight coefficients or more by the name of plumb_bob: zeros after those that the model has
+        are dropped; where they are not zero the model is rational_polynomial, which begins with the same.
         Raises CalibrationError when the calibration is missing (k[0] is 0) or malformed.
         """
         matrix = np.asarray(k, dtype=np.float64)
@@ -97,7 +98,10 @@ class PinholeCamera:
                 raise CalibrationError(f'distortion D should be finite but D[{index}] is {value}')
         if not any(coefficients):
             coefficients, model = (), 'plumb_bob'
-        longest = max(_COEFFICIENTS.get(model or 'plumb_bob', (MAX_COEFFICIENTS,)))
+        model = model or 'plumb_bob'
+        longest = max(_COEFFICIENTS.get(model, (MAX_COEFFICIENTS,)))
+        if model == 'plumb_bob' and any(coefficients[longest:]):
+            model, longest = 'rational_polynomial', MAX_COEFFICIENTS
         while len(coefficients) > longest and coefficients[-1] == 0.0:
             coefficients = coefficients[:-1]
         return cls(
@@ -108,7 +112,7 @@ class PinholeCamera:
             cx=float(matrix[0, 2]),
             cy=float(matrix[1, 2]),
             distortion=coefficients,
-            distortion_model=model or 'plumb_bob',
+            distortion_model=model,
         )
 
     @classmethod

@@ -114,8 +114,11 @@ def test_zeros_after_the_last_coefficient_are_dropped():
     k = [600.0, 0, 320, 0, 600, 240, 0, 0, 1]
     camera = PinholeCamera.from_calibration(640, 480, k, [0.1, -0.2, 0.0, 0.0, 0.03, 0, 0, 0], 'plumb_bob')
     assert camera.distortion == (0.1, -0.2, 0.0, 0.0, 0.03)
-    with pytest.raises(CalibrationError, match='takes 4 or 5 coefficients but got 8'):
-        PinholeCamera.from_calibration(640, 480, k, [0.1, -0.2, 0.0, 0.0, 0.03, 0, 0, 0.1], 'plumb_bob')
+    eight = [0.1, -0.2, 0.0, 0.0, 0.03, 0, 0, 0.1]
+    rational = PinholeCamera.from_calibration(640, 480, k, eight, 'rational_polynomial')
+    assert PinholeCamera.from_calibration(640, 480, k, eight, 'plumb_bob') == rational
+    with pytest.raises(CalibrationError, match='takes 8 or 12 or 14 coefficients but got 6'):
+        PinholeCamera.from_calibration(640, 480, k, [*eight[:5], 0.1], 'plumb_bob')
 
 
 def test_skew_of_the_size_of_rounding_is_none():
