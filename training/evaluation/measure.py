@@ -26,6 +26,8 @@ from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairRegressor
 from cnn_vs_ros.estimation.regression.regressor import KIND, RegressorNetwork, RelativeRegressor
 from cnn_vs_ros.geometry import se3
+from training.benchmark.runs import HARDEST
+from training.benchmark.world import DEPTH
 from training.errors import TrainingError
 from training.snapshot import occluders
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
@@ -35,9 +37,7 @@ from training.snapshot.viewpoints import ViewpointDraw
 Array = NDArray[np.float64]
 
 SEED = 2_000_003
-# Shares of the hardest start of the benchmark: (4, 4, 2) cm at 25 cm and (20, 20, 50) degrees.
-SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
-_HARDEST = ViewpointDraw(translation=(0.04, 0.04, 0.02), rotation=(0.349, 0.349, 0.873), depth=0.25)
+SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)  # of the offsets of the benchmark's hardest batch
 _NOISE = 2.0
 CONDITIONS = {
     'nominal': Perturbations(global_light=0.0, local_lights=0.0, occlusion=0.0, noise=_NOISE),
@@ -134,11 +134,8 @@ def _answers(
     candidate: Candidate, reference: Reference, bank: Any, views: int, seed: int, done: dict
 ) -> Iterator[Answer]:
     for share in SHARES:
-        draw = ViewpointDraw(
-            translation=_scaled(_HARDEST.translation, share),
-            rotation=_scaled(_HARDEST.rotation, share),
-            depth=_HARDEST.depth,
-        )
+        x, y, z, *turn = map(float, share * HARDEST)
+        draw = ViewpointDraw(translation=(x, y, z), rotation=(turn[0], turn[1], turn[2]), depth=DEPTH)
         settings = SnapshotSettings(
             width=reference.camera.width,
             height=reference.camera.height,
@@ -158,11 +155,6 @@ def _answers(
                 image = sample.image if sample.image.shape[2] == 3 else sample.image[..., 0]
                 network, estimator = candidate.answer(np.ascontiguousarray(image), pose)
                 yield Answer(condition, share, view, _error(pose, np.eye(4)), network, estimator)
-
-
-def _scaled(values: tuple[float, float, float], share: float) -> tuple[float, float, float]:
-    x, y, z = (share * value for value in values)
-    return x, y, z
 
 
 def _fingerprint(model: str) -> str:

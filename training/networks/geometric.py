@@ -26,7 +26,6 @@ from training.networks.plane_pose import Pose
 from training.networks.site import Site
 
 TURNS = 8
-_LOOKS = 3
 _FIRST_SCALES = (0.5, 0.3, 0.15, 0.1)  # residuals that count for half, on the image plane z = 1, round by round
 _FIRST_STEPS = (0.1, 0.07, 0.05, 0.04)
 _NEXT_STEPS = (9.0, 3.0)  # the same, in a cell's own deviations
@@ -49,7 +48,13 @@ class Memory(NamedTuple):
 
 
 class GeometricNetwork(nn.Module):
-    """Locates a camera over a plane whose image from the desired pose it was shown; sides are multiples of 16."""
+    """Locates a camera over a plane whose image from the desired pose it was shown; sides are multiples of 16.
+
+    Attributes:
+        looks: warped looks, each of which takes some ten degrees off what the first got wrong.
+    """
+
+    looks = 3
 
     def __init__(self, site: Site) -> None:
         super().__init__()
@@ -102,7 +107,7 @@ class GeometricNetwork(nn.Module):
     def locate(self, image: Tensor, memory: Memory) -> Tensor:
         """Return [t; theta u] (B, 6) of ``desired_T_current`` in depths and radians."""
         pose = self.first_look(image, memory)
-        for _ in range(_LOOKS):
+        for _ in range(self.looks):
             pose = self._next_look(image, memory, pose)
         return plane_pose.pose_vector(pose)
 
@@ -193,8 +198,11 @@ class GeometricScene(GeometricNetwork):
     """(B, 1, H, W) grey levels 0..255 to (B, 6) in metres and radians; the scene is remembered in its weights.
 
     It begins from the weights of pairs, whose normalisation stays the affine map that it is in their file. The
-    features of the scene are learned on, as all that measures displacements is.
+    features of the scene are learned on, as all that measures displacements is. Where an image shows no more than
+    an edge of the desired one, the first look takes a turn for a sideways motion, and more looks are needed.
     """
+
+    looks = 8
 
     def __init__(self, site: Site, weights: Path) -> None:
         super().__init__(site)
