@@ -17,7 +17,7 @@ from training.benchmark.methods.base import Method, Step, towards
 
 _PATIENCE = 6
 """Steps to look on for while the reference has not been found, before the search."""
-_TRACK_PATIENCE = 20
+_TRACK_PATIENCE = 12
 """The same after a track: what came before the target passes."""
 
 _SURE, _LEAST_TRUST = 0.8, 0.15
