@@ -45,6 +45,7 @@ QUIET_TIME = 0.3
 _LONGEST = 4.0
 """Times its own time that the wiggle may take by the wall's time."""
 _PERIOD = 0.02
+_NOT_FOLLOWING = [status.value for status in (ServoStatus.ERROR, ServoStatus.STOPPED, ServoStatus.LIMITED)]
 
 
 class CheckArmNode(Node):
@@ -201,7 +202,7 @@ class CheckArmNode(Node):
             if time.monotonic() - self._since > _LONGEST * 8.0 * self._bounds.period:
                 raise ArmError('the clock should go on but stands still, or hardly does')
             word, reason = self._arm_said
-            if self._wiggle.records and word in (ServoStatus.ERROR.value, ServoStatus.LIMITED.value):
+            if self._wiggle.records and word in _NOT_FOLLOWING:
                 raise ArmError(f'the arm should follow but is {word}: {reason}')
             kinematics, positions = self._arm.state()
             self._send(self._wiggle.update(seconds_now(self), kinematics.pose(positions)))
