@@ -19,6 +19,9 @@ PART = 0.5
 LAG = 0.1
 """Seconds by which a joint may lag behind: what it may differ by, times the fastest command of late, besides."""
 
+REST = 0.1
+"""Seconds of zeros after which a command is the first of another motion."""
+
 TOLERANCE = 0.004
 """Radians or metres by which they may differ in any case."""
 
@@ -49,8 +52,10 @@ class MotionWatch:
 
     def observe(self, command: Array, positions: Array, now: float) -> str:
         """Note the command (n,) sent and the positions (n,) known at `now`; what disagrees, or an empty string."""
-        if np.any(command) and not any(speed.any() for _, speed in self._sent):
+        if np.any(command) and not any(speed.any() for time, speed in self._sent if now - time <= REST):
+            sent = self._sent
             self.reset()  # who moved the arm before its first command is not to be judged by it
+            self._sent = sent  # but it may still lag behind
         if self._before is not None:
             time, sent = self._before
             self._way = self._way + (now - time) * np.array([sent, np.abs(sent)])

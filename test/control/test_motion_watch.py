@@ -74,3 +74,18 @@ def test_what_moved_the_arm_before_its_first_command_is_no_fault():
         position += PERIOD * (10 * jogged + speed)
         said = watch.observe(np.array([speed]), np.array([position]), now)
         assert not said or now < 1.0
+
+
+def test_what_moves_the_arm_between_two_motions_is_no_fault():
+    """A reset of a simulated arm, or a jog, a fifth of a second after the last command."""
+    watch = MotionWatch(['j'], 0.3)
+    position, moved = 0.0, {True: 0.0, False: -0.13}
+    for now in np.arange(0.0, 2.0, PERIOD):
+        command = 0.0 if 1.0 <= now < 1.2 else 0.1
+        shown = position + moved[now < 1.1]
+        assert not watch.observe(np.array([command]), np.array([shown]), now)
+        position += PERIOD * command
+
+
+def test_an_arm_that_lags_behind_may_begin_anew_while_it_still_comes_to_rest():
+    assert watch_arm(lambda now: 3.0 if now < 1.0 else 0.0 if now < 1.15 else 0.02, lag=0.1, limit=0.3) is None
