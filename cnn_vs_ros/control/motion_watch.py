@@ -53,9 +53,9 @@ class MotionWatch:
     def observe(self, command: Array, positions: Array, now: float) -> str:
         """Note the command (n,) sent and the positions (n,) known at `now`; what disagrees, or an empty string."""
         if np.any(command) and not any(speed.any() for time, speed in self._sent if now - time <= REST):
-            sent = self._sent
+            earlier = self._sent
             self.reset()  # who moved the arm before its first command is not to be judged by it
-            self._sent = sent  # but it may still lag behind
+            self._sent = earlier  # but it may still lag behind
         if self._before is not None:
             time, sent = self._before
             self._way = self._way + (now - time) * np.array([sent, np.abs(sent)])
