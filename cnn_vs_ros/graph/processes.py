@@ -128,7 +128,7 @@ class ProcessGroup:
 
     def wait(self, name: str, seconds: float) -> int | None:
         """Return code of a process that ends within `seconds`, else None."""
-        self._wait_until(lambda: not self.is_running(name), seconds)
+        wait_for(lambda: not self.is_running(name), seconds, _POLL_PERIOD)
         return self.code(name)
 
     def log(self, name: str) -> Path:
@@ -161,7 +161,7 @@ class ProcessGroup:
             self._signal(signal.SIGCONT)
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._signal(number)
-                if self._wait_until(lambda: None not in self._codes().values(), self._grace):
+                if wait_for(lambda: None not in self._codes().values(), self._grace, _POLL_PERIOD):
                     break
             self._signal(signal.SIGKILL)
             for process in self._processes.values():
@@ -174,14 +174,15 @@ class ProcessGroup:
         for name in self._processes:
             self.signal(name, number)
 
-    @staticmethod
-    def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_POLL_PERIOD)
-        return True
+
+def wait_for(condition: Callable[[], object], seconds: float, period: float = 0.01) -> bool:
+    """Wait until `condition` holds, at most `seconds`; say whether it does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(period)
+    return True
 
 
 def _die_with_parent() -> Callable[[], None] | None:

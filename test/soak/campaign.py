@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.graph.processes import Interrupted, signals_raise
+from cnn_vs_ros.graph.processes import Interrupted, signals_raise, wait_for
 from cnn_vs_ros.graph.starting import environment
 from cnn_vs_ros.nodes.transport import leave_shared_memory
 from cnn_vs_ros.report.folder import RunFolder, new_folder
 from test.soak.faults import FAULTS, Fault, Scene
 from test.soak.graph import NODES, SoakGraph
 from test.soak.report import NO_FAULT, UNFINISHED, FaultResult, ReportError, SoakReport
-from test.soak.watch import MOVING, Watch, wait_for
+from test.soak.watch import MOVING, Watch
 
 _PATIENCE = 100.0
 """Seconds that a busy computer is given for what takes a few."""

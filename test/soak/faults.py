@@ -15,11 +15,12 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.graph.processes import wait_for
 from cnn_vs_ros.resources import resource_path
 from cnn_vs_ros.simulation import load_robot_description
 from test.soak.graph import NODES, SoakGraph
 from test.soak.parameter_fuzz import fuzz_parameters
-from test.soak.watch import Watch, wait_for
+from test.soak.watch import Watch
 
 HOLD = 0.8, 1.8
 """Seconds that a fault lasts: at random between these, and until the arm rests where it must."""

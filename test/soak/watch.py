@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from std_msgs.msg import Float64MultiArray, Int64, String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros.errors import NoAnswerError
+from cnn_vs_ros.graph.processes import wait_for
 from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.messages import seconds
 from cnn_vs_ros.nodes.requests import answer_of
@@ -289,13 +290,3 @@ def _parameter_value(value: int | float | str | ParameterValue) -> ParameterValu
     if isinstance(value, float):
         return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
     return value
-
-
-def wait_for(condition: Callable[[], object], seconds: float, period: float = 0.01) -> bool:
-    """Wait until `condition` holds, at most `seconds`; say whether it does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(period)
-    return True
