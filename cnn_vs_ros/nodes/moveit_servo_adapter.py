@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist, TwistStamped
 from numpy.typing import NDArray
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
@@ -17,6 +17,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from cnn_vs_ros import frames
+from cnn_vs_ros.control import ServoStatus
 from cnn_vs_ros.control.moveit_servo import ServoLink, rigid_transform, twist_of_end_effector
 from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingError
 from cnn_vs_ros.nodes import messages
@@ -120,10 +121,11 @@ class MoveItServoAdapter(Node):
         self._announce()
 
     def shut_down(self) -> None:
-        """Send a zero twist and see it delivered."""
+        """Send a zero twist to an arm that moves, and see it delivered."""
         if self._moving:
             self._send_zeros()
-            wait_until_delivered(self._twist_publisher)
+        self._status.say(ServoStatus.STOPPED, 'moveit_servo_adapter has ended')
+        wait_until_delivered(self._twist_publisher)
 
     # Description
 
@@ -197,7 +199,7 @@ class MoveItServoAdapter(Node):
     # Twists
 
     def _on_twist(self, message: TwistStamped) -> None:
-        if not self._link.may_send(self._elapsed()):
+        if not self._link.may_send(message.twist == Twist(), self._elapsed()):
             self._moving = False
             return
         try:
