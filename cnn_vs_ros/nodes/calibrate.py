@@ -27,11 +27,12 @@ from cnn_vs_ros.control import ArmLink
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import HandEyeError, ReferenceFolderError, VisualServoingError
 from cnn_vs_ros.estimation import Reference, load_estimator
+from cnn_vs_ros.estimation.sighting import check_same_camera
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
 from cnn_vs_ros.nodes.common import NEWEST, seconds_now, steady_clock
-from cnn_vs_ros.nodes.image_estimation import check_same_camera, looks_rectified
+from cnn_vs_ros.nodes.image_estimation import looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import keep_heap_small

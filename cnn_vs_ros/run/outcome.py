@@ -96,7 +96,7 @@ class Outcome:
             **transient,
             'ended': self.reason,
             'duration_s': round(self.duration, 3),
-            'frames': self.images_processed,
+            'images': self.images_processed,
             'images_lost': self.images_taken - self.images_processed,
             'latency_image_to_twist': latency,
             'estimator': self.estimator,
