@@ -132,6 +132,15 @@ def series_summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
+def series_sentence(outcomes: Sequence[Outcome]) -> str:
+    """The last line of a series."""
+    summary = series_summary(outcomes)
+    sentence = f'servo: {summary["converged_count"]} of {summary["runs"]} converged'
+    if summary['converged_count']:
+        sentence += f', median {summary["median_error_mm"]:.3f} mm, {summary["median_error_deg"]:.4f} deg'
+    return f'{sentence} ({outcomes[0].estimator})'
+
+
 def series_table(outcomes: Sequence[Outcome]) -> str:
     """Table of the runs of a series for people to read."""
     lines = ['seed  start mm   deg   result         time s  error mm     deg']
