@@ -186,15 +186,36 @@ class RosGraph:
         """Wait until all services are there, images come and each topic of `links` has that many subscribers.
 
         Raises:
-            RunError: not within `seconds` of wall time; the message says what is missing.
+            RunError: not within `seconds` of wall time; the message says what is missing. Or a simulated graph is
+                not alone: another one would mix with it, and a real arm would move as the simulated one.
         """
         deadline = time.monotonic() + seconds
         while missing := self._missing(links):
+            self._check_alone()
             if time.monotonic() > deadline:
                 raise RunError(f'waited {seconds:g} s in vain for {", ".join(missing)}')
             self._check_interrupted()
             time.sleep(_POLL_PERIOD / 2)
         time.sleep(MATCHING_TIME)
+        self._check_alone()
+
+    def _check_alone(self) -> None:
+        if not self._simulated:
+            return
+        node, here = self._node, self._node.get_namespace()
+        names = [name for name, namespace in node.get_node_names_and_namespaces() if namespace == here]
+        for name in ('simulator', node.get_name()):
+            if names.count(name) > 1:
+                raise RunError(f'one {name} should be in this ROS domain but two are: end the other graph')
+        if (clocks := node.count_publishers('/clock')) > 1:
+            raise RunError(f'one node should publish /clock but {clocks} do: end the other graph')
+        for interface in CommandInterface:
+            controller, topic = interface.topic.split('/')[0], node.resolve_topic_name(interface.topic)
+            if controller in [info.node_name for info in node.get_subscriptions_info_by_topic(topic)]:
+                raise RunError(
+                    f'only the simulated arm should take {topic} but a controller does as well: '
+                    'end it, or give this graph a namespace'
+                )
 
     def _missing(self, links: Sequence[tuple[str, int]]) -> list[str]:
         missing = [f'service {name}' for name, client in self._clients.items() if not client.service_is_ready()]
