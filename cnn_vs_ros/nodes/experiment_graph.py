@@ -15,7 +15,7 @@ from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
@@ -26,6 +26,7 @@ from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.errors import NoAnswerError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import LATCHED_HISTORY
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
 from cnn_vs_ros.run import Recorder, RunError
@@ -46,7 +47,6 @@ _COMMAND_READERS = 2
 """Of the commands that the simulated arm takes: itself, and this node."""
 
 _POLL_PERIOD = 0.2
-_LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVICES = ('pbvs_controller/start', 'pbvs_controller/stop', 'pose_estimator/load_reference')
 _SIMULATION_SERVICES = (
     'pose_estimator/capture_reference',
@@ -82,7 +82,7 @@ class RosGraph:
         subscribe(DiagnosticArray, 'pose_status', self._on_pose_status, 50)
         subscribe(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 50)
         subscribe(TwistStamped, 'twist', self._on_twist, 50)
-        subscribe(String, 'servo_status', self._on_servo_status, _LATCHED)
+        subscribe(String, 'servo_status', self._on_servo_status, LATCHED_HISTORY)
         self._simulated, self._commands = simulated, ''
         for interface in CommandInterface if simulated else ():
             kind = JointTrajectory if interface is CommandInterface.TRAJECTORY else Float64MultiArray
