@@ -16,6 +16,7 @@ import pinocchio
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.control.differential_ik import kinematic_model, parent_joint
+from cnn_vs_ros.control.distrust import Distrust
 from cnn_vs_ros.control.servo import ServoStatus
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import se3
@@ -100,8 +101,9 @@ class ServoLink:
         self._heard: float | None = None
         self._code, self._text = int(ServoCode.NO_WARNING), ''
         self._ready = self._paused = False
-        self._refusal = self._lost = ''
-        self._lost_until = -np.inf
+        self._refusal = ''
+        self._distrust = Distrust()
+        self._lost = -np.inf
 
     def hear(self, code: int, text: str, now: float) -> None:
         """Take a status that came at `now`, seconds."""
@@ -113,22 +115,25 @@ class ServoLink:
         self._ready, self._refusal = not refusal, refusal
 
     def pause(self, paused: bool) -> None:
-        """Servo was paused or resumed; after a pause it is set up anew."""
+        """Servo was paused or resumed; after a pause it is set up anew, and begins where the arm is."""
         self._paused, self._ready = paused, False
+        self._distrust = Distrust()
 
     def lose(self, reason: str, now: float) -> None:
-        """The arm is not where Servo has it: no twists for a while, in which Servo takes up where the arm is."""
-        self._lost, self._lost_until = reason, now + SILENCE
+        """The arm is not where Servo has it: no twists until they were zero and Servo was alone for SILENCE."""
+        self._distrust.begin(reason)
+        self._lost = now
 
     def wants_setup(self, now: float) -> bool:
         """Whether Servo is there and should be set up for twists."""
         self._watch(now)
         return self._heard is not None and not self._ready and not self._paused
 
-    def may_send(self, now: float) -> bool:
-        """Whether twists may be sent."""
+    def may_send(self, is_zero: bool, now: float) -> bool:
+        """Whether a twist that came, zero or not, may be sent."""
         self._watch(now)
-        return self._heard is not None and self._ready and not self._paused and now >= self._lost_until
+        self._distrust.hear(is_zero, now, may_end=now - self._lost >= SILENCE)
+        return self._heard is not None and self._ready and not self._paused and not self._distrust.reason
 
     def status(self, now: float) -> tuple[ServoStatus, str]:
         """What the arm is doing, in the words of pbvs_controller's status, and why."""
@@ -141,8 +146,8 @@ class ServoLink:
             return ServoStatus.ERROR, self._refusal
         if not self._ready:
             return ServoStatus.IDLE, 'MoveIt Servo is being set up for twists'
-        if now < self._lost_until:
-            return ServoStatus.ERROR, self._lost
+        if self._distrust.reason:
+            return ServoStatus.STOPPED, self._distrust.reason
         return meaning(self._code, self._text)
 
     def _watch(self, now: float) -> None:

@@ -18,6 +18,7 @@ from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.estimation.scene import Scene, SceneHolder
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class PoseEstimator(SceneHolder[_AcquiredScene]):
         self._network = network
 
     @classmethod
-    def load(cls, model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> PoseEstimator:
+    def load(cls, model: str | os.PathLike[str] = SHIPPED_MODEL, threads: int = 1) -> PoseEstimator:
         """Estimator with a shipped matcher by name, or a model file by path. Raises ModelError."""
         return cls.of_model(load_model(model, threads))
 

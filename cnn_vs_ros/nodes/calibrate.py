@@ -20,6 +20,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.calibration.motion import MotionLimits
 from cnn_vs_ros.calibration.session import Errand, Result, Rig, Session, measured
 from cnn_vs_ros.control import ArmLink
@@ -37,6 +38,7 @@ from cnn_vs_ros.nodes.process_usage import keep_heap_small
 from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 CALL_TIMEOUT = 10.0
 """Seconds of wall time that another node may take to answer."""
@@ -112,11 +114,11 @@ class CalibrateNode(Node):
             }
         )
         self._rate = declare(self, 'rate', 50.0, 'Twists a second, Hz.', bounds=(10.0, 1000.0), read_only=True)
-        self._flange = declare(self, 'flange', 'tool0', 'Link that the camera is fixed to.', read_only=True)
+        self._flange = declare(self, 'flange', frames.FLANGE, 'Link that the camera is fixed to.', read_only=True)
         frame = 'Link of the optical frame of the camera, in the URDF or not.'
-        self._camera_frame = declare(self, 'camera_frame', 'camera_optical_frame', frame, read_only=True)
+        self._camera_frame = declare(self, 'camera_frame', frames.CAMERA, frame, read_only=True)
         model = "A shipped model's name or the path of a .onnx file."
-        self._estimator = load_estimator(declare(self, 'model', 'scene_agnostic', model, read_only=True), 1)
+        self._estimator = load_estimator(declare(self, 'model', SHIPPED_MODEL, model, read_only=True), 1)
         lens = 'What to find of the lens: focal, centre, k1, or none.'
         words = declare(self, 'lens', 'k1', lens, read_only=True)
         self._lens = tuple(word for word in words.split(',') if word and word != 'none')

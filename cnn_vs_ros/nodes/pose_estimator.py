@@ -18,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.capture.stamps import ImageStamps
 from cnn_vs_ros.environment import user_path
@@ -38,6 +39,7 @@ from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node, stop_requested
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.nodes.waiting import take
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 CAPTURE_TIMEOUT = 2.0
 """Seconds of wall time that capture_reference waits for an image taken after the request."""
@@ -60,7 +62,7 @@ class PoseEstimatorNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('pose_estimator')
         model = "A shipped model's name or the path of a .onnx file."
-        declare(self, 'model', 'scene_agnostic', model, read_on='configuration')
+        declare(self, 'model', SHIPPED_MODEL, model, read_on='configuration')
         self._in_use = ''  # the name of the reference that the estimator has
         # The first callback is asked last: what it loads nobody refuses any more.
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -108,7 +110,7 @@ class PoseEstimatorNode(ManagedNode):
             'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
         )
         declare(self, 'image_rate', 0.0, rate, bounds=(0.0, 1000.0))
-        declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
+        declare(self, 'desired_frame', frames.DESIRED_CAMERA, 'Frame of the camera at the reference.')
         self._statistics = FrameStatistics()
         self._stamps = ImageStamps()
         self._usage = ProcessUsage()

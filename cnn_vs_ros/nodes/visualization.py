@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.nodes import messages
@@ -53,11 +54,11 @@ class VisualizationNode(Node):
         super().__init__('visualization')
         self._warn = ThrottledWarnings(self.get_logger())
         self._arm = ArmListener(self)
-        self._fixed_frame = declare(self, 'fixed_frame', 'world', 'Root link of the URDF.', read_only=True)
+        self._fixed_frame = declare(self, 'fixed_frame', frames.ROOT, 'Root link of the URDF.', read_only=True)
         self._desired_frame = declare(
             self,
             'desired_frame',
-            'desired_camera_optical_frame',
+            frames.DESIRED_CAMERA,
             'Frame of the desired camera that TF gets.',
             read_only=True,
         )

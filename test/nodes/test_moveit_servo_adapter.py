@@ -134,16 +134,20 @@ def test_a_pause_by_another_is_honoured_as_well(adapter):
     adapter.move()
 
 
-def test_an_arm_that_servo_has_left_behind_is_said_and_taken_up_where_it_is(adapter):
+def test_an_arm_that_servo_has_left_behind_stops_until_twists_were_zero_and_is_taken_up_where_it_is(adapter):
     adapter.move()
     joint = adapter.servo.joint
     joint.active = False
-    adapter.expect('error', adapter.send)
-    adapter.graph.spin_until(lambda: 'elbow_joint is 0' in adapter.reason[-1].data, 'the reason', adapter.send)
+    adapter.expect('stopped', adapter.send)
+    assert 'elbow_joint is 0' in adapter.reason[-1].data
     assert 'is the controller of joint_trajectory_controller/joint_trajectory active?' in adapter.reason[-1].data
+    heard = len(adapter.servo.received)
     adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', adapter.send)
+    adapter.graph.spin_until(
+        lambda: adapter.status[-1].data == 'servoing', 'trust', lambda: adapter.send(np.zeros(6))
+    )
+    assert len(adapter.servo.received) <= heard + 1  # the zeros of the stop
     stood, joint.active = joint.position, True
-    adapter.expect('servoing', adapter.send)
     adapter.graph.spin_until(lambda: joint.position != stood, 'motion', adapter.send)
     assert abs(joint.position - stood) < 0.02
 
@@ -194,6 +198,7 @@ def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path):
         adapter.move()
         assert adapter.process.end(signal.SIGTERM) == 0
         graph.spin_until(lambda: not _moves(adapter), 'zeros')
+        adapter.expect('stopped')
     finally:
         graph.close()
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.benchmark.runs import HARDEST, hash_of, reference
 from training.benchmark.scenes import scene
 from training.benchmark.strangers import KINDS
@@ -22,7 +23,7 @@ from training.benchmark.world import Sensor
 _TRACKED = 3  # images of the reference's surroundings before, where there is a track
 
 
-def measure(scenes: Sequence[str], frames: int, seed: int, model: str = 'scene_agnostic') -> dict[str, dict]:
+def measure(scenes: Sequence[str], frames: int, seed: int, model: str = SHIPPED_MODEL) -> dict[str, dict]:
     """Return, for each kind, the share of `frames` images a scene that were called lost.
 
     `cold` without a track, `tracked` right after images that showed the reference.
