@@ -27,11 +27,12 @@ from cnn_vs_ros.control import ArmLink
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import HandEyeError, ReferenceFolderError, VisualServoingError
 from cnn_vs_ros.estimation import Reference, load_estimator
+from cnn_vs_ros.estimation.sighting import check_same_camera
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
 from cnn_vs_ros.nodes.common import NEWEST, seconds_now, steady_clock
-from cnn_vs_ros.nodes.image_estimation import check_same_camera, looks_rectified
+from cnn_vs_ros.nodes.image_estimation import looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import keep_heap_small
@@ -81,7 +82,7 @@ class CalibrateNode(Node):
         self._arm = ArmListener(self, on_positions=self._on_positions)
         self._ended: Future | None = None  # of the session
         self._errand = Errand.CALIBRATE
-        self._outcome: Future | None = None  # of the request
+        self._answered: Future | None = None  # of the request
         self._pictured: Future | None = None
         self._controller_paused = self._told_to_stop = False
         self._info: CameraInfo | None = None
@@ -144,14 +145,14 @@ class CalibrateNode(Node):
     async def _on_request(
         self, errand: Errand, _: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        if self._outcome is not None:
+        if self._answered is not None:
             if self._errand is not errand:
                 doing = self._errand.value
                 response.message = f'calibrate should be asked for one thing at a time but is at {doing}'
                 return response
-            response.success, response.message = await self._outcome  # who asks again gets the same answer
+            response.success, response.message = await self._answered  # who asks again gets the same answer
             return response
-        self._errand, self._outcome, self._told_to_stop = errand, Future(), False
+        self._errand, self._answered, self._told_to_stop = errand, Future(), False
         try:
             response.success, response.message = await self._do(errand)
             self.get_logger().info(response.message)
@@ -159,12 +160,12 @@ class CalibrateNode(Node):
             response.success, response.message = False, f'{errand.value}: {error}'
             self.get_logger().error(response.message)
         finally:
-            outcome, self._outcome = self._outcome, None
-            outcome.set_result((response.success, response.message))
+            answered, self._answered = self._answered, None
+            answered.set_result((response.success, response.message))
         return response
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = True, 'nothing to stop' if self._outcome is None else 'stopping'
+        response.success, response.message = True, 'nothing to stop' if self._answered is None else 'stopping'
         self._told_to_stop = True
         self._fail(HandEyeError(_STOPPED))
         return response
@@ -221,7 +222,7 @@ class CalibrateNode(Node):
             user_path(output).resolve(),
             self._lens,
         )
-        self.get_logger().info(f'{errand.value}: {session.plan}')
+        self.get_logger().info(f'{errand.value}: {session.intention}')
         self._watch.look()
         self._link.start(self._now())
         self._ended, self._session = Future(), session

@@ -21,16 +21,17 @@ from std_srvs.srv import Trigger
 from cnn_vs_ros import frames
 from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.capture.stamps import ImageStamps
+from cnn_vs_ros.capture.statistics import ImageStatistics
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.estimation.kept_reference import KeptReference
 from cnn_vs_ros.estimation.reference import Reference, read_mask
 from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME, ReferenceLibrary
+from cnn_vs_ros.estimation.sighting import Sighting
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.common import LATCHED, NEWEST, seconds_now, steady_clock
-from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
-from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Sighting, looks_rectified
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation, looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
@@ -111,7 +112,7 @@ class PoseEstimatorNode(ManagedNode):
         )
         declare(self, 'image_rate', 0.0, rate, bounds=(0.0, 1000.0))
         declare(self, 'desired_frame', frames.DESIRED_CAMERA, 'Frame of the camera at the reference.')
-        self._statistics = FrameStatistics()
+        self._statistics = ImageStatistics()
         self._stamps = ImageStamps()
         self._usage = ProcessUsage()
         self._warn = ThrottledWarnings(self.get_logger())
@@ -264,7 +265,7 @@ class PoseEstimatorNode(ManagedNode):
             status.message = f'no image on {self._image_subscription.topic_name}'
         declared, measured = (
             self.get_parameter('image_rate').value,
-            figures.get('image_rate_hz', figures['frame_rate_hz']),
+            figures.get('image_rate_hz', figures['estimate_rate_hz']),
         )
         if figures['images'] and 2 * measured < declared:
             status.level = max(status.level, DiagnosticStatus.WARN)
