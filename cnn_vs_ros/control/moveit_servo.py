@@ -29,6 +29,10 @@ SILENCE = 1.0
 twice `max_expected_latency`, 0.1 s each."""
 
 
+_STATES_TIMEOUT = 0.5
+"""Seconds without joint states after which nobody knows where the arm is; Servo itself would go on."""
+
+
 class ServoCode(enum.IntEnum):
     """Status codes of MoveIt Servo (moveit_msgs/ServoStatus)."""
 
@@ -99,6 +103,7 @@ class ServoLink:
     def __init__(self, status_timeout: float = 1.0) -> None:
         self._status_timeout = status_timeout
         self._heard: float | None = None
+        self._measured = np.inf
         self._code, self._text = int(ServoCode.NO_WARNING), ''
         self._ready = self._paused = False
         self._refusal = ''
@@ -109,6 +114,10 @@ class ServoLink:
         """Take a status that came at `now`, seconds."""
         self._watch(now)
         self._heard, self._code, self._text = now, code, text
+
+    def hear_states(self, now: float) -> None:
+        """Take note that joint states came at `now`, seconds. Before the first ones there is nothing to miss."""
+        self._measured = now
 
     def set_up(self, refusal: str = '') -> None:
         """Servo was set up for twists, or refused for the given reason."""
@@ -133,7 +142,8 @@ class ServoLink:
         """Whether a twist that came, zero or not, may be sent."""
         self._watch(now)
         self._distrust.hear(is_zero, now, may_end=now - self._lost >= SILENCE)
-        return self._heard is not None and self._ready and not self._paused and not self._distrust.reason
+        driven = self._heard is not None and self._ready and not self._paused and not self._distrust.reason
+        return driven and not self._misses_states(now)
 
     def status(self, now: float) -> tuple[ServoStatus, str]:
         """What the arm is doing, in the words of pbvs_controller's status, and why."""
@@ -142,6 +152,8 @@ class ServoLink:
             return ServoStatus.STOPPED, 'MoveIt Servo is paused'
         if self._heard is None:
             return ServoStatus.STALE, 'MoveIt Servo publishes no status: it is not running, or paused'
+        if self._misses_states(now):
+            return ServoStatus.STALE, f'joint_states should come every {_STATES_TIMEOUT:g} s but do not'
         if self._refusal:
             return ServoStatus.ERROR, self._refusal
         if not self._ready:
@@ -149,6 +161,9 @@ class ServoLink:
         if self._distrust.reason:
             return ServoStatus.STOPPED, self._distrust.reason
         return meaning(self._code, self._text)
+
+    def _misses_states(self, now: float) -> bool:
+        return now - self._measured > _STATES_TIMEOUT
 
     def _watch(self, now: float) -> None:
         if self._heard is not None and not 0.0 <= now - self._heard <= self._status_timeout:

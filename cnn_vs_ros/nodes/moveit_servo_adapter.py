@@ -98,7 +98,7 @@ class MoveItServoAdapter(Node):
         self._steady = steady_clock()
         self._warn = ThrottledWarnings(self.get_logger())
         self._link = ServoLink(status_timeout)
-        self.output = ServoOutput(self, node, tolerance, self._elapsed)
+        self.output = ServoOutput(self, node, tolerance, self._link, self._elapsed)
         self._end_effector_T_camera: Array | None = None
         self._moving = False
         self._moved = self._setup_began = -np.inf

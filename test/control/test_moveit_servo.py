@@ -149,6 +149,15 @@ class TestLink:
         link.set_up()
         assert link.may_send(False, 10.3)
 
+    def test_joint_states_that_cease_stop_the_arm_until_they_come_again(self):
+        link = self.ready()
+        link.hear_states(10.0)
+        assert link.may_send(False, 10.4)
+        assert not link.may_send(False, 10.6)
+        assert link.status(10.6) == (ServoStatus.STALE, 'joint_states should come every 0.5 s but do not')
+        link.hear_states(10.7)
+        assert link.may_send(False, 10.8)
+
     def test_says_what_servo_says(self):
         link = self.ready()
         link.hear(ServoCode.HALT_FOR_COLLISION, '', 10.2)

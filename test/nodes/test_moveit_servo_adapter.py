@@ -33,7 +33,7 @@ class Adapter:
         self.status = graph.listen(String, 'arm_status', LATCHED)
         self.reason = graph.listen(String, 'arm_status_reason', LATCHED)
         self.twists = graph.node.create_publisher(TwistStamped, 'twist', 1)
-        self.process = graph.start('test.stand_ins.moveit_servo', robot_description=URDF, status_timeout=0.5)
+        self.process = graph.start('test.stand_ins.moveit_servo', robot_description=URDF, status_timeout=0.3)
 
     def send(self, twist=TWIST, frame: str = FRAME, age: float = 0.0) -> None:
         message = TwistStamped(twist=messages.twist_to_message(twist))
@@ -152,6 +152,15 @@ def test_an_arm_that_servo_has_left_behind_stops_until_twists_were_zero_and_is_t
     assert abs(joint.position - stood) < 0.02
 
 
+def test_an_arm_whose_joint_states_cease_is_sent_nothing(adapter):
+    adapter.move()
+    adapter.servo.joint.measured = False
+    adapter.expect('stale', adapter.send)
+    adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', adapter.send)
+    adapter.servo.joint.measured = True
+    adapter.move()
+
+
 def test_zeros_cease_so_that_another_may_move_the_arm(adapter):
     adapter.move()
     adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', lambda: adapter.send(np.zeros(6)))
@@ -191,16 +200,11 @@ def test_servo_set_up_otherwise_is_sent_nothing(adapter, attribute, wrong, sente
     adapter.move()
 
 
-def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path):
-    graph = Graph(DOMAIN + 1, tmp_path)
-    try:
-        adapter = Adapter(graph)
-        adapter.move()
-        assert adapter.process.end(signal.SIGTERM) == 0
-        graph.spin_until(lambda: not _moves(adapter), 'zeros')
-        adapter.expect('stopped')
-    finally:
-        graph.close()
+def test_a_signal_in_motion_sends_zeros_before_the_exit(adapter):  # the last with this process
+    adapter.move()
+    assert adapter.process.end(signal.SIGTERM) == 0
+    adapter.graph.spin_until(lambda: not _moves(adapter), 'zeros')
+    adapter.expect('stopped')
 
 
 @pytest.mark.skipif(importlib.util.find_spec('moveit_msgs') is not None, reason='MoveIt is installed')
