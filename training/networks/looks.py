@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 Seen = tuple[Tensor, Tensor, Tensor, Tensor]
 
-_MOST = 12  # looks after the first; a view turned by 50 degrees takes ten
+_MOST = 30  # looks after the first; of views turned by 50 degrees some take 26
 _SETTLED = 2e-4  # depths and radians; a look that changes the pose by less is the last (0.05 mm at 25 cm)
 
 
