@@ -31,7 +31,7 @@ from cnn_vs_ros.control.servo import ANEW
 from cnn_vs_ros.control.servo_status import ServoStatus
 from cnn_vs_ros.environment import check_environment
 from cnn_vs_ros.errors import CommanderError, NoAnswerError
-from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.geometry import PoseStatus, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
@@ -68,6 +68,7 @@ _SETTLING_TIME = 0.5
 """Seconds after a start in which an end that was said may still be that of the task before."""
 
 _LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_FOUND = PoseStatus.ACQUIRED.value, PoseStatus.TRACKED.value
 _ENDS = ServoStatus.CONVERGED, ServoStatus.LIMITED, ServoStatus.STOPPED
 
 
@@ -197,8 +198,16 @@ class ServoCommander:
         """What controller and estimator say."""
         self._wait(lambda: bool(self._status and self._reason), 'servo_status')
         with contextlib.suppress(CommanderError):  # there may be no reference, or no image
-            self._wait(lambda: self._reference.has_heard and self._said is not None, 'pose_status', SOON)
+            self._wait(lambda: self._reference.has_heard and self._knows_where, 'pose_status', SOON)
         return self._state()
+
+    @property
+    def _knows_where(self) -> bool:
+        """Whether the estimator has said something and, where it has found the target, the estimate has come."""
+        if self._said is None:
+            return False
+        stamp, word, *_ = self._said
+        return word not in _FOUND or (self._pose is not None and self._pose[0] >= stamp)
 
     def _state(self) -> ServoState:
         said, reference = self._said, ''
@@ -221,7 +230,7 @@ class ServoCommander:
         said = self._said
         assert said is not None
         stamp, word, confidence, reason = said
-        if word not in ('acquired', 'tracked'):
+        if word not in _FOUND:
             raise CommanderError(f'the target should be in view but is {word}' + (f': {reason}' if reason else ''))
         # Estimates go on coming meanwhile: one that is newer does as well.
         self._wait(lambda: self._pose is not None and self._pose[0] >= stamp, 'relative_pose')

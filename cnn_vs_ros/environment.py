@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cnn_vs_ros.errors import EnvironmentVariableError
@@ -12,6 +13,9 @@ from cnn_vs_ros.errors import EnvironmentVariableError
 RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 MIDDLEWARE = 'RMW_IMPLEMENTATION'
 SERVER = 'ROS_DISCOVERY_SERVER'
+_PROFILE, _PROFILE_TO_JAZZY = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
+_KILTED = 9
+"""Major version of rclpy from which on Fast DDS has its new name, and warns of the old one."""
 
 
 def check_environment(variables: Mapping[str, str] | None = None) -> None:
@@ -49,6 +53,17 @@ def remark(variables: Mapping[str, str] | None = None) -> str:
     if not server:
         return ''
     return f'{SERVER} is {server}: only nodes with the same server are found, and none while it does not run'
+
+
+def profile_variable(variables: Mapping[str, str] | None = None) -> str:
+    """Name of the variable from which Fast DDS reads its profile: of those that it knows, the one that is set."""
+    variables = os.environ if variables is None else variables
+    try:
+        kilted = int(version('rclpy').partition('.')[0]) >= _KILTED
+    except PackageNotFoundError:
+        kilted = False
+    names = (_PROFILE, _PROFILE_TO_JAZZY) if kilted else (_PROFILE_TO_JAZZY,)
+    return next((name for name in names if variables.get(name)), names[0])
 
 
 def user_path(text: str | os.PathLike[str]) -> Path:

@@ -9,6 +9,9 @@ from cnn_vs_ros.errors import ResourceError
 
 PACKAGE = 'cnn_vs_ros'
 
+SHIPPED_MODEL = 'scene_agnostic'
+"""Name of the model where none is given, in resource/weights."""
+
 
 def share_directory() -> Path:
     """Return the directory that holds package.xml, config/, launch/ and resource/.

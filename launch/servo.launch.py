@@ -49,6 +49,11 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     robot, facts = given['robot'], launch_facts(given)
     if robot == 'gazebo' and given['namespace']:
         raise RuntimeError('namespace should be empty with robot:=gazebo, whose controllers have none')
+    if facts['simulated'] and facts['moveit_servo'] and facts['use_sim_time']:
+        raise RuntimeError(
+            'use_sim_time should be false with robot:=simulated arm_interface:=moveit_servo: simulated time waits '
+            'for commands, and MoveIt Servo sends none while it rests'
+        )
     files = [given['params_file']] if given['params_file'] else parameter_files(real_arm=robot == 'external')
     interface = CommandInterface(given['command_interface'] or 'velocity')
     commands = given['commands'] or interface.topic
@@ -79,7 +84,7 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         nodes += rviz_nodes(facts['simulated'], clock)
     if robot in ('gazebo', 'mock'):
         controller = 'joint_trajectory_controller' if facts['moveit_servo'] else interface.controller
-        nodes.append(arm_with_controllers(robot, controller, given))
+        nodes.append(arm_with_controllers(robot, controller, given, facts['use_sim_time']))
     profile = dds_profile('fastdds_network.xml' if robot == 'external' else 'fastdds.xml')
     environment = [SetEnvironmentVariable(name, value) for name, value in profile.items()]
     if robot == 'external':
@@ -87,12 +92,14 @@ def servo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return [*environment, GroupAction([PushRosNamespace(given['namespace']), *nodes])]
 
 
-def arm_with_controllers(robot: str, controller: str, given: Mapping[str, str]) -> IncludeLaunchDescription:
+def arm_with_controllers(
+    robot: str, controller: str, given: Mapping[str, str], sim_time: bool
+) -> IncludeLaunchDescription:
     """Return the launch of the arm on mock hardware or in Gazebo, with the controller that is sent commands."""
     # An included launch inherits what it is not given; the namespace is pushed already.
     arguments = {
         'namespace': '',
-        'use_sim_time': str(robot == 'gazebo').lower(),
+        'use_sim_time': str(sim_time).lower(),
         'controller': controller,
         'description_arguments': given['description_arguments'],
     }

@@ -15,13 +15,15 @@ import yaml
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from cnn_vs_ros.environment import profile_variable
+
 ROOT = Path(__file__).resolve().parents[1]
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 PATIENCE = 20.0
 
 # Before anything in this process creates a DDS participant: see config/fastdds.xml.
-os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(ROOT / 'config' / 'fastdds.xml'))
+os.environ.setdefault(profile_variable(), str(ROOT / 'config' / 'fastdds.xml'))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 

@@ -71,7 +71,7 @@ def test_the_demo_converges_and_leaves_its_results(tmp_path):
     assert summary['translation_error_mm'] < 1.0
     assert summary['rotation_error_deg'] < 0.2
     assert summary['images_lost'] == 0
-    assert summary['frames'] > 30
+    assert summary['images'] > 30
     assert (summary['batch'], summary['seed'], len(summary['start'])) == (2, 1, 6)
     assert cv2.imread(str(folder / 'report.png')) is not None
     assert (folder / 'run.mp4').stat().st_size > 10_000

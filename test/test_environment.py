@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cnn_vs_ros.command_line import main, make_parser
-from cnn_vs_ros.environment import check_environment, remark, ros_home, user_path
+from cnn_vs_ros.environment import check_environment, profile_variable, remark, ros_home, user_path
 from cnn_vs_ros.errors import EnvironmentVariableError
 
 GOOD = {'ROS_LOG_DIR': tempfile.gettempdir()}
@@ -83,3 +83,17 @@ def test_a_node_says_it_and_ends():
     assert ended.returncode == 1
     assert ended.stderr.startswith('pose_estimator: ROS_AUTOMATIC_DISCOVERY_RANGE should')
     assert ended.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('rclpy', 'variables', 'name'),
+    [
+        ('7.1.6', {}, 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+        ('7.1.6', {'FASTDDS_DEFAULT_PROFILES_FILE': 'mine.xml'}, 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+        ('9.1.2', {}, 'FASTDDS_DEFAULT_PROFILES_FILE'),
+        ('9.1.2', {'FASTRTPS_DEFAULT_PROFILES_FILE': 'mine.xml'}, 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+    ],
+)
+def test_the_variable_of_the_profile_is_that_which_fast_dds_reads(monkeypatch, rclpy, variables, name):
+    monkeypatch.setattr('cnn_vs_ros.environment.version', lambda _: rclpy)
+    assert profile_variable(variables) == name

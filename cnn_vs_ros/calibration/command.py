@@ -7,10 +7,12 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import DescriptionError, HandEyeError, VisualServoingError
 from cnn_vs_ros.foreign.files import read_bytes
 from cnn_vs_ros.foreign.urdf import MAX_CHARACTERS
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 if TYPE_CHECKING:
     from cnn_vs_ros.calibration.recording import Recording
@@ -48,11 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--urdf', type=user_path, metavar='FILE', help='robot description of the arm of a bag')
     parser.add_argument(
-        '--flange', default='tool0', metavar='LINK', help='what the camera is fixed to (default: tool0)'
+        '--flange',
+        default=frames.FLANGE,
+        metavar='LINK',
+        help='what the camera is fixed to (default: %(default)s)',
     )
-    parser.add_argument(
-        '--camera-frame', default='camera_optical_frame', metavar='LINK', help='default: camera_optical_frame'
-    )
+    parser.add_argument('--camera-frame', default=frames.CAMERA, metavar='LINK', help='default: %(default)s')
     parser.add_argument('--image', default='image_raw', metavar='TOPIC', help='of a bag (default: image_raw)')
     parser.add_argument(
         '--lens',
@@ -77,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE',
         help='a calibration.yaml: only say whether it still holds, or what moved',
     )
-    parser.add_argument('--model', default='scene_agnostic', help="a shipped model's name or a .onnx file")
+    parser.add_argument('--model', default=SHIPPED_MODEL, help="a shipped model's name or a .onnx file")
     parser.add_argument('--output', type=user_path, metavar='DIR', help='for report and picture (default: FOLDER)')
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.errors import HandEyeError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
@@ -77,8 +78,8 @@ class Recording:
     stamps: Array
     arm: ArmTrack
     mount: Array | None = None
-    flange: str = 'tool0'
-    camera_frame: str = 'camera_optical_frame'
+    flange: str = frames.FLANGE
+    camera_frame: str = frames.CAMERA
     still: bool = False
 
     def __post_init__(self) -> None:

@@ -143,7 +143,7 @@ class Session:
         self.result: Result | None = None
 
     @property
-    def plan(self) -> str:
+    def intention(self) -> str:
         """What the arm is about to do, in a sentence."""
         limits = self._limits
         angles, ways = zip(*((a, d) for d, a in map(se3.pose_error, self._places)), strict=True)

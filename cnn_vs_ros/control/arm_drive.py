@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.control.differential_ik import DifferentialIk
+from cnn_vs_ros.control.distrust import Distrust
 from cnn_vs_ros.control.joint_ramp import JointRamp
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.control.limits import STOP_DISTANCE
@@ -33,9 +34,6 @@ SHORTEST_STOP = 0.1
 
 _REMEMBERED = 0.3
 """Seconds after which an arm that has halted counts as moving again."""
-
-_ZEROS_CLEAR = 0.2
-"""Seconds of zero twists after which an arm that did not follow is tried again."""
 
 
 class Obstacle(Protocol):
@@ -81,8 +79,7 @@ class ArmDrive:
         self._ramp = JointRamp(len(joints), bounds.acceleration, bounds.jerk, bounds.stop_time)
         self._watch = MotionWatch(joints, bounds.disagreement_time, kinematics.circular)
         self._halted, self._halt = -np.inf, ''
-        self._refusal = ''
-        self._zeros_since: float | None = None
+        self._distrust = Distrust()
         self._longest_stop = bounds.stop_time
 
     @property
@@ -99,15 +96,17 @@ class ArmDrive:
                 goes on until the twists have been zero for a while: whoever sends them then knows.
         """
         twist = se3.as_vector(twist, 6, 'twist')
-        self._clear(not twist.any(), now)
+        if self._distrust.hear(not twist.any(), now, may_end=not self._ramp.is_moving):
+            self._watch.reset()
         try:
             q = self._joint_states.positions(now)
         except JointStateError:
             self._watch.reset()
             raise
-        self._refusal = self._refusal or self._observe(q, now)
-        if self._refusal:
-            raise NotFollowingError(self._refusal)
+        if not self._distrust.reason:
+            self._distrust.begin(self._observe(q, now))
+        if self._distrust.reason:
+            raise NotFollowingError(self._distrust.reason)
         if pause := self._scaling.pause(now):
             self._halted, self._halt = now, f'halted: {pause}'
             return self._ramp.stop(now)
@@ -168,12 +167,3 @@ class ArmDrive:
     def _observe(self, q: Array, now: float) -> str:
         """See whether the joints do what they are commanded, as far as the robot's speed scaling lets them."""
         return self._watch.observe(self._scaling.part(now) * self._ramp.command, q, now)
-
-    def _clear(self, is_zero: bool, now: float) -> None:
-        if not is_zero:
-            self._zeros_since = None
-            return
-        self._zeros_since = now if self._zeros_since is None else self._zeros_since
-        if self._refusal and now - self._zeros_since >= _ZEROS_CLEAR and not self._ramp.is_moving:
-            self._refusal = ''
-            self._watch.reset()

@@ -6,6 +6,7 @@ import numpy as np
 import pinocchio
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.errors import DescriptionError, ParameterError
 from cnn_vs_ros.foreign.urdf import parse_urdf
 from cnn_vs_ros.geometry import se3
@@ -51,7 +52,7 @@ class DifferentialIk:
     def __init__(
         self,
         urdf_xml: str,
-        tip_frame: str = 'camera_optical_frame',
+        tip_frame: str = frames.CAMERA,
         *,
         damping: float = 0.05,
         singular_value_threshold: float = 0.08,

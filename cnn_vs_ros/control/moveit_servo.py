@@ -16,6 +16,7 @@ import pinocchio
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros.control.differential_ik import kinematic_model, parent_joint
+from cnn_vs_ros.control.distrust import Distrust
 from cnn_vs_ros.control.servo import ServoStatus
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import se3
@@ -26,6 +27,10 @@ Array = NDArray[np.float64]
 SILENCE = 1.0
 """Seconds without twists after which MoveIt Servo surely begins where the arm is: `incoming_command_timeout` and
 twice `max_expected_latency`, 0.1 s each."""
+
+
+_STATES_TIMEOUT = 0.5
+"""Seconds without joint states after which nobody knows where the arm is; Servo itself would go on."""
 
 
 class ServoCode(enum.IntEnum):
@@ -98,37 +103,47 @@ class ServoLink:
     def __init__(self, status_timeout: float = 1.0) -> None:
         self._status_timeout = status_timeout
         self._heard: float | None = None
+        self._measured = np.inf
         self._code, self._text = int(ServoCode.NO_WARNING), ''
         self._ready = self._paused = False
-        self._refusal = self._lost = ''
-        self._lost_until = -np.inf
+        self._refusal = ''
+        self._distrust = Distrust()
+        self._lost = -np.inf
 
     def hear(self, code: int, text: str, now: float) -> None:
         """Take a status that came at `now`, seconds."""
         self._watch(now)
         self._heard, self._code, self._text = now, code, text
 
+    def hear_states(self, now: float) -> None:
+        """Take note that joint states came at `now`, seconds. Before the first ones there is nothing to miss."""
+        self._measured = now
+
     def set_up(self, refusal: str = '') -> None:
         """Servo was set up for twists, or refused for the given reason."""
         self._ready, self._refusal = not refusal, refusal
 
     def pause(self, paused: bool) -> None:
-        """Servo was paused or resumed; after a pause it is set up anew."""
+        """Servo was paused or resumed; after a pause it is set up anew, and begins where the arm is."""
         self._paused, self._ready = paused, False
+        self._distrust = Distrust()
 
     def lose(self, reason: str, now: float) -> None:
-        """The arm is not where Servo has it: no twists for a while, in which Servo takes up where the arm is."""
-        self._lost, self._lost_until = reason, now + SILENCE
+        """The arm is not where Servo has it: no twists until they were zero and Servo was alone for SILENCE."""
+        self._distrust.begin(reason)
+        self._lost = now
 
     def wants_setup(self, now: float) -> bool:
         """Whether Servo is there and should be set up for twists."""
         self._watch(now)
         return self._heard is not None and not self._ready and not self._paused
 
-    def may_send(self, now: float) -> bool:
-        """Whether twists may be sent."""
+    def may_send(self, is_zero: bool, now: float) -> bool:
+        """Whether a twist that came, zero or not, may be sent."""
         self._watch(now)
-        return self._heard is not None and self._ready and not self._paused and now >= self._lost_until
+        self._distrust.hear(is_zero, now, may_end=now - self._lost >= SILENCE)
+        driven = self._heard is not None and self._ready and not self._paused and not self._distrust.reason
+        return driven and not self._misses_states(now)
 
     def status(self, now: float) -> tuple[ServoStatus, str]:
         """What the arm is doing, in the words of pbvs_controller's status, and why."""
@@ -137,13 +152,18 @@ class ServoLink:
             return ServoStatus.STOPPED, 'MoveIt Servo is paused'
         if self._heard is None:
             return ServoStatus.STALE, 'MoveIt Servo publishes no status: it is not running, or paused'
+        if self._misses_states(now):
+            return ServoStatus.STALE, f'joint_states should come every {_STATES_TIMEOUT:g} s but do not'
         if self._refusal:
             return ServoStatus.ERROR, self._refusal
         if not self._ready:
             return ServoStatus.IDLE, 'MoveIt Servo is being set up for twists'
-        if now < self._lost_until:
-            return ServoStatus.ERROR, self._lost
+        if self._distrust.reason:
+            return ServoStatus.STOPPED, self._distrust.reason
         return meaning(self._code, self._text)
+
+    def _misses_states(self, now: float) -> bool:
+        return now - self._measured > _STATES_TIMEOUT
 
     def _watch(self, now: float) -> None:
         if self._heard is not None and not 0.0 <= now - self._heard <= self._status_timeout:

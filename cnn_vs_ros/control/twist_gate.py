@@ -12,7 +12,7 @@ from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
-_RIVALS_REMEMBERED = 1.0
+RIVALS_REMEMBERED = 1.0
 """Seconds for which two senders are remembered."""
 
 
@@ -74,5 +74,5 @@ class SenderWatch:
         if self._newest is not None and number <= self._newest:
             self._steps_back.append(now)
         self._newest = number
-        if len(self._steps_back) == 2 and now - self._steps_back[0] < _RIVALS_REMEMBERED:
+        if len(self._steps_back) == 2 and now - self._steps_back[0] < RIVALS_REMEMBERED:
             raise TwistError('one node should publish twist but two do: end one of them')

@@ -14,6 +14,7 @@ from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.graph.parameters import Parameters, parameters_of, scaled_parameters
 from cnn_vs_ros.graph.table import DEMO
 from cnn_vs_ros.report.folder import RunFolder, new_folder
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from cnn_vs_ros.run import Plan
 from cnn_vs_ros.simulation import SCENES
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(scene, 'scene', default_text='photo', choices=tuple(SCENES), metavar='SCENE')
     add_shared(scene, 'perturbed', action='store_true')
     servo = parser.add_argument_group('the run')
-    add_shared(servo, 'model', default_text='scene_agnostic')
+    add_shared(servo, 'model', default_text=SHIPPED_MODEL)
     known = f'it is known; with this it is taken to be {UNKNOWN_DEPTH:g} m until then'
     add_shared(servo, 'measure_depth', default_text=known, action='store_true')
     add_shared(servo, 'lost_behaviour', default_text='search', choices=words('lost_behaviour'), default='search')

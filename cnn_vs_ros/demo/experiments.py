@@ -15,6 +15,7 @@ from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.graph.parameters import Parameters, parameters_of, scaled_parameters
 from cnn_vs_ros.graph.table import DEMO
 from cnn_vs_ros.report.folder import RunFolder, new_folder
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from cnn_vs_ros.run.paper import EXPERIMENTS, PaperExperiment
 
 LONGEST_RUN = 90.0
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument('name', choices=tuple(EXPERIMENTS), metavar='NAME', help=', '.join(EXPERIMENTS))
-    add_shared(parser, 'model', default_text='scene_agnostic')
+    add_shared(parser, 'model', default_text=SHIPPED_MODEL)
     add_shared(parser, 'runs', type=whole_number(1), metavar='N')
     parser.add_argument(
         '--seed', type=whole_number(0), default=0, help="0 is the paper's start, others are about it (default: 0)"

@@ -11,6 +11,7 @@ from typing import Any
 from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.environment import check_environment, user_path
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 FAILED = 2
 
@@ -24,7 +25,7 @@ def add_commands(commands: Any) -> None:
     replay = commands.add_parser('replay', help='estimate the images of a bag anew')
     replay.add_argument('bag', type=user_path, help='folder of the bag')
     replay.add_argument('--reference', type=user_path, metavar='DIR', help='default: reference in the bag')
-    replay.add_argument('--model', default='scene_agnostic', help="a shipped model's name or a .onnx file")
+    replay.add_argument('--model', default=SHIPPED_MODEL, help="a shipped model's name or a .onnx file")
     replay.add_argument('--image', default='image_raw', metavar='TOPIC', help='default: image_raw')
     replay.add_argument(
         '--every-image', action='store_true', help='also the images that the recorded estimator skipped'

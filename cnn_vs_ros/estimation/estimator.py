@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
+from cnn_vs_ros.estimation.coarse.acquisition import WAYS, Acquisition
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from cnn_vs_ros.estimation.fine.confidence import DOUBTFUL, Match
 from cnn_vs_ros.estimation.model_file import ModelFile, load_model
@@ -18,6 +18,7 @@ from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.reference import Reference
 from cnn_vs_ros.estimation.scene import Scene, SceneHolder
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 _log = logging.getLogger(__name__)
 
@@ -57,12 +58,15 @@ class Estimator(Protocol):
 
 
 class _AcquiredScene(Scene):
-    """A scene with what finds it in an image, and the number of images in a row in which it was not found."""
+    """A scene with what finds it in an image, and the way in which to look for it if the track is lost.
+
+    None is all ways at once: for the first image, of which nothing is known.
+    """
 
     def __init__(self, reference: Reference, network: MatcherNetwork) -> None:
         super().__init__(reference)
         self.acquisition = Acquisition(network, self.aligner, self.desired, reference.camera)
-        self.images_lost = 0
+        self.way: int | None = None
 
 
 class PoseEstimator(SceneHolder[_AcquiredScene]):
@@ -78,7 +82,7 @@ class PoseEstimator(SceneHolder[_AcquiredScene]):
         self._network = network
 
     @classmethod
-    def load(cls, model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> PoseEstimator:
+    def load(cls, model: str | os.PathLike[str] = SHIPPED_MODEL, threads: int = 1) -> PoseEstimator:
         """Estimator with a shipped matcher by name, or a model file by path. Raises ModelError."""
         return cls.of_model(load_model(model, threads))
 
@@ -103,7 +107,7 @@ class PoseEstimator(SceneHolder[_AcquiredScene]):
         """Forget the track: the next image is acquired anew. What is known of the plane is kept."""
         if self._scene is not None:
             self._scene.track.forget()
-            self._scene.images_lost = 0
+            self._scene.way = None
 
     def estimate(self, image: np.ndarray, motion: ArrayLike | None = None) -> RelativePose:
         """Relative pose of the camera that took `image` (H, W[, 3]) uint8, of the reference's size.
@@ -121,16 +125,16 @@ class PoseEstimator(SceneHolder[_AcquiredScene]):
             status = PoseStatus.ACQUIRED
             match = _acquired(scene, pyramid)
         if match is None:
-            scene.images_lost += 1
+            scene.way = 1 if scene.way is None else (scene.way + 1) % WAYS
             return self._lost()
-        scene.images_lost = 0
+        scene.way = 0
         return self._found(match, status)
 
 
 def _acquired(scene: _AcquiredScene, pyramid: ImagePyramid) -> Match | None:
     """Find the reference anew; a match too doubtful to be reported is followed if nothing better is."""
     track = scene.track
-    match = scene.acquisition.find(pyramid, track.plane, max(track.probability, DOUBTFUL), scene.images_lost)
+    match = scene.acquisition.find(pyramid, track.plane, max(track.probability, DOUBTFUL), scene.way)
     if match is None:
         return None
     match = track.begin(match, pyramid)

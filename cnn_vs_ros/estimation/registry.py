@@ -11,6 +11,7 @@ from cnn_vs_ros.estimation.estimator import Estimator, PoseEstimator
 from cnn_vs_ros.estimation.model_file import ModelFile, load_model
 from cnn_vs_ros.estimation.regression import pair_regressor, regressor
 from cnn_vs_ros.estimation.regression.hybrid import HybridEstimator
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 ESTIMATORS: dict[str, Callable[[ModelFile], Estimator]] = {
     matcher.KIND: PoseEstimator.of_model,
@@ -20,7 +21,7 @@ ESTIMATORS: dict[str, Callable[[ModelFile], Estimator]] = {
 """The estimator of each kind of model."""
 
 
-def load_estimator(model: str | os.PathLike[str] = 'scene_agnostic', threads: int = 1) -> Estimator:
+def load_estimator(model: str | os.PathLike[str] = SHIPPED_MODEL, threads: int = 1) -> Estimator:
     """Return the estimator of a shipped model by name, or of a model file by path.
 
     `threads` is the number of cores that inference may use. Raises ModelError, in one sentence, for what is no

@@ -11,7 +11,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES, Alignment, PhotometricAlignment
+from cnn_vs_ros.estimation.fine.alignment import (
+    STEADY_STAGES,
+    TRACK_STAGES,
+    Alignment,
+    PhotometricAlignment,
+)
 from cnn_vs_ros.estimation.fine.attached import AttachedParts
 from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, judge
 from cnn_vs_ros.estimation.motion_check import MotionCheck
@@ -34,6 +39,9 @@ _MIN_IMAGE = 0.25
 # within 1.5, and none had a probability over 0.073.
 _AGREES = 0.0025
 _MIN_AGREEING, _COVERED = 0.08, 0.2
+# After an image in which the track was found so near to where it was expected (widths of the image) the coarsest
+# level is left out.
+_STEADY = 0.005
 # What is nearly certain teaches of the plane.
 _TEACHES = 0.9
 
@@ -75,7 +83,7 @@ class Track:
         self._pose: Array | None = None
         self._belief: TrackBelief | None = None
         self._motion = np.eye(4)
-        self._is_believed = False
+        self._is_steady = self._is_believed = False
         self._other: OtherPlane | None = None
         self._is_told = False  # which of two planes it is
         self._most_confidence = 1.0
@@ -120,13 +128,14 @@ class Track:
         current_T_previous = se3.inverse(self._motion if motion is None else motion)
         start = current_T_previous @ before
         self._other = None if self._other is None else self._other.moved(current_T_previous)
-        found = self._aligner.align(image, start, self.plane, TRACK_STAGES)
+        found = self._aligner.align(image, start, self.plane, STEADY_STAGES if self._is_steady else TRACK_STAGES)
         match = None if found is None else judge(found)
+        shift = math.inf if found is None else self._shift(found, start)
         probability, least = 0.0 if match is None else match.probability, _MIN_IMAGE
-        if found is not None and self._is_believed and self._agrees(found, start):
+        if self._is_believed and shift < _AGREES:
             probability, least = max(probability, _COVERED), _MIN_AGREEING
         belief = self._belief.update(probability)
-        self._pose, self._motion = start, np.eye(4)
+        self._pose, self._motion, self._is_steady = start, np.eye(4), False
         if belief < DOUBTFUL:
             self.forget()
         if match is None or belief < DOUBTFUL or match.probability <= least:
@@ -134,6 +143,7 @@ class Track:
         match = self._of_one_plane(match, image)
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
+        self._is_steady = shift < _STEADY
         self._check.add(self._pose)
         if self._check.contradicts:
             self._refute()
@@ -144,10 +154,9 @@ class Track:
         self._learn(match, image)
         return match if self.is_reported else None
 
-    def _agrees(self, found: Alignment, predicted: Array) -> bool:
-        """Whether an alignment ends where it began: what is seen moved as the camera did."""
-        shift = found.plane.image_shift(found.current_T_desired, predicted, self._camera)
-        return shift < _AGREES * self._camera.width
+    def _shift(self, found: Alignment, expected: Array) -> float:
+        """How far from where it was expected the track is found, in widths of the image."""
+        return found.plane.image_shift(found.current_T_desired, expected, self._camera) / self._camera.width
 
     def _refute(self) -> None:
         """Forget the track and what it taught."""

@@ -12,6 +12,9 @@ from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
+NO_REFERENCE = 'no_reference'
+"""The word in place of a PoseStatus while there is no reference to estimate against."""
+
 
 class PoseStatus(enum.Enum):
     """How a relative pose was found."""

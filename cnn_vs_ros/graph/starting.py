@@ -10,11 +10,9 @@ from typing import Any
 
 import yaml
 
-from cnn_vs_ros.environment import MIDDLEWARE, RANGE, SERVER
+from cnn_vs_ros.environment import MIDDLEWARE, RANGE, SERVER, profile_variable
 from cnn_vs_ros.graph.private_domain import private_domain
 from cnn_vs_ros.resources import config_path
-
-_PROFILES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 
 def parameter_files(real_arm: bool = False) -> list[Path]:
@@ -42,7 +40,8 @@ def write_parameters(path: Path, parameters: Mapping[str, Mapping[str, Any]]) ->
 def dds_profile(name: str, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the variable of the DDS profile under which no image is lost, unless the user has one in `base`."""
     base = os.environ if base is None else base
-    return {} if any(base.get(variable) for variable in _PROFILES) else {_PROFILES[0]: str(config_path(name))}
+    variable = profile_variable(base)
+    return {} if base.get(variable) else {variable: str(config_path(name))}
 
 
 def environment(log_folder: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import DescriptionError, VisualServoingError
@@ -59,7 +60,7 @@ class ArmListener:
         self._taken = ''
         self.calibration = declare_arm_calibration(node)
         self.tip_frame = declare(
-            node, 'tip_frame', 'camera_optical_frame', 'Frame that the twists are of, in the URDF.', read_only=True
+            node, 'tip_frame', frames.CAMERA, 'Frame that the twists are of, in the URDF.', read_only=True
         )
         self._timeout = declare(
             node,

@@ -20,23 +20,26 @@ from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.calibration.motion import MotionLimits
 from cnn_vs_ros.calibration.session import Errand, Result, Rig, Session, measured
 from cnn_vs_ros.control import ArmLink
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import HandEyeError, ReferenceFolderError, VisualServoingError
 from cnn_vs_ros.estimation import Reference, load_estimator
+from cnn_vs_ros.estimation.sighting import check_same_camera
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
 from cnn_vs_ros.nodes.common import NEWEST, seconds_now, steady_clock
-from cnn_vs_ros.nodes.image_estimation import check_same_camera, looks_rectified
+from cnn_vs_ros.nodes.image_estimation import looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import keep_heap_small
 from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 CALL_TIMEOUT = 10.0
 """Seconds of wall time that another node may take to answer."""
@@ -79,7 +82,7 @@ class CalibrateNode(Node):
         self._arm = ArmListener(self, on_positions=self._on_positions)
         self._ended: Future | None = None  # of the session
         self._errand = Errand.CALIBRATE
-        self._outcome: Future | None = None  # of the request
+        self._answered: Future | None = None  # of the request
         self._pictured: Future | None = None
         self._controller_paused = self._told_to_stop = False
         self._info: CameraInfo | None = None
@@ -112,11 +115,11 @@ class CalibrateNode(Node):
             }
         )
         self._rate = declare(self, 'rate', 50.0, 'Twists a second, Hz.', bounds=(10.0, 1000.0), read_only=True)
-        self._flange = declare(self, 'flange', 'tool0', 'Link that the camera is fixed to.', read_only=True)
+        self._flange = declare(self, 'flange', frames.FLANGE, 'Link that the camera is fixed to.', read_only=True)
         frame = 'Link of the optical frame of the camera, in the URDF or not.'
-        self._camera_frame = declare(self, 'camera_frame', 'camera_optical_frame', frame, read_only=True)
+        self._camera_frame = declare(self, 'camera_frame', frames.CAMERA, frame, read_only=True)
         model = "A shipped model's name or the path of a .onnx file."
-        self._estimator = load_estimator(declare(self, 'model', 'scene_agnostic', model, read_only=True), 1)
+        self._estimator = load_estimator(declare(self, 'model', SHIPPED_MODEL, model, read_only=True), 1)
         lens = 'What to find of the lens: focal, centre, k1, or none.'
         words = declare(self, 'lens', 'k1', lens, read_only=True)
         self._lens = tuple(word for word in words.split(',') if word and word != 'none')
@@ -142,14 +145,14 @@ class CalibrateNode(Node):
     async def _on_request(
         self, errand: Errand, _: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        if self._outcome is not None:
+        if self._answered is not None:
             if self._errand is not errand:
                 doing = self._errand.value
                 response.message = f'calibrate should be asked for one thing at a time but is at {doing}'
                 return response
-            response.success, response.message = await self._outcome  # who asks again gets the same answer
+            response.success, response.message = await self._answered  # who asks again gets the same answer
             return response
-        self._errand, self._outcome, self._told_to_stop = errand, Future(), False
+        self._errand, self._answered, self._told_to_stop = errand, Future(), False
         try:
             response.success, response.message = await self._do(errand)
             self.get_logger().info(response.message)
@@ -157,12 +160,12 @@ class CalibrateNode(Node):
             response.success, response.message = False, f'{errand.value}: {error}'
             self.get_logger().error(response.message)
         finally:
-            outcome, self._outcome = self._outcome, None
-            outcome.set_result((response.success, response.message))
+            answered, self._answered = self._answered, None
+            answered.set_result((response.success, response.message))
         return response
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = True, 'nothing to stop' if self._outcome is None else 'stopping'
+        response.success, response.message = True, 'nothing to stop' if self._answered is None else 'stopping'
         self._told_to_stop = True
         self._fail(HandEyeError(_STOPPED))
         return response
@@ -219,7 +222,7 @@ class CalibrateNode(Node):
             user_path(output).resolve(),
             self._lens,
         )
-        self.get_logger().info(f'{errand.value}: {session.plan}')
+        self.get_logger().info(f'{errand.value}: {session.intention}')
         self._watch.look()
         self._link.start(self._now())
         self._ended, self._session = Future(), session

@@ -13,6 +13,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, Image
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.capture import ImageStream, open_source
 from cnn_vs_ros.errors import CalibrationError, ImageError, VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera
@@ -74,7 +75,7 @@ class CameraNode(Node):
         self._fixed(
             'reconnect_period', 1.0, 'Between attempts to open a source that has gone, s.', bounds=(0.05, 60.0)
         )
-        self._fixed('frame_id', 'camera_optical_frame', 'Frame in the headers.')
+        self._fixed('frame_id', frames.CAMERA, 'Frame in the headers.')
 
     def _value(self, parameter: str) -> Any:
         return self.get_parameter(parameter).value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped, TwistStamped
@@ -15,20 +16,20 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rclpy.task import Future
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
 
 from cnn_vs_ros.arm_check.finding import Finding, Level
 from cnn_vs_ros.arm_check.page import ArmCheck
 from cnn_vs_ros.arm_check.survey import JointStateSurvey
 from cnn_vs_ros.arm_check.wiggle import Wiggle, WiggleBounds
-from cnn_vs_ros.control import DifferentialIk, ServoStatus
+from cnn_vs_ros.control import ArmLink, DifferentialIk
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.control.joint_states import JointStates
+from cnn_vs_ros.control.twist_gate import RIVALS_REMEMBERED
 from cnn_vs_ros.errors import ArmError, VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import JOINT_STATES, ArmListener
-from cnn_vs_ros.nodes.arm_watch import takers_of_twists
-from cnn_vs_ros.nodes.common import LATCHED, seconds_now, steady_clock
+from cnn_vs_ros.nodes.arm_watch import ArmWatch, takers_of_twists
+from cnn_vs_ros.nodes.common import seconds_now, steady_clock
 from cnn_vs_ros.nodes.controller_joints import PATIENCE, ControllerJoints
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
@@ -39,13 +40,16 @@ NOT_PASSED, FAILED = 3, 2
 STARTUP_TIMEOUT = 10.0
 """Seconds of wall time for which robot_description, and then joint_states, are waited for."""
 
-QUIET_TIME = 0.3
-"""Seconds without twists of others after which the way is free."""
+QUIET_TIME = RIVALS_REMEMBERED
+"""Seconds without twists of others after which differential_ik takes this node for their only sender."""
+
+REQUEST_TIME = 0.3
+"""Seconds that a last request is given to leave this process."""
 
 _LONGEST = 4.0
 """Times its own time that the wiggle may take by the wall's time."""
 _PERIOD = 0.02
-_NOT_FOLLOWING = [status.value for status in (ServoStatus.ERROR, ServoStatus.STOPPED, ServoStatus.LIMITED)]
+_OTHERS_SEND = 'nobody else should send twists but somebody does: ros2 topic info -v twist'
 
 
 class CheckArmNode(Node):
@@ -61,18 +65,18 @@ class CheckArmNode(Node):
         self._order: list[str] = []
         self._step: Callable[[], None] = self._wait_for_description
         self._since, self._last_twist = time.monotonic(), -np.inf
-        self._arm_said = '', ''
+        self._sent: set[int] = set()  # the stamps of our own twists
         self._paused = self._is_told = False
         self._publisher = self.create_publisher(TwistStamped, 'twist', 1)
-        self._twists = self.create_subscription(TwistStamped, 'twist', self._on_twist, 10)
+        self.create_subscription(TwistStamped, 'twist', self._on_twist, 10)
         self._arm = ArmListener(self, on_kinematics=self._on_kinematics)
+        self._link = ArmLink()
+        self._watch = ArmWatch(self, self._link, self._publisher.topic_name, partial(seconds_now, self))
         topic = self.resolve_topic_name(self._interface.topic)
         self._controller = ControllerJoints(self, topic, self._on_controller_joints)
         self._change_state = self.create_client(ChangeState, 'pbvs_controller/change_state')
         self.create_subscription(JointState, 'joint_states', self._on_joint_states, JOINT_STATES)
         self.create_subscription(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 10)
-        self.create_subscription(String, 'arm_status', self._on_arm_status, LATCHED)
-        self.create_subscription(String, 'arm_status_reason', self._on_arm_reason, LATCHED)
         steady = steady_clock()
         self.create_timer(_PERIOD, lambda: self._step(), clock=steady)
 
@@ -107,7 +111,7 @@ class CheckArmNode(Node):
             wait_until_delivered(self._publisher)
         if self._paused and self._change_state.service_is_ready():
             self._change_state.call_async(_request(Transition.TRANSITION_ACTIVATE))
-            time.sleep(QUIET_TIME)
+            time.sleep(REQUEST_TIME)
 
     # What comes
 
@@ -136,14 +140,9 @@ class CheckArmNode(Node):
             return
         self._wiggle.see(messages.seconds(message.header.stamp), pose)
 
-    def _on_twist(self, _: TwistStamped) -> None:
-        self._last_twist = time.monotonic()
-
-    def _on_arm_status(self, message: String) -> None:
-        self._arm_said = message.data, self._arm_said[1]
-
-    def _on_arm_reason(self, message: String) -> None:
-        self._arm_said = self._arm_said[0], message.data
+    def _on_twist(self, message: TwistStamped) -> None:
+        if messages.stamp_of(message) not in self._sent:
+            self._last_twist = time.monotonic()
 
     def _on_controller_joints(self, joints: list[str]) -> None:
         self._order = joints
@@ -189,21 +188,26 @@ class CheckArmNode(Node):
     def _wait_for_quiet(self) -> None:
         now = time.monotonic()
         if now - max(self._last_twist, self._since) > QUIET_TIME:
-            self.destroy_subscription(self._twists)
             self._wiggle = Wiggle(self._bounds)
             self._go_on(self._move)
         elif now - self._since > STARTUP_TIMEOUT:
-            self._say(Level.PROBLEM, 'nobody else should send twists but somebody does: ros2 topic info -v twist')
+            self._say(Level.PROBLEM, _OTHERS_SEND)
             self._finish()
 
     def _move(self) -> None:
         assert self._wiggle is not None
+        others_send = self._last_twist > self._since
+        if others_send and not self._wiggle.records:  # nothing has moved: a sender that was not known yet
+            self._wiggle = None
+            self._ask_for_the_way()
+            return
         try:
+            if others_send:
+                raise ArmError(_OTHERS_SEND)
             if time.monotonic() - self._since > _LONGEST * 8.0 * self._bounds.period:
                 raise ArmError('the clock should go on but stands still, or hardly does')
-            word, reason = self._arm_said
-            if self._wiggle.records and word in _NOT_FOLLOWING:
-                raise ArmError(f'the arm should follow but is {word}: {reason}')
+            if self._wiggle.records and (held := self._link.holding or self._link.slowed):
+                raise ArmError(f'the arm should be driven but: {held}')
             kinematics, positions = self._arm.state()
             self._send(self._wiggle.update(seconds_now(self), kinematics.pose(positions)))
         except VisualServoingError as error:
@@ -217,6 +221,7 @@ class CheckArmNode(Node):
         message = TwistStamped(twist=messages.twist_to_message(twist))
         message.header.stamp = self.get_clock().now().to_msg()
         message.header.frame_id = self._arm.tip_frame
+        self._sent.add(messages.stamp_of(message))
         self._publisher.publish(message)
 
     # The page

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -19,10 +17,9 @@ from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.nodes.experiment_graph import RosGraph
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import stop_signals
-from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder, write_run
-from cnn_vs_ros.report.folder import short
-from cnn_vs_ros.run import Outcome, Plan, Recorder, Series, series_summary
-from cnn_vs_ros.run.outcome import series_table
+from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder
+from cnn_vs_ros.run import Plan
+from cnn_vs_ros.run.job import Job
 
 OVERVIEW_TOPIC = 'overview/image_raw'
 NOT_CONVERGED, FAILED, INTERRUPTED = 3, 2, 130
@@ -87,88 +84,12 @@ class ExperimentNode(Node):
             self.graph.watch(OVERVIEW_TOPIC)
 
 
-class Job:
-    """What the node does from beginning to end."""
-
-    def __init__(self, node: ExperimentNode, progress: ProgressLine) -> None:
-        self._node = node
-        self._graph = node.graph
-        self._progress = progress
-        self._folder = RunFolder(node.output_folder or new_folder('runs'))
-
-    def do(self) -> int:
-        """Do it, and return the exit status. Raises VisualServoingError, KeyboardInterrupt."""
-        node, plan = self._node, self._node.plan
-        self._graph.wait_until_up(node.startup_timeout, _ARM_LINKS if plan.simulated else ())
-        model = Path(self._graph.estimator_parameters('model')[0]).stem
-        series = Series(self._graph, plan, model, self._show)
-        outcomes: list[Outcome] = []
-        try:
-            series.prepare()
-            if series.depth_sentence:
-                print(f'measure_depth: {series.depth_sentence}', flush=True)
-            for seed in range(plan.seed, plan.seed + plan.runs):
-                self._run(series, seed, outcomes)
-        except BaseException:
-            self._progress.clear()
-            self._graph.hurry()
-            with contextlib.suppress(VisualServoingError):
-                series.finish()
-            raise
-        series.finish()
-        return self._conclude(outcomes)
-
-    def _run(self, series: Series, seed: int, outcomes: list[Outcome]) -> None:
-        self._folder.begin()
-        single = self._node.plan.runs == 1
-        folder = self._folder if single else RunFolder(self._folder.path / f'seed_{seed:03d}')
-        outcome, recording = series.run(seed)
-        self._progress.clear()
-        if series.refusal:
-            print(series.refusal, flush=True)
-        outcomes.append(outcome)
-        reference = self._graph.recorder.reference
-        write_run(folder, outcome, recording, reference, video=self._node.video)
-        if not single:
-            print(f'seed {seed}: {outcome.sentence}', flush=True)
-            self._folder.write_summary(series_summary(outcomes))
-
-    def _conclude(self, outcomes: list[Outcome]) -> int:
-        converged = sum(outcome.converged for outcome in outcomes)
-        required = self._node.required or len(outcomes)
-        if len(outcomes) == 1:
-            files = [
-                path for path in (self._folder.page, self._folder.report, self._folder.video) if path.exists()
-            ]
-            print('\n'.join(str(short(path)) for path in files))
-            print(outcomes[0].sentence, flush=True)
-        else:
-            summary = series_summary(outcomes)
-            print(f'\n{series_table(outcomes)}\n\nresults: {short(self._folder.path)}')
-            print(_series_sentence(summary, outcomes[0].estimator), flush=True)
-        return 0 if converged >= required else NOT_CONVERGED
-
-    def _show(self, seconds: float) -> None:
-        self._progress.show(progress_text(seconds, self._graph.recorder))
-
-
-def _series_sentence(summary: dict, estimator: str) -> str:
-    sentence = f'servo: {summary["converged_count"]} of {summary["runs"]} converged'
-    if summary['converged_count']:
-        sentence += f', median {summary["median_error_mm"]:.3f} mm, {summary["median_error_deg"]:.4f} deg'
-    return f'{sentence} ({estimator})'
-
-
-def progress_text(seconds: float, recorder: Recorder) -> str:
-    """Text of the progress line."""
-    text = f'{recorder.servo_status:<9} {seconds:5.1f} s'
-    estimate, said = recorder.estimate, recorder.said
-    if estimate is not None and said is not None:
-        cosine = np.clip((np.trace(estimate[:3, :3]) - 1) / 2, -1, 1)
-        distance, angle = 1e3 * np.linalg.norm(estimate[:3, 3]), np.rad2deg(np.arccos(cosine))
-        text += f'   to go {distance:6.1f} mm {angle:5.1f} deg'
-        text += '' if said.confidence is None else f'   confidence {said.confidence:.2f}'
-    return text
+def _do(node: ExperimentNode, progress: ProgressLine) -> int:
+    folder = RunFolder(node.output_folder or new_folder('runs'))
+    node.graph.wait_until_up(node.startup_timeout, _ARM_LINKS if node.plan.simulated else ())
+    model = Path(node.graph.estimator_parameters('model')[0]).stem
+    job = Job(node.graph, node.plan, model, folder, progress, required=node.required, video=node.video)
+    return 0 if job.do() else NOT_CONVERGED
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -183,7 +104,7 @@ def main(args: Sequence[str] | None = None) -> int:
         with stop_signals(node.graph.interrupt):
             spinning.start()
             try:
-                return Job(node, progress).do()
+                return _do(node, progress)
             finally:
                 executor.shutdown()
                 spinning.join()

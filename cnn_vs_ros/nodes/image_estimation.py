@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-
 import numpy as np
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from cnn_vs_ros.capture.frozen_picture import FrozenPicture
 from cnn_vs_ros.control.motion_history import MotionHistory
-from cnn_vs_ros.errors import CalibrationError, ImageError, PoseError, VisualServoingError
+from cnn_vs_ros.errors import CalibrationError, ImageError, PoseError
 from cnn_vs_ros.estimation import Estimator, Reference
-from cnn_vs_ros.geometry import PinholeCamera, RelativePose
+from cnn_vs_ros.estimation.sighting import Sighting, sight
+from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.frozen_picture import FrozenPicture
-
-_SAME_CAMERA = 0.05
-"""Pixels by which two calibrations may differ: that of rounding, or of a zero more among the coefficients."""
 
 _TWIST_TIMEOUT = 0.1
 """Seconds after which a twist says nothing about the camera's motion any more."""
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """What is known after an image.
-
-    `word` is no_reference or a PoseStatus; `pose` is there unless the image could not be used at all, `reason`
-    then says why; `details` are figures of the estimator.
-    """
-
-    word: str = messages.NO_REFERENCE
-    pose: RelativePose | None = None
-    reason: str = ''
-    details: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def found(self) -> bool:
-        """Whether there is a pose to servo on."""
-        return self.pose is not None and not self.pose.is_lost
-
-    @property
-    def confidence(self) -> float | None:
-        """Confidence of the pose, None where the estimator cannot tell; 0 without a pose."""
-        return self.pose.confidence if self.pose is not None else 0.0
 
 
 def looks_rectified(topic: str) -> bool:
@@ -53,7 +24,7 @@ def looks_rectified(topic: str) -> bool:
 
 
 class ImageEstimation:
-    """An estimator, the calibration of the camera that it listens to, and the checks of both."""
+    """Adapter of an estimator: its camera by camera_info, the motion by twists, the images by messages."""
 
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
@@ -101,10 +72,10 @@ class ImageEstimation:
         self._twist_time = messages.seconds(message.header.stamp)
 
     def _motion_to(self, stamp: float) -> np.ndarray | None:
-        """Commanded motion (4, 4) since the last image; None when no twists come, so that nothing is known."""
+        """Motion (4, 4) sent since the last image; None when no twists come, so that nothing is known."""
         before, self._image_time = self._image_time, stamp
-        commanded = abs(stamp - self._twist_time) < _TWIST_TIMEOUT
-        return self._twists.motion(before, stamp) if commanded and before < stamp else None
+        sent = abs(stamp - self._twist_time) < _TWIST_TIMEOUT
+        return self._twists.motion(before, stamp) if sent and before < stamp else None
 
     def capture(self, message: Image | CompressedImage, depth: float, mask: np.ndarray | None = None) -> Reference:
         """Reference of an image. Raises VisualServoingError when the image or its calibration cannot be one."""
@@ -114,42 +85,18 @@ class ImageEstimation:
 
     def estimate(self, message: Image | CompressedImage) -> Sighting:
         """Estimate the pose of an image; never raises for what a camera may send."""
-        reference = self.reference
-        motion = self._motion_to(messages.seconds(message.header.stamp))
-        frozen = self._frozen.problem(message, motion)
-        if reference is None:
-            return Sighting(reason='' if self.camera is not None else self._problem)
-        try:
-            if self.camera is None:
-                raise CalibrationError(self._problem)
-            check_same_camera(self.camera, reference.camera)
+        stamp = messages.seconds(message.header.stamp)
+        motion = self._motion_to(stamp)
+        frozen = self._frozen.problem(np.frombuffer(message.data, np.uint8), stamp, motion)
+
+        def image() -> np.ndarray:
             if frozen:
                 raise ImageError(frozen)
-            pose = self.estimator.estimate(messages.image_from_message(message), motion)
-        except VisualServoingError as error:
+            return messages.image_from_message(message)
+
+        if self.reference is None:
+            return Sighting(reason='' if self.camera is not None else self._problem)
+        if self.camera is None:
             self.estimator.reset()
-            return Sighting('lost', reason=str(error))
-        if not (pose.is_lost or (np.isfinite(pose.transform).all() and np.isfinite(pose.covariance).all())):
-            self.estimator.reset()
-            return Sighting('lost', reason='the estimate should be finite but is not')
-        return Sighting(pose.status.value, pose, details=dict(self.estimator.details))
-
-
-def check_same_camera(camera: PinholeCamera, expected: PinholeCamera) -> None:
-    """Raise ImageError or CalibrationError where a camera is another one than that of a reference."""
-    if camera.size != expected.size:
-        raise ImageError(
-            f'camera_info should be of the {expected.width}x{expected.height} camera of the reference '
-            f'but is of a {camera.width}x{camera.height} one'
-        )
-    difference = 0.0 if camera == expected else _pixel_difference(camera, expected)
-    if difference > _SAME_CAMERA:
-        raise CalibrationError(
-            'camera_info should be the calibration that the reference was captured with but differs from it by up '
-            f'to {difference:.2g} pixels: capture the reference again'
-        )
-
-
-@lru_cache(maxsize=4)
-def _pixel_difference(camera: PinholeCamera, expected: PinholeCamera) -> float:
-    return camera.pixel_difference(expected)
+            return Sighting('lost', reason=self._problem)
+        return sight(self.estimator, self.camera, image, motion)

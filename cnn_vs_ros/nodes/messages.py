@@ -19,14 +19,12 @@ from cnn_vs_ros.foreign.entries import shortened
 from cnn_vs_ros.foreign.images import decode_image
 from cnn_vs_ros.foreign.pixels import image_of_pixels
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, RelativePose, se3
+from cnn_vs_ros.geometry.relative_pose import NO_REFERENCE
 
 Array = NDArray[np.float64]
 
 COMPRESSED = '/compressed'
 """What image_transport puts behind the name of a topic for its compressed images."""
-
-NO_REFERENCE = 'no_reference'
-"""The word of pose_status while there is no reference to estimate against."""
 
 NO_CONFIDENCE = 'none'
 """The `confidence` of pose_status where the estimator cannot tell."""

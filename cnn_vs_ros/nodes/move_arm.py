@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from rclpy.utilities import remove_ros_args
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.errors import ParameterError, ResourceError, VisualServoingError
 from cnn_vs_ros.geometry import se3
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument('--seed', type=int, default=0, help='which start of the batch')
     result.add_argument('--reference', default='reference', help='named pose that starts and offsets are about')
     result.add_argument('--group', default='arm', help='planning group')
-    result.add_argument('--camera', default='camera_optical_frame', help='link that --batch and --offset place')
+    result.add_argument('--camera', default=frames.CAMERA, help='link that --batch and --offset place')
     result.add_argument('--speed', type=float, default=0.2, help='part of the velocity limits, over 0 to 1')
     result.add_argument(
         '--table', type=float, metavar='Z', help='keep clear of a table at this height of the planning frame, m'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist, TwistStamped
 from numpy.typing import NDArray
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
@@ -16,13 +16,15 @@ from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
+from cnn_vs_ros import frames
+from cnn_vs_ros.control import ServoStatus
 from cnn_vs_ros.control.moveit_servo import ServoLink, rigid_transform, twist_of_end_effector
 from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.common import LATCHED, seconds_now, steady_clock
-from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.parameters import declare, default_of
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.nodes.servo_output import ServoOutput
@@ -55,12 +57,12 @@ class MoveItServoAdapter(Node):
     def __init__(self, servo: ServoMessages) -> None:
         super().__init__('moveit_servo_adapter')
         self._camera_frame = declare(
-            self, 'camera_frame', 'camera_optical_frame', 'Frame of the twists that come in.', read_only=True
+            self, 'camera_frame', frames.CAMERA, 'Frame of the twists that come in.', read_only=True
         )
         self._end_effector = declare(
             self,
             'end_effector_frame',
-            'tool0',
+            frames.FLANGE,
             "Frame of the twists that go out: the tip of the planning group's kinematic chain.",
             read_only=True,
         )
@@ -80,7 +82,7 @@ class MoveItServoAdapter(Node):
         status_timeout = declare(
             self,
             'status_timeout',
-            1.0,
+            default_of(ServoLink, 'status_timeout'),
             'Servo counts as paused or gone this long after its last status, s.',
             bounds=(0.1, 60.0),
             read_only=True,
@@ -96,7 +98,7 @@ class MoveItServoAdapter(Node):
         self._steady = steady_clock()
         self._warn = ThrottledWarnings(self.get_logger())
         self._link = ServoLink(status_timeout)
-        self.output = ServoOutput(self, node, tolerance, self._elapsed)
+        self.output = ServoOutput(self, node, tolerance, self._link, self._elapsed)
         self._end_effector_T_camera: Array | None = None
         self._moving = False
         self._moved = self._setup_began = -np.inf
@@ -119,10 +121,11 @@ class MoveItServoAdapter(Node):
         self._announce()
 
     def shut_down(self) -> None:
-        """Send a zero twist and see it delivered."""
+        """Send a zero twist to an arm that moves, and see it delivered."""
         if self._moving:
             self._send_zeros()
-            wait_until_delivered(self._twist_publisher)
+        self._status.say(ServoStatus.STOPPED, 'moveit_servo_adapter has ended')
+        wait_until_delivered(self._twist_publisher)
 
     # Description
 
@@ -196,7 +199,7 @@ class MoveItServoAdapter(Node):
     # Twists
 
     def _on_twist(self, message: TwistStamped) -> None:
-        if not self._link.may_send(self._elapsed()):
+        if not self._link.may_send(message.twist == Twist(), self._elapsed()):
             self._moving = False
             return
         try:

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control.offset import Offset, RestWatch
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.estimation import Reference
@@ -42,7 +43,7 @@ class PartFinderNode(Node):
     def __init__(self) -> None:
         super().__init__('part_finder')
         self._arm = ArmListener(self)
-        self._fixed_frame = declare(self, 'fixed_frame', 'world', 'Root link of the URDF.', read_only=True)
+        self._fixed_frame = declare(self, 'fixed_frame', frames.ROOT, 'Root link of the URDF.', read_only=True)
         self._part_frame = declare(
             self,
             'part_frame',

@@ -14,6 +14,7 @@ from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control import Servo, ServoStatus
 from cnn_vs_ros.control.servo import ANEW
 from cnn_vs_ros.errors import PoseError
@@ -49,7 +50,7 @@ class PbvsControllerNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('pbvs_controller')
         frame = 'Frame of the twist: the optical frame of the camera.'
-        declare(self, 'twist_frame', 'camera_optical_frame', frame, read_on='activation')
+        declare(self, 'twist_frame', frames.CAMERA, frame, read_on='activation')
         declare_servo_parameters(self)
         self._servo = Servo(servo_settings(self))
         self._warn = ThrottledWarnings(self.get_logger())

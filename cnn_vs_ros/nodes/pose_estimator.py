@@ -18,18 +18,20 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.capture.stamps import ImageStamps
+from cnn_vs_ros.capture.statistics import ImageStatistics
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.estimation.kept_reference import KeptReference
 from cnn_vs_ros.estimation.reference import Reference, read_mask
 from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME, ReferenceLibrary
+from cnn_vs_ros.estimation.sighting import Sighting
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.common import LATCHED, NEWEST, seconds_now, steady_clock
-from cnn_vs_ros.nodes.frame_statistics import FrameStatistics
-from cnn_vs_ros.nodes.image_estimation import ImageEstimation, Sighting, looks_rectified
+from cnn_vs_ros.nodes.image_estimation import ImageEstimation, looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
@@ -38,6 +40,7 @@ from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node, stop_requested
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.nodes.waiting import take
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 CAPTURE_TIMEOUT = 2.0
 """Seconds of wall time that capture_reference waits for an image taken after the request."""
@@ -60,7 +63,7 @@ class PoseEstimatorNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('pose_estimator')
         model = "A shipped model's name or the path of a .onnx file."
-        declare(self, 'model', 'scene_agnostic', model, read_on='configuration')
+        declare(self, 'model', SHIPPED_MODEL, model, read_on='configuration')
         self._in_use = ''  # the name of the reference that the estimator has
         # The first callback is asked last: what it loads nobody refuses any more.
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -108,8 +111,8 @@ class PoseEstimatorNode(ManagedNode):
             'Images a second that the camera should send; under half of them there is a warning; 0: not watched.'
         )
         declare(self, 'image_rate', 0.0, rate, bounds=(0.0, 1000.0))
-        declare(self, 'desired_frame', 'desired_camera_optical_frame', 'Frame of the camera at the reference.')
-        self._statistics = FrameStatistics()
+        declare(self, 'desired_frame', frames.DESIRED_CAMERA, 'Frame of the camera at the reference.')
+        self._statistics = ImageStatistics()
         self._stamps = ImageStamps()
         self._usage = ProcessUsage()
         self._warn = ThrottledWarnings(self.get_logger())
@@ -262,7 +265,7 @@ class PoseEstimatorNode(ManagedNode):
             status.message = f'no image on {self._image_subscription.topic_name}'
         declared, measured = (
             self.get_parameter('image_rate').value,
-            figures.get('image_rate_hz', figures['frame_rate_hz']),
+            figures.get('image_rate_hz', figures['estimate_rate_hz']),
         )
         if figures['images'] and 2 * measured < declared:
             status.level = max(status.level, DiagnosticStatus.WARN)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +18,10 @@ from cnn_vs_ros.bags import BagReader
 from cnn_vs_ros.errors import BagError, PoseError
 from cnn_vs_ros.estimation import Estimator, Reference, load_estimator
 from cnn_vs_ros.geometry import PoseStatus, se3
+from cnn_vs_ros.geometry.relative_pose import NO_REFERENCE
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, looks_rectified
+from cnn_vs_ros.run.replayed import ReplayedImage, check_writable, sentence, write_replay
 
 Array = NDArray[np.float64]
 
@@ -35,31 +33,6 @@ _KINDS = {
     PoseWithCovarianceStamped: 'geometry_msgs/msg/PoseWithCovarianceStamped',
     TwistStamped: 'geometry_msgs/msg/TwistStamped',
 }
-_AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
-
-
-@dataclass(frozen=True)
-class ReplayedImage:
-    """One image: its stamp in nanoseconds, and what was estimated of it now and in the recorded run.
-
-    Poses are [t; theta u] (6,) of the current camera in the desired camera frame, metres and radians, or None.
-    """
-
-    stamp: int
-    status: str
-    confidence: float | None
-    pose: Array | None
-    recorded_status: str
-    recorded_pose: Array | None
-    milliseconds: float
-
-    @property
-    def difference(self) -> tuple[float, float] | None:
-        """Distance between both poses, metres and radians."""
-        if self.pose is None or self.recorded_pose is None:
-            return None
-        poses = [se3.from_pose_vector(vector) for vector in (self.recorded_pose, self.pose)]
-        return se3.pose_error(se3.inverse(poses[0]) @ poses[1])
 
 
 def replay(
@@ -67,7 +40,7 @@ def replay(
 ) -> Iterator[ReplayedImage]:
     """Estimate the images of a bag in their order, each once: those of `image`, or else of `image`/compressed.
 
-    The commanded motion, where it is recorded, carries the track as in the run.
+    The motion sent, where it is recorded, carries the track as it did then.
     Unless `every` image is wanted, only those are taken that the recorded estimator answered for (it skips images
     when it is late), and the track is begun anew where it began one: then both should agree.
     Raises BagError when the bag has no images with a camera_info.
@@ -91,7 +64,7 @@ def replay(
         if waiting is None or not estimation.has_camera_info:
             continue
         stamp, message, waiting = messages.stamp_of(waiting), waiting, None
-        if not every and said.get(stamp, messages.NO_REFERENCE) == messages.NO_REFERENCE:
+        if not every and said.get(stamp, NO_REFERENCE) == NO_REFERENCE:
             continue
         if not every and said[stamp] == PoseStatus.ACQUIRED.value:
             estimator.reset()
@@ -153,57 +126,8 @@ def _topic_if_any(bag: BagReader, name: str, message: type) -> str:
         return ''
 
 
-def summary(images: list[ReplayedImage]) -> dict[str, Any]:
-    """Figures of a replay: counts, differences to the recorded estimates in mm and degrees, times."""
-    differences = np.array([image.difference for image in images if image.difference is not None]).reshape(-1, 2)
-    figures: dict[str, Any] = {
-        'images': len(images),
-        'found': sum(image.pose is not None for image in images),
-        'recorded_found': sum(image.recorded_pose is not None for image in images),
-        'compared': len(differences),
-        'milliseconds_median': float(np.median([image.milliseconds for image in images])) if images else None,
-    }
-    for index, (name, unit) in enumerate((('mm', 1e3), ('deg', np.degrees(1.0)))):
-        column = unit * differences[:, index]
-        figures[f'difference_{name}_median'] = float(np.median(column)) if len(column) else None
-        figures[f'difference_{name}_max'] = float(column.max()) if len(column) else None
-    return figures
-
-
-def write_series(folder: Path, images: list[ReplayedImage]) -> tuple[Path, Path]:
-    """Write replay.csv, a line an image, and replay.json, the summary, to a folder; return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table, figures = folder / 'replay.csv', folder / 'replay.json'
-    with table.open('w', newline='') as file:
-        writer = csv.writer(file)
-        scalars = [field.name for field in fields(ReplayedImage) if not field.name.endswith('pose')]
-        differences = ('difference_m', 'difference_rad')
-        writer.writerow([*scalars, *_AXES, *(f'recorded_{axis}' for axis in _AXES), *differences])
-        for image in images:
-            poses = [*_cells(image.pose, 6), *_cells(image.recorded_pose, 6), *_cells(image.difference, 2)]
-            writer.writerow([*(getattr(image, name) for name in scalars), *poses])
-    figures.write_text(json.dumps(summary(images), indent=2) + '\n')
-    return table, figures
-
-
-def _check_writable(folder: Path) -> None:
-    """Make a folder, if it is not there. Raises BagError when nothing can be written to it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise BagError(
-            f'replay should be able to write to {folder} but cannot: {error.strerror}; --output names another'
-        ) from error
-
-
-def _cells(values: Any, count: int) -> list[Any]:
-    return [''] * count if values is None else [repr(float(value)) for value in values]
-
-
 def run(bag: Path, reference: Path | None, model: str, output: Path | None, image: str, every: bool) -> str:
-    """Replay a bag, write the series beside it or to `output`, and return a sentence.
+    """Replay a bag, write what came of it to the folder `output` or `replay` in the bag, and return a sentence.
 
     Raises BagError, ReferenceFolderError, ModelError.
     """
@@ -214,18 +138,10 @@ def run(bag: Path, reference: Path | None, model: str, output: Path | None, imag
     estimator = load_estimator(model)
     estimator.set_reference(Reference.load(reference or bag / 'reference'))
     output = output or bag / 'replay'
-    _check_writable(output)
+    check_writable(output)
     with BagReader(bag) as reader:
         images = list(replay(reader, estimator, image=image, every=every))
     if not images:
         raise BagError(f'{bag} should hold images that were estimated but holds none (try --every-image)')
-    table, figures = write_series(output, images)
-    result = summary(images)
-    sentence = f'replay: found in {result["found"]} of {result["images"]} images'
-    if result['compared']:
-        sentence += (
-            f', differs from the recorded estimates by {result["difference_mm_median"]:.2g} mm, '
-            f'{result["difference_deg_median"]:.2g} deg in the median, '
-            f'{result["difference_mm_max"]:.2g} mm, {result["difference_deg_max"]:.2g} deg at most'
-        )
-    return f'{sentence}\n{table}\n{figures}'
+    files = write_replay(output, images)
+    return '\n'.join([sentence(images), *map(str, files)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import threading
@@ -28,8 +27,8 @@ from cnn_vs_ros.nodes.signals import STOP_SIGNALS, is_heeded
 _BEGINNINGS = 5
 """How often a process begins at most until others can reach it."""
 
-_LOOKS, _LOOK_PERIOD = 10, 1.0
-"""How often, and after how many seconds of wall time each, it is looked whether they still can."""
+_LOOK_PERIOD = 1.0
+"""Seconds of wall time between two looks whether they still can, which take a millisecond each."""
 
 _DEAF = (
     'others should reach this node by shared memory but a process that was killed left it unusable: start the '
@@ -96,7 +95,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
     A node ends by itself by having a Future `done`, whose result is the exit status. Its `shut_down`, if it has
     one, is called at the end in every case, while it can still publish. A VisualServoingError at the start or
     in a callback ends the process with its sentence and status 1; so does a parameter that the node does not have.
-    A participant that cannot be reached is made again; a node that becomes deaf soon after its beginning ends.
+    A participant that cannot be reached is made again; a node that becomes deaf ends.
     """
     signalled: Future = Future()
     node, executor = None, None
@@ -145,16 +144,13 @@ def _reachable(args: Sequence[str] | None) -> Iterator[None]:
 
 
 def _watch_hearing(node: Node) -> None:
-    """Have the node end if it becomes deaf: what breaks locks does so within seconds of its beginning."""
-    looks = itertools.count(1)
+    """Have the node end if it becomes deaf."""
 
     def look() -> None:
         if lost_ports():
             raise DeafNodeError(_DEAF)
-        if next(looks) == _LOOKS:
-            timer.cancel()
 
-    timer = node.create_timer(_LOOK_PERIOD, look, clock=steady_clock())
+    node.create_timer(_LOOK_PERIOD, look, clock=steady_clock())
 
 
 def _spin_until(done: Future, executor: SingleThreadedExecutor) -> None:

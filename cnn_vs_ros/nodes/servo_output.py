@@ -10,6 +10,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
+from cnn_vs_ros.control.moveit_servo import ServoLink
 from cnn_vs_ros.control.servo_lead import ServoLead
 
 _BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -17,10 +18,12 @@ _TRAJECTORY = 'trajectory_msgs/JointTrajectory'
 
 
 class ServoOutput:
-    """Hears Servo's trajectories and the joint states. `now` gives seconds of a steady clock."""
+    """Hears Servo's trajectories and the joint states; tells `link` of these. `now`: seconds of a steady clock."""
 
-    def __init__(self, node: Node, servo_node: str, tolerance: float, now: Callable[[], float]) -> None:
-        self._node, self._servo_node, self._now = node, servo_node, now
+    def __init__(
+        self, node: Node, servo_node: str, tolerance: float, link: ServoLink, now: Callable[[], float]
+    ) -> None:
+        self._node, self._servo_node, self._link, self._now = node, servo_node, link, now
         self._lead = ServoLead(tolerance)
         self._subscription: Subscription | None = None
         self.topic = ''
@@ -51,6 +54,7 @@ class ServoOutput:
         self._lead.command(message.joint_names, [point.positions for point in message.points], self._now())
 
     def _on_joint_state(self, message: JointState) -> None:
+        self._link.hear_states(self._now())
         self._lead.measure(message.name, message.position, self._now())
 
 

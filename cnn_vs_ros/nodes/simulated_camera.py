@@ -9,6 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import VisualServoingError
@@ -19,8 +20,6 @@ from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.simulation import SCENES, SimulatedRobot
 
-_WORLD_FRAME = 'world'
-
 
 class SimulatedCamera(Node):
     """Adapter from joint_states to the images of a SimulatedRobot that is put where they say."""
@@ -28,7 +27,12 @@ class SimulatedCamera(Node):
     def __init__(self) -> None:
         super().__init__('simulated_camera')
         self._scene = declare(
-            self, 'scene', 'photo', 'What lies on the table.', read_only=True, choices=tuple(SCENES)
+            self,
+            'scene',
+            default_of(SimulatedRobot, 'scene'),
+            'What lies on the table.',
+            read_only=True,
+            choices=tuple(SCENES),
         )
         rate = declare(self, 'image_rate', 30.0, 'Images a second, Hz.', read_only=True, bounds=(0.1, 100.0))
         self._noise = declare(
@@ -39,7 +43,14 @@ class SimulatedCamera(Node):
             read_only=True,
             bounds=(0.0, 50.0),
         )
-        self._seed = declare(self, 'seed', 0, 'Seed of the image noise.', read_only=True, bounds=(0, 2**31 - 1))
+        self._seed = declare(
+            self,
+            'seed',
+            default_of(SimulatedRobot, 'seed'),
+            'Seed of the image noise.',
+            read_only=True,
+            bounds=(0, 2**31 - 1),
+        )
         self._warn = ThrottledWarnings(self.get_logger())
         self._robot: SimulatedRobot | None = None
         self._arm = ArmListener(self, on_kinematics=self._on_kinematics)
@@ -84,7 +95,7 @@ class SimulatedCamera(Node):
             self._warn(f'no image: {error}')
             return
         truth = PoseStamped(pose=messages.pose_to_message(self._robot.world_T_camera))
-        truth.header.stamp, truth.header.frame_id = stamp, _WORLD_FRAME
+        truth.header.stamp, truth.header.frame_id = stamp, frames.ROOT
         self._truth_publisher.publish(truth)
         self._info_publisher.publish(messages.camera_to_message(self._robot.camera, stamp, frame))
         self._image_publisher.publish(messages.image_to_message(image, stamp, frame))

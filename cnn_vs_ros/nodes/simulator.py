@@ -25,6 +25,7 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.geometry import se3
@@ -37,8 +38,6 @@ from cnn_vs_ros.simulation.errors import SimulationError
 from cnn_vs_ros.simulation.lockstep import Lockstep
 from cnn_vs_ros.simulation.loop import SimulationLoop
 
-WORLD_FRAME = 'world'
-CAMERA_FRAME = 'camera_optical_frame'
 STATE_PERIOD = 0.01
 _OVERVIEW_SIZE = (640, 480)
 
@@ -266,17 +265,17 @@ class Simulator(Node):
     def _publish_image(self) -> None:
         stamp = self._stamp()
         truth = PoseStamped(pose=messages.pose_to_message(self._robot.world_T_camera))
-        truth.header.stamp, truth.header.frame_id = stamp, WORLD_FRAME
+        truth.header.stamp, truth.header.frame_id = stamp, frames.ROOT
         self._truth_publisher.publish(truth)
-        self._info_publisher.publish(messages.camera_to_message(self._robot.camera, stamp, CAMERA_FRAME))
-        image = messages.image_to_message(self._robot.render(), stamp, CAMERA_FRAME)
+        self._info_publisher.publish(messages.camera_to_message(self._robot.camera, stamp, frames.CAMERA))
+        image = messages.image_to_message(self._robot.render(), stamp, frames.CAMERA)
         self._loop.imaged()
         self._image_publisher.publish(image)
 
     def _publish_overview(self) -> None:
         if self._overview_publisher.get_subscription_count():
             image = self._robot.render_overview(*_OVERVIEW_SIZE)
-            self._overview_publisher.publish(messages.image_to_message(image, self._stamp(), WORLD_FRAME))
+            self._overview_publisher.publish(messages.image_to_message(image, self._stamp(), frames.ROOT))
 
 
 def main(args: Sequence[str] | None = None) -> int:

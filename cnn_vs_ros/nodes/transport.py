@@ -10,6 +10,7 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from cnn_vs_ros.environment import RANGE, profile_variable
 from cnn_vs_ros.resources import config_path
 
 PROFILES = {'fastdds.xml': 'fastdds_control.xml', 'fastdds_network.xml': 'fastdds_network_control.xml'}
@@ -17,22 +18,18 @@ PROFILES = {'fastdds.xml': 'fastdds_control.xml', 'fastdds_network.xml': 'fastdd
 
 ONE_COMPUTER = 'fastdds_control.xml'
 
-_PROFILE, _RANGE, _TRANSPORTS = (
-    'FASTRTPS_DEFAULT_PROFILES_FILE',
-    'ROS_AUTOMATIC_DISCOVERY_RANGE',
-    'FASTDDS_BUILTIN_TRANSPORTS',
-)
+_TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
 
 
 def leave_shared_memory(variables: MutableMapping[str, str] = os.environ) -> None:
     """Have this process's next participant do without shared memory, unless the user has a profile of his own."""
-    local = variables.get(_RANGE, '').upper() == 'LOCALHOST'
-    profile = Path(variables.get(_PROFILE, ''))
+    local, name = variables.get(RANGE, '').upper() == 'LOCALHOST', profile_variable(variables)
+    profile = Path(variables.get(name, ''))
     if profile.name in PROFILES and profile.with_name(PROFILES[profile.name]).is_file():
-        variables[_PROFILE] = str(profile.with_name(PROFILES[profile.name]))
-    elif not variables.get(_PROFILE) and local:
-        variables[_PROFILE] = str(config_path(ONE_COMPUTER))
-    elif not variables.get(_PROFILE):
+        variables[name] = str(profile.with_name(PROFILES[profile.name]))
+    elif not variables.get(name) and local:
+        variables[name] = str(config_path(ONE_COMPUTER))
+    elif not variables.get(name):
         variables.setdefault(_TRANSPORTS, 'UDPv4')
-    if local and Path(variables.get(_PROFILE, '')).name == ONE_COMPUTER:
-        del variables[_RANGE]  # which would add shared memory; the profile itself keeps to this computer
+    if local and Path(variables.get(name, '')).name == ONE_COMPUTER:
+        del variables[RANGE]  # which would add shared memory; the profile itself keeps to this computer

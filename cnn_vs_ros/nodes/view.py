@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ from std_msgs.msg import String
 
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.geometry.drawing import Trail
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.common import LATCHED, NEWEST, steady_clock
@@ -24,10 +24,9 @@ from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 from cnn_vs_ros.view import ViewPage
+from cnn_vs_ros.view.history import ErrorHistory
 
 Array = NDArray[np.float64]
-
-_LONGEST = 3000
 
 
 class ViewNode(Node):
@@ -35,15 +34,14 @@ class ViewNode(Node):
 
     def __init__(self) -> None:
         super().__init__('view')
-        port, rate, self._history = self._declare_parameters()
+        port, rate, history = self._declare_parameters()
         self._warn = ThrottledWarnings(self.get_logger())
         self._page = ViewPage(port)
         self._arm = ArmListener(self)
         self._camera: PinholeCamera | None = None
         self._debug_image: Image | None = None
         self._base_T_desired: Array | None = None
-        self._errors: deque[tuple[float, float, float]] = deque(maxlen=_LONGEST)
-        self._path: deque[Array] = deque(maxlen=_LONGEST)
+        self._errors, self._trail = ErrorHistory(history), Trail()
         self._status, self._reason, self._urdf = 'no controller', '', ''
         subscribe(self, String, 'robot_description', self._on_description, LATCHED)
         self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, NEWEST)
@@ -89,7 +87,7 @@ class ViewNode(Node):
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
         try:
             desired_T_current = messages.pose_from_message(message.pose.pose)
-            self._errors.append((messages.seconds(message.header.stamp), *se3.pose_error(desired_T_current)))
+            self._errors.add(messages.seconds(message.header.stamp), desired_T_current)
             kinematics, positions = self._arm.state()
         except VisualServoingError:
             return  # said elsewhere; the page goes on without
@@ -107,10 +105,9 @@ class ViewNode(Node):
             self._show_images()
         except VisualServoingError as error:
             self._warn(str(error))
-        newest = self._errors[-1][0] if self._errors else 0.0
-        recent = np.array([row for row in self._errors if 0 <= newest - row[0] <= self._history]).reshape(-1, 3)
+        recent = self._errors.recent()
         if len(recent):
-            self._page.set_errors(recent[:, 0] - newest, recent[:, 1], recent[:, 2])
+            self._page.set_errors(*recent.T)
         text = f'**{self._status}**: {self._reason}' if self._reason else f'**{self._status}**'
         if len(recent):
             text += f'\n\n{1e3 * recent[-1, 1]:.2f} mm, {np.degrees(recent[-1, 2]):.3f} degrees to go'
@@ -122,10 +119,9 @@ class ViewNode(Node):
             return
         self._page.set_links(kinematics.link_poses(positions))
         base_T_current = kinematics.pose(positions)
-        if not self._path or np.linalg.norm(self._path[-1] - base_T_current[:3, 3]) > 1e-3:
-            self._path.append(base_T_current[:3, 3])
+        self._trail.add(base_T_current[:3, 3])
         if self._camera is not None:
-            self._page.set_cameras(self._camera, base_T_current, self._base_T_desired, list(self._path))
+            self._page.set_cameras(self._camera, base_T_current, self._base_T_desired, self._trail.points)
 
     def _show_images(self) -> None:
         message, self._debug_image = self._debug_image, None

@@ -16,8 +16,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.errors import ImageError, VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.geometry.drawing import Trail, frustum
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.common import NEWEST
@@ -31,19 +33,8 @@ Array = NDArray[np.float64]
 
 _CURRENT, _DESIRED, _PATH = (0.2, 0.5, 1.0), (0.2, 0.8, 0.3), (1.0, 0.6, 0.1)
 _PERIOD = 0.05
-_PATH_POINTS, _PATH_STEP = 3000, 0.0005
 _REMEMBERED = 2.0
 """Seconds of the camera's poses that are kept for estimates, which come later than their images."""
-
-
-def frustum(camera: PinholeCamera, depth: float) -> Array:
-    """Ends (16, 3) of the eight edges of what a camera sees up to `depth`, in its optical frame, metres."""
-    w, h = camera.width, camera.height
-    corners = np.array(((-0.5, -0.5), (w - 0.5, -0.5), (w - 0.5, h - 0.5), (-0.5, h - 0.5)))
-    far = camera.rays(corners) * depth
-    rays = [point for corner in far for point in (np.zeros(3), corner)]
-    sides = [point for i in range(4) for point in (far[i], far[(i + 1) % 4])]
-    return np.array([*rays, *sides])
 
 
 class VisualizationNode(Node):
@@ -53,11 +44,11 @@ class VisualizationNode(Node):
         super().__init__('visualization')
         self._warn = ThrottledWarnings(self.get_logger())
         self._arm = ArmListener(self)
-        self._fixed_frame = declare(self, 'fixed_frame', 'world', 'Root link of the URDF.', read_only=True)
+        self._fixed_frame = declare(self, 'fixed_frame', frames.ROOT, 'Root link of the URDF.', read_only=True)
         self._desired_frame = declare(
             self,
             'desired_frame',
-            'desired_camera_optical_frame',
+            frames.DESIRED_CAMERA,
             'Frame of the desired camera that TF gets.',
             read_only=True,
         )
@@ -73,7 +64,7 @@ class VisualizationNode(Node):
         )
         self._camera: PinholeCamera | None = None
         self._poses: deque[tuple[float, Array]] = deque(maxlen=int(_REMEMBERED / _PERIOD))
-        self._path: deque[Array] = deque(maxlen=_PATH_POINTS)
+        self._trail = Trail()
         self._world_T_desired: Array | None = None
         self._send_transform = frame_sender(self, self._desired_frame)
         self._markers = self.create_publisher(MarkerArray, '~/markers', 1)
@@ -112,8 +103,7 @@ class VisualizationNode(Node):
             return
         world_T_camera = kinematics.pose(positions)
         self._poses.append((messages.seconds(now), world_T_camera))
-        if not self._path or np.linalg.norm(self._path[-1] - world_T_camera[:3, 3]) > _PATH_STEP:
-            self._path.append(world_T_camera[:3, 3])
+        self._trail.add(world_T_camera[:3, 3])
         self._markers.publish(MarkerArray(markers=self._drawn(world_T_camera, now)))
 
     def _drawn(self, world_T_camera: Array, stamp: Time) -> list[Marker]:
@@ -124,8 +114,7 @@ class VisualizationNode(Node):
             if self._world_T_desired is not None:
                 desired = self._lines('desired', Marker.LINE_LIST, edges, self._world_T_desired, _DESIRED, stamp)
                 markers.append(desired)
-        if len(self._path) > 1:
-            path = np.array(self._path)
+        if len(path := self._trail.points) > 1:
             markers.append(self._lines('path', Marker.LINE_STRIP, path, np.eye(4), _PATH, stamp))
         return markers
 

@@ -23,7 +23,7 @@ _ROWS = {
     'worst_transient_mm': ('pushed off while perturbed by', '{:.2f} mm'),
     'ended': ('how the run ended', '{}'),
     'duration_s': ('duration', '{:.2f} s'),
-    'frames': ('images processed', '{}'),
+    'images': ('images processed', '{}'),
     'images_lost': ('images lost', '{}'),
     'estimator': ('estimator', '{}'),
     'batch': ('batch of the start', '{}'),

@@ -96,7 +96,7 @@ class Outcome:
             **transient,
             'ended': self.reason,
             'duration_s': round(self.duration, 3),
-            'frames': self.images_processed,
+            'images': self.images_processed,
             'images_lost': self.images_taken - self.images_processed,
             'latency_image_to_twist': latency,
             'estimator': self.estimator,
@@ -130,6 +130,15 @@ def series_summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         'outcomes': [outcome.summary() for outcome in outcomes],
         'versions': versions(),
     }
+
+
+def series_sentence(outcomes: Sequence[Outcome]) -> str:
+    """The last line of a series."""
+    summary = series_summary(outcomes)
+    sentence = f'servo: {summary["converged_count"]} of {summary["runs"]} converged'
+    if summary['converged_count']:
+        sentence += f', median {summary["median_error_mm"]:.3f} mm, {summary["median_error_deg"]:.4f} deg'
+    return f'{sentence} ({outcomes[0].estimator})'
 
 
 def series_table(outcomes: Sequence[Outcome]) -> str:

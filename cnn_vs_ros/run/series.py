@@ -51,6 +51,9 @@ class Graph(Protocol):
     def reference_image(self) -> np.ndarray:
         """The image that the estimator servoes to."""
 
+    def hurry(self) -> None:
+        """Go on after something went wrong, with little patience: only to leave the arm standing still."""
+
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until `condition` holds, at most `seconds` of the graph's time; say whether it does."""
 

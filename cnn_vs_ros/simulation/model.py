@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.simulation import textures
@@ -19,7 +20,6 @@ from cnn_vs_ros.simulation.scenes import DEPTH, Scene, SceneObject
 Array = NDArray[np.float64]
 
 CAMERA = PinholeCamera(640, 480, 600.0, 600.0, 319.5, 239.5)
-OPTICAL_FRAME = 'camera_optical_frame'
 WRIST_CAMERA = 'wrist_camera'
 OVERVIEW_CAMERA = 'overview_camera'
 ROOM_LIGHT = 'room_light'
@@ -65,9 +65,9 @@ def build_world(urdf: str, scene: Scene, camera: PinholeCamera = CAMERA) -> Worl
         spec = mujoco.MjSpec.from_string(urdf.replace('</robot>', compiler))
     except ValueError as error:
         raise DescriptionError(f'robot description should be a URDF that MuJoCo reads but: {error}') from error
-    optical_frame = spec.body(OPTICAL_FRAME)
+    optical_frame = spec.body(frames.CAMERA)
     if optical_frame is None:
-        raise DescriptionError(f'robot description should have the link {OPTICAL_FRAME} but has none')
+        raise DescriptionError(f'robot description should have the link {frames.CAMERA} but has none')
     _set_options(spec)
     _separate_collision_from_visual(spec)
     _add_drives(spec, joints)
@@ -81,7 +81,7 @@ def build_world(urdf: str, scene: Scene, camera: PinholeCamera = CAMERA) -> Worl
         joints,
         wrist_camera=model.camera(WRIST_CAMERA).id,
         overview_camera=model.camera(OVERVIEW_CAMERA).id,
-        optical_frame=model.body(OPTICAL_FRAME).id,
+        optical_frame=model.body(frames.CAMERA).id,
         room_light=model.light(ROOM_LIGHT).id,
         spotlights=[model.light(f'spotlight_{i}').id for i in range(LIGHT_COUNT)],
         occluder_geoms=[model.geom(f'occluder_{i}').id for i in range(OCCLUDER_COUNT)],

@@ -7,12 +7,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.simulation import starts
 from cnn_vs_ros.simulation.description import load_robot_description
 from cnn_vs_ros.simulation.errors import SimulationError
-from cnn_vs_ros.simulation.model import AMBIENT, CAMERA, OPTICAL_FRAME, TIMESTEP, build_world
+from cnn_vs_ros.simulation.model import AMBIENT, CAMERA, TIMESTEP, build_world
 from cnn_vs_ros.simulation.noise import NoiseBank
 from cnn_vs_ros.simulation.offscreen import OffscreenRenderer, mujoco
 from cnn_vs_ros.simulation.perturbations import MovingLights, MovingOccluders
@@ -171,7 +172,7 @@ class SimulatedRobot:
 
     @cached_property
     def _kinematics(self) -> DifferentialIk:
-        return DifferentialIk(self.urdf, OPTICAL_FRAME)
+        return DifferentialIk(self.urdf, frames.CAMERA)
 
     def command_velocity(self, velocities: ArrayLike) -> None:
         """Command joint velocities (n,), radians a second, held until the next command; clipped at the limits.

@@ -88,10 +88,10 @@ class TestLink:
         assert not link.wants_setup(0.0)
         link.hear(0, '', 10.0)
         assert link.wants_setup(10.0)
-        assert not link.may_send(10.0)
+        assert not link.may_send(False, 10.0)
         assert link.status(10.0)[0] is ServoStatus.IDLE
         link.set_up()
-        assert link.may_send(10.5)
+        assert link.may_send(False, 10.5)
         assert not link.wants_setup(10.5)
         assert link.status(10.5)[0] is ServoStatus.SERVOING
 
@@ -99,42 +99,67 @@ class TestLink:
         link = ServoLink(1.0)
         link.hear(0, '', 10.0)
         link.set_up('no')
-        assert not link.may_send(10.0)
+        assert not link.may_send(False, 10.0)
         assert link.status(10.0) == (ServoStatus.ERROR, 'no')
         assert link.wants_setup(10.0)
 
     def test_silence_stops_and_sets_up_anew(self):
         link = self.ready()
-        assert not link.may_send(11.5)
+        assert not link.may_send(False, 11.5)
         assert link.status(11.5)[0] is ServoStatus.STALE
         link.hear(0, '', 12.0)
-        assert not link.may_send(12.0)
+        assert not link.may_send(False, 12.0)
         assert link.wants_setup(12.0)
 
     def test_a_clock_that_jumps_back_counts_as_silence(self):
-        assert not self.ready().may_send(9.0)
+        assert not self.ready().may_send(False, 9.0)
 
     def test_a_pause_stops_and_sets_up_anew(self):
         link = self.ready()
         link.pause(True)
-        assert not link.may_send(10.1)
+        assert not link.may_send(False, 10.1)
         assert not link.wants_setup(10.1)
         assert link.status(10.1)[0] is ServoStatus.STOPPED
         link.pause(False)
         link.hear(0, '', 10.2)
         assert link.wants_setup(10.2)
 
-    def test_is_silent_for_a_while_after_the_arm_was_lost(self):
+    def test_a_lost_arm_is_left_alone_until_the_twists_were_zero_and_servo_has_taken_it_up(self):
         link = self.ready()
         link.lose('elbow_joint is elsewhere', 10.1)
-        assert not link.may_send(10.2)
-        assert link.status(10.2) == (ServoStatus.ERROR, 'elbow_joint is elsewhere')
-        link.hear(0, '', 11.0)
-        assert link.may_send(10.1 + SILENCE)
-        assert link.status(10.1 + SILENCE)[0] is ServoStatus.SERVOING
+        for now in np.arange(10.2, 12.0, 0.1):  # twists go on: nobody has noticed yet
+            link.hear(0, '', now)
+            assert not link.may_send(False, now)
+            assert link.status(now) == (ServoStatus.STOPPED, 'elbow_joint is elsewhere')
+        assert not link.may_send(True, 12.0)
+        link.hear(0, '', 12.3)
+        assert link.may_send(True, 12.3)
+        assert link.status(12.3)[0] is ServoStatus.SERVOING
+        link.lose('elbow_joint is elsewhere', 12.4)
+        for now in np.arange(12.4, 12.4 + SILENCE - 0.05, 0.1):
+            link.hear(0, '', now)
+            assert not link.may_send(True, now)
+        assert link.may_send(True, 12.4 + SILENCE)
+
+    def test_a_pause_lets_servo_take_up_a_lost_arm(self):
+        link = self.ready()
+        link.lose('elbow_joint is elsewhere', 10.1)
+        link.pause(True)
+        link.pause(False)
+        link.set_up()
+        assert link.may_send(False, 10.3)
+
+    def test_joint_states_that_cease_stop_the_arm_until_they_come_again(self):
+        link = self.ready()
+        link.hear_states(10.0)
+        assert link.may_send(False, 10.4)
+        assert not link.may_send(False, 10.6)
+        assert link.status(10.6) == (ServoStatus.STALE, 'joint_states should come every 0.5 s but do not')
+        link.hear_states(10.7)
+        assert link.may_send(False, 10.8)
 
     def test_says_what_servo_says(self):
         link = self.ready()
         link.hear(ServoCode.HALT_FOR_COLLISION, '', 10.2)
         assert link.status(10.2) == (ServoStatus.LIMITED, 'halted: about to collide')
-        assert link.may_send(10.2)
+        assert link.may_send(False, 10.2)

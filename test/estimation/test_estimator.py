@@ -6,6 +6,7 @@ import pytest
 
 from cnn_vs_ros.errors import ImageError, ReferenceFolderError
 from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.estimation.coarse.acquisition import WAYS
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
@@ -271,6 +272,20 @@ def test_it_is_found_and_aligned_from_much_nearer_and_from_farther_at_any_roll(
         found = estimator.plane.homography(se3.inverse(pose.transform), CAMERA)
         true = ScenePlane(reference).homography(se3.inverse(place) @ desired, CAMERA)
         assert reference_pixels_apart(found, true) < pixels
+
+
+def test_all_ways_of_looking_are_for_the_first_image_after_a_track_each_has_one(wide_texture):
+    """The first may be the only one; in a stream each has to be answered soon."""
+    estimator = PoseEstimator.load('scene_agnostic')
+    near = view(wide_texture, looking_from(DEPTH), seed=1)
+    far = view(wide_texture, looking_from(3.6 * DEPTH, 0.04, -0.03, 0.4), seed=2)
+    estimator.set_reference(Reference(near, CAMERA, DEPTH, normal=(0, 0, 1)))
+    assert not estimator.estimate(far).is_lost
+    estimator.reset()
+    assert not estimator.estimate(near).is_lost
+    lost = [estimator.estimate(far).is_lost for _ in range(WAYS)]
+    assert lost[0]
+    assert not lost[-1]
 
 
 @pytest.mark.parametrize(('around', 'roll'), [(0.3, 1.3), (1.9, -2.4), (4.0, 0.0)])

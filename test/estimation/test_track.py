@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation import track as track_module
-from cnn_vs_ros.estimation.fine.alignment import Alignment
+from cnn_vs_ros.estimation.fine.alignment import STEADY_STAGES, TRACK_STAGES, Alignment, Stage
 from cnn_vs_ros.estimation.fine.confidence import Match
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
@@ -28,12 +30,14 @@ class Aligner:
     def __init__(self) -> None:
         self.finds: list[Alignment | None] = []
         self.starts: list[np.ndarray] = []
+        self.stages: list[Sequence[Stage]] = []
 
     def leave_out(self, attached):
         """Nothing moves with this camera."""
 
     def align(self, image, start, plane, stages=()):
         self.starts.append(start)
+        self.stages.append(stages)
         return self.finds[len(self.starts) - 1]
 
 
@@ -74,6 +78,15 @@ def test_an_image_that_shows_nothing_leaves_no_velocity():
     for _ in aligner.finds:
         track.follow(IMAGE, None)
     np.testing.assert_allclose(aligner.starts[2], aligner.starts[1], atol=1e-12)
+
+
+def test_the_coarsest_level_is_left_out_after_an_image_in_which_the_track_is_as_expected_and_then_alone():
+    track, aligner = begun()
+    jump = se3.exp(np.array([0.004, 0, 0, 0, 0, 0]))  # 9 pixels
+    aligner.finds = [alignment(BEGIN), alignment(jump @ BEGIN), alignment(jump @ BEGIN), None, None]
+    for _ in aligner.finds:
+        track.follow(IMAGE, np.eye(4))
+    assert aligner.stages == [TRACK_STAGES, STEADY_STAGES, TRACK_STAGES, STEADY_STAGES, TRACK_STAGES]
 
 
 def test_there_is_nothing_to_follow_before_a_match_nor_after_it_was_forgotten():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from cnn_vs_ros.environment import profile_variable
 from cnn_vs_ros.graph.private_domain import private_domain
 from cnn_vs_ros.graph.starting import environment, write_parameters
 
@@ -22,7 +23,7 @@ def test_environment_keeps_what_the_user_set_but_never_joins_the_users_domain():
     ours = environment(Path('logs'), {})
     assert ours['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
     assert 0 < int(ours['ROS_DOMAIN_ID']) <= 101
-    assert Path(ours['FASTRTPS_DEFAULT_PROFILES_FILE']).is_file()
+    assert Path(ours[profile_variable({})]).is_file()
     assert ours['AMENT_PREFIX_PATH'] == sys.prefix
     theirs = {
         'ROS_DOMAIN_ID': '42',

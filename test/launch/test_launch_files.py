@@ -60,6 +60,13 @@ def test_a_mock_arm_has_a_simulated_camera():
     assert 'simulated_camera' not in launched(robot='mock', simulated_camera='false')
 
 
+@pytest.mark.parametrize(('robot', 'sim_time'), [('mock', 'auto'), ('mock', 'true'), ('gazebo', 'auto')])
+def test_the_arm_has_the_time_of_the_nodes(robot, sim_time):
+    entities = described(SERVO, robot=robot, use_sim_time=sim_time)
+    [arm] = [dict(entity.named['launch_arguments']) for entity in entities if 'launch_arguments' in entity.named]
+    assert (arm['use_sim_time'] == 'true') is given_to(executables(entities)['pbvs_controller'])['use_sim_time']
+
+
 def test_moveit_servo_takes_the_place_of_differential_ik():
     nodes = {*DEMO, 'moveit_servo_adapter', 'servo_node'} - {'differential_ik'}
     by_moveit = launched(arm_interface='moveit_servo', experiment='true', end_effector='flange')
@@ -101,9 +108,16 @@ def test_topics_are_remapped_for_all_nodes():
     assert remapped['forward_velocity_controller/commands'] == '/arm/commands'
 
 
-def test_gazebo_has_no_namespace():
-    with pytest.raises(RuntimeError, match='namespace should be empty'):
-        launched(robot='gazebo', namespace='left')
+@pytest.mark.parametrize(
+    ('given', 'sentence'),
+    [
+        ({'robot': 'gazebo', 'namespace': 'left'}, 'namespace should be empty'),
+        ({'arm_interface': 'moveit_servo', 'use_sim_time': 'true'}, 'use_sim_time should be false'),
+    ],
+)
+def test_arguments_that_cannot_go_together_are_refused(given, sentence):
+    with pytest.raises(RuntimeError, match=sentence):
+        launched(**given)
 
 
 def test_the_experiment_of_the_paper_is_that_of_the_command(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import rclpy
 import yaml
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.control.moveit_servo import rigid_transform
@@ -50,7 +51,8 @@ def declared(file: str, name: str):
     """Default of a parameter that a node declares."""
     for call in ast.walk(ast.parse((ROOT / 'cnn_vs_ros' / 'nodes' / f'{file}.py').read_text())):
         if isinstance(call, ast.Call) and getattr(call.func, 'id', '') == 'declare' and _names(call, name):
-            return call.args[2].value
+            default = call.args[2]
+            return getattr(frames, default.attr) if isinstance(default, ast.Attribute) else default.value
     raise AssertionError(f'{file} declares no {name}')
 
 

@@ -10,6 +10,7 @@ from geometry_msgs.msg import TwistStamped
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.simulation import load_robot_description
 from test.ros_graph import Graph
+from test.stand_ins.forward_command_controller import ForwardCommandController
 from test.stand_ins.velocity_arm import VelocityArm
 
 DOMAIN = 86
@@ -22,10 +23,10 @@ ARM = {'robot_description': URDF, 'joint_state_timeout': 2.0}
 def test_it_looks_then_moves_when_it_is_asked_to_and_gives_way_back(tmp_path):
     graph = Graph(DOMAIN, tmp_path)
 
-    def checked(**parameters):
+    def checked(meanwhile=lambda: None, **parameters):
         process = graph.start('check_arm', duration=0.5, json=True, **ARM, **parameters)
         process.expected_to_run = False
-        graph.spin_until(lambda: process.process.poll() is not None, 'an end')
+        graph.spin_until(lambda: process.process.poll() is not None, 'an end', meanwhile)
         page = json.loads(process.output.splitlines()[-1])
         # Whether it passes is a matter of the computer's load as well: see test/arm_check.
         assert process.wait() == (0 if page['passed'] else 3), process.output
@@ -33,12 +34,14 @@ def test_it_looks_then_moves_when_it_is_asked_to_and_gives_way_back(tmp_path):
 
     try:
         arm = VelocityArm(graph, KINEMATICS.joint_names, Q)
+        ForwardCommandController(graph, KINEMATICS.joint_names)
         twists = graph.listen(TwistStamped, 'twist')
         graph.start('differential_ik', **ARM)
         page = checked()
         assert not twists
         assert not arm.commands
         assert page['axes'] == []
+        assert page['controller']['joints'] == KINEMATICS.joint_names
         assert page['joint_states']['foreign'] == ['gripper'], page
         assert page['joint_states']['publishers'] == [f'/{graph.namespace}/observer, reliable, volatile']
         graph.start('pbvs_controller')
@@ -49,5 +52,15 @@ def test_it_looks_then_moves_when_it_is_asked_to_and_gives_way_back(tmp_path):
             assert axis['joints']['direction'] == '+' + axis['axis'][-1], page['findings']
         twists.clear()
         graph.spin_until(lambda: twists, 'the twists of pbvs_controller')
+
+        another = graph.node.create_publisher(TwistStamped, 'twist', 1)
+
+        def disturb():
+            if any(twist.twist.linear.x for twist in twists):
+                another.publish(TwistStamped())
+
+        page = checked(disturb, wiggle=True, period=0.5)
+        assert len(page['axes']) < 6
+        assert any('nobody else should send' in finding['said'] for finding in page['findings']), page
     finally:
         graph.close()

@@ -33,7 +33,7 @@ class Adapter:
         self.status = graph.listen(String, 'arm_status', LATCHED)
         self.reason = graph.listen(String, 'arm_status_reason', LATCHED)
         self.twists = graph.node.create_publisher(TwistStamped, 'twist', 1)
-        self.process = graph.start('test.stand_ins.moveit_servo', robot_description=URDF, status_timeout=0.5)
+        self.process = graph.start('test.stand_ins.moveit_servo', robot_description=URDF, status_timeout=0.3)
 
     def send(self, twist=TWIST, frame: str = FRAME, age: float = 0.0) -> None:
         message = TwistStamped(twist=messages.twist_to_message(twist))
@@ -134,18 +134,31 @@ def test_a_pause_by_another_is_honoured_as_well(adapter):
     adapter.move()
 
 
-def test_an_arm_that_servo_has_left_behind_is_said_and_taken_up_where_it_is(adapter):
+def test_an_arm_that_servo_has_left_behind_stops_until_twists_were_zero_and_is_taken_up_where_it_is(adapter):
     adapter.move()
     joint = adapter.servo.joint
     joint.active = False
-    adapter.expect('error', adapter.send)
-    adapter.graph.spin_until(lambda: 'elbow_joint is 0' in adapter.reason[-1].data, 'the reason', adapter.send)
+    adapter.expect('stopped', adapter.send)
+    assert 'elbow_joint is 0' in adapter.reason[-1].data
     assert 'is the controller of joint_trajectory_controller/joint_trajectory active?' in adapter.reason[-1].data
+    heard = len(adapter.servo.received)
     adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', adapter.send)
+    adapter.graph.spin_until(
+        lambda: adapter.status[-1].data == 'servoing', 'trust', lambda: adapter.send(np.zeros(6))
+    )
+    assert len(adapter.servo.received) <= heard + 1  # the zeros of the stop
     stood, joint.active = joint.position, True
-    adapter.expect('servoing', adapter.send)
     adapter.graph.spin_until(lambda: joint.position != stood, 'motion', adapter.send)
     assert abs(joint.position - stood) < 0.02
+
+
+def test_an_arm_whose_joint_states_cease_is_sent_nothing(adapter):
+    adapter.move()
+    adapter.servo.joint.measured = False
+    adapter.expect('stale', adapter.send)
+    adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', adapter.send)
+    adapter.servo.joint.measured = True
+    adapter.move()
 
 
 def test_zeros_cease_so_that_another_may_move_the_arm(adapter):
@@ -187,15 +200,11 @@ def test_servo_set_up_otherwise_is_sent_nothing(adapter, attribute, wrong, sente
     adapter.move()
 
 
-def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path):
-    graph = Graph(DOMAIN + 1, tmp_path)
-    try:
-        adapter = Adapter(graph)
-        adapter.move()
-        assert adapter.process.end(signal.SIGTERM) == 0
-        graph.spin_until(lambda: not _moves(adapter), 'zeros')
-    finally:
-        graph.close()
+def test_a_signal_in_motion_sends_zeros_before_the_exit(adapter):  # the last with this process
+    adapter.move()
+    assert adapter.process.end(signal.SIGTERM) == 0
+    adapter.graph.spin_until(lambda: not _moves(adapter), 'zeros')
+    adapter.expect('stopped')
 
 
 @pytest.mark.skipif(importlib.util.find_spec('moveit_msgs') is not None, reason='MoveIt is installed')

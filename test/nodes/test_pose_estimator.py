@@ -254,7 +254,7 @@ def test_diagnostics_say_how_it_goes(estimator):
     estimator.graph.spin_until(good, 'the diagnostics', lambda: estimator.show(NEAR_PICTURE))
     state = states()[-1]
     assert state['estimator'] == 'scene_agnostic'
-    assert float(state['frame_rate_hz']) > 0
+    assert float(state['estimate_rate_hz']) > 0
     assert float(state['latency_max_ms']) >= float(state['latency_median_ms']) > 0
 
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from cnn_vs_ros.environment import RANGE, profile_variable
 from cnn_vs_ros.nodes.transport import ONE_COMPUTER, PROFILES, leave_shared_memory
 from cnn_vs_ros.resources import config_path
 
-PROFILE, RANGE = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'ROS_AUTOMATIC_DISCOVERY_RANGE'
+PROFILE = profile_variable({})
 
 
 @pytest.mark.parametrize(('shared', 'alone'), PROFILES.items())

@@ -10,8 +10,8 @@ from visualization_msgs.msg import MarkerArray
 
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.geometry.drawing import frustum
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.visualization import frustum
 from cnn_vs_ros.simulation import load_robot_description
 from cnn_vs_ros.simulation.model import CAMERA
 from test.ros_graph import Graph
@@ -22,16 +22,6 @@ KINEMATICS = DifferentialIk(URDF, 'camera_optical_frame')
 Q = np.array([-0.24, -1.33, 1.83, -2.07, -1.57, 1.33])
 DESIRED_T_CURRENT = se3.from_pose_vector([0.02, -0.01, 0.03, 0.1, -0.2, 0.3])
 WORLD_T_CAMERA = KINEMATICS.pose(Q)
-
-
-def test_the_frustum_ends_at_the_corners_of_the_image():
-    points = frustum(CAMERA, 0.5)
-    assert points.shape == (16, 3)
-    corners = points[1:8:2]
-    np.testing.assert_allclose(corners[:, 2], 0.5)
-    np.testing.assert_allclose(CAMERA.project(corners)[0], (-0.5, -0.5), atol=1e-9)
-    np.testing.assert_allclose(CAMERA.project(corners)[2], (639.5, 479.5), atol=1e-9)
-    assert not points[0:8:2].any()
 
 
 class View:

@@ -55,6 +55,9 @@ class FakeGraph:
     def set_perturbations(self, on):
         self.perturbed = on
 
+    def hurry(self):
+        self.calls.append('hurry')
+
     def reference_image(self):
         return self.image
 

@@ -54,7 +54,7 @@ def test_summary_is_json_in_the_units_of_its_names():
     summary = json.loads(json.dumps(GOOD.summary(), allow_nan=False))
     assert summary['translation_error_mm'] == pytest.approx(0.03)
     assert summary['rotation_error_deg'] == pytest.approx(0.004)
-    assert summary['frames'] == 183
+    assert summary['images'] == 183
     assert summary['images_lost'] == 1
     assert summary['latency_image_to_twist']['median_ms'] == pytest.approx(20.0)
     assert (summary['seed'], summary['batch']) == (3, 5)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import xacro
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.resources import resource_path
 from cnn_vs_ros.simulation import SimulatedRobot, load_robot_description
 from cnn_vs_ros.simulation.description import described_camera, joint_limits
-from cnn_vs_ros.simulation.model import CAMERA, OPTICAL_FRAME
+from cnn_vs_ros.simulation.model import CAMERA
 from cnn_vs_ros.simulation.starts import reference_joint_positions
 
 JOINTS = [
@@ -87,7 +88,7 @@ def test_the_camera_of_the_description_is_the_simulators():
         'p_fx': CAMERA.fx, 'p_fy': CAMERA.fy, 'p_cx': CAMERA.cx + 0.5, 'p_cy': CAMERA.cy + 0.5, 'tx': 0, 'ty': 0
     }  # fmt: skip
     assert np.tan(float(camera.findtext('horizontal_fov')) / 2) == pytest.approx(CAMERA.width / 2 / CAMERA.fx)
-    assert camera.findtext('optical_frame_id') == OPTICAL_FRAME
+    assert camera.findtext('optical_frame_id') == frames.CAMERA
 
 
 @pytest.mark.parametrize('hardware', ['none', 'mock', 'gazebo'])
@@ -103,7 +104,7 @@ def test_every_combination_of_arguments_expands(hardware, camera):
     urdf = load_robot_description(hardware=hardware, controllers_file='/some/controllers.yaml', **camera)
     assert [limit.name for limit in joint_limits(urdf)] == JOINTS
     assert described_camera(urdf).fx == camera.get('camera_fx', CAMERA.fx)
-    assert DifferentialIk(urdf, OPTICAL_FRAME).joint_names == JOINTS
+    assert DifferentialIk(urdf, frames.CAMERA).joint_names == JOINTS
     plugins = {
         'none': [],
         'mock': ['mock_components/GenericSystem'],
@@ -131,7 +132,7 @@ def test_the_hardware_starts_at_the_reference_pose(hardware):
         for joint in robot.iterfind('ros2_control/joint')
     }
     assert list(values) == JOINTS
-    expected = reference_joint_positions(DifferentialIk(load_robot_description(), OPTICAL_FRAME))
+    expected = reference_joint_positions(DifferentialIk(load_robot_description(), frames.CAMERA))
     np.testing.assert_allclose(list(values.values()), expected, atol=1e-4)
 
 
@@ -160,7 +161,7 @@ def test_the_camera_goes_on_an_arm_that_another_file_describes(tmp_path):
     )
     values = {'arm_description': str(other), 'camera_parent': 'flange', 'length': '2', 'camera_xyz': '0 0 0.1'}
     urdf = xacro.process_file(str(resource_path('description/camera_on_arm.urdf.xacro')), mappings=values).toxml()
-    kinematics = DifferentialIk(urdf, OPTICAL_FRAME)
+    kinematics = DifferentialIk(urdf, frames.CAMERA)
     assert kinematics.joint_names == ['turn']
     np.testing.assert_allclose(kinematics.pose([0.0])[:3, 3], (0, 0, 2.1), atol=1e-12)
     assert described_camera(urdf) == CAMERA

@@ -34,13 +34,14 @@ class OneJoint:
     """Servo's window of commands for a joint that makes a twist's norm, and the controller that takes them.
 
     A step begins where the last command ended, and where the arm is once twists have ceased. An active controller
-    goes where it is told, but holds where that is further away than its tolerance.
+    goes where it is told, but holds where that is further away than its tolerance. Servo goes on as well where the
+    arm is not `measured` any more.
     """
 
     NAME, TOLERANCE = 'elbow_joint', 0.2
 
     def __init__(self) -> None:
-        self.active = True
+        self.active = self.measured = True
         self.position = 1.0
         self._window: deque[float] = deque(maxlen=round(2 * LATENCY / PERIOD))
 
@@ -90,7 +91,8 @@ class MoveItServo:
         self.received.clear()
 
     def _loop(self) -> None:
-        self._states.publish(JointState(name=[self.joint.NAME], position=[self.joint.position]))
+        if self.joint.measured:
+            self._states.publish(JointState(name=[self.joint.NAME], position=[self.joint.position]))
         if not self.running or self.paused:
             self.twist = None
             self.joint.step(None)

@@ -258,7 +258,7 @@ def test_rejection_counts_what_is_called_lost(tmp_path, monkeypatch, world, refe
     result = rejection.measure(['wood', 'tiles'], 4, 0)
     assert set(result) == set(KINDS)
     assert all(
-        both == {'cold': {'frames': 4, 'lost': 1.0}, 'tracked': {'frames': 4, 'lost': 0.0}}
+        both == {'cold': {'images': 4, 'lost': 1.0}, 'tracked': {'images': 4, 'lost': 0.0}}
         for both in result.values()
     )
     table = rejection.write(result, tmp_path)

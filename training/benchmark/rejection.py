@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.geometry import se3
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.benchmark.runs import HARDEST, hash_of, reference
 from training.benchmark.scenes import scene
 from training.benchmark.strangers import KINDS
@@ -22,8 +23,8 @@ from training.benchmark.world import Sensor
 _TRACKED = 3  # images of the reference's surroundings before, where there is a track
 
 
-def measure(scenes: Sequence[str], frames: int, seed: int, model: str = 'scene_agnostic') -> dict[str, dict]:
-    """Return, for each kind, the share of `frames` images a scene that were called lost.
+def measure(scenes: Sequence[str], images: int, seed: int, model: str = SHIPPED_MODEL) -> dict[str, dict]:
+    """Return, for each kind, the share of `images` images a scene that were called lost.
 
     `cold` without a track, `tracked` right after images that showed the reference.
     """
@@ -32,11 +33,11 @@ def measure(scenes: Sequence[str], frames: int, seed: int, model: str = 'scene_a
     estimator = load_estimator(model)
     called: dict[str, dict[str, list[bool]]] = {kind: {'cold': [], 'tracked': []} for kind in KINDS}
     interval = 1.0 if sys.stderr.isatty() else 30.0
-    with tqdm(total=len(scenes) * len(KINDS) * frames, unit='image', mininterval=interval) as bar:
+    with tqdm(total=len(scenes) * len(KINDS) * images, unit='image', mininterval=interval) as bar:
         for shown in scenes:
             estimator.set_reference(reference(shown, seed))
             for kind_index, kind in enumerate(KINDS):
-                for index in range(frames):
+                for index in range(images):
                     run = hash_of(seed, kind_index, index)
                     rng, sensor = np.random.default_rng(run), Sensor(run + 1)
                     estimator.reset()
@@ -51,7 +52,7 @@ def measure(scenes: Sequence[str], frames: int, seed: int, model: str = 'scene_a
                     called[kind]['tracked' if tracked else 'cold'].append(answer.is_lost)
                     bar.update()
     return {
-        kind: {how: {'frames': len(lost), 'lost': float(np.mean(lost))} for how, lost in both.items() if lost}
+        kind: {how: {'images': len(lost), 'lost': float(np.mean(lost))} for how, lost in both.items() if lost}
         for kind, both in called.items()
     }
 
@@ -63,5 +64,5 @@ def write(result: dict[str, dict], folder: Path) -> str:
     lines = ['| image | called lost, without a track | with a track | images |', '|---|---|---|---|']
     for kind, both in result.items():
         rates = [f'{100 * both[how]["lost"]:.1f} %' if how in both else '-' for how in ('cold', 'tracked')]
-        lines.append(f'| {kind} | {" | ".join(rates)} | {sum(entry["frames"] for entry in both.values())} |')
+        lines.append(f'| {kind} | {" | ".join(rates)} | {sum(entry["images"] for entry in both.values())} |')
     return '\n'.join(lines) + '\n'

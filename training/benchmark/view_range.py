@@ -16,6 +16,7 @@ from tqdm import tqdm
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import map_pixels, se3
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.benchmark.runs import hash_of, reference
 from training.benchmark.scenes import scene
 from training.benchmark.world import CAMERA, DEPTH, Sensor
@@ -29,7 +30,7 @@ VIEWS = ('0.25', '0.33', '0.5', '2', '3', '4', '45 deg', '60 deg')
 """What is looked from: sizes of the reference in the image, in its own; angles to the normal of the scene."""
 
 
-def measure(scenes: Sequence[str], images: int, seed: int, model: str = 'scene_agnostic') -> dict[str, dict]:
+def measure(scenes: Sequence[str], images: int, seed: int, model: str = SHIPPED_MODEL) -> dict[str, dict]:
     """Return, for each scene and view, how many of `images` were found, and how many of those wrongly."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cnn_vs_ros.environment import user_path
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.errors import TrainingError
 
 SUMMARY = "compare methods by closed-loop convergence (the paper's figure 5)"
@@ -218,7 +219,7 @@ def _look_from_all_sides(arguments: argparse.Namespace, places: list[str]) -> in
 
     if arguments.view_range < 1:
         raise TrainingError(f'view range should be of at least 1 image but is of {arguments.view_range}')
-    model = str(arguments.model or 'scene_agnostic')
+    model = str(arguments.model or SHIPPED_MODEL)
     result = view_range.measure(places, arguments.view_range, arguments.seed, model)
     print(view_range.write(result, arguments.output))
     print(f'view_range.json is in {arguments.output}')
@@ -233,9 +234,7 @@ def _reject(arguments: argparse.Namespace, places: list[str]) -> int:
             'rejection should have at least 1 image and 2 scenes '
             f'but has {arguments.rejection} and {", ".join(places)}'
         )
-    result = rejection.measure(
-        places, arguments.rejection, arguments.seed, str(arguments.model or 'scene_agnostic')
-    )
+    result = rejection.measure(places, arguments.rejection, arguments.seed, str(arguments.model or SHIPPED_MODEL))
     print(rejection.write(result, arguments.output))
     print(f'rejection.json is in {arguments.output}')
     return 0

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from cnn_vs_ros.environment import user_path
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.errors import TrainingError
 
 SUMMARY = 'measure a model on one reference, against the size of the offset'
@@ -19,7 +20,7 @@ SUMMARY = 'measure a model on one reference, against the size of the offset'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument('--model', default='scene_agnostic', help='a name or a path; default scene_agnostic')
+    parser.add_argument('--model', default=SHIPPED_MODEL, help='a name or a path; default %(default)s')
     parser.add_argument(
         '--reference', type=user_path, required=True, help='reference folder, of capture_reference'
     )

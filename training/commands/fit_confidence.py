@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cnn_vs_ros.environment import user_path
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.errors import TrainingError
 
 SUMMARY = 'fit the confidence of the pose estimator, with a reliability diagram'
@@ -16,9 +17,7 @@ SUMMARY = 'fit the confidence of the pose estimator, with a reliability diagram'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument(
-        '--model', default='scene_agnostic', help='a shipped model or a path; default scene_agnostic'
-    )
+    parser.add_argument('--model', default=SHIPPED_MODEL, help='a shipped model or a path; default %(default)s')
     parser.add_argument('--corpus', type=user_path, help='corpus whose validation split gives half of the scenes')
     parser.add_argument('--scenes', type=int, default=200, help='scenes; half fit, half judge; default 200')
     parser.add_argument('--seed', type=int, default=7)

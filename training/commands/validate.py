@@ -9,13 +9,14 @@ import argparse
 import sys
 
 from cnn_vs_ros.environment import user_path
+from cnn_vs_ros.resources import SHIPPED_MODEL
 
 SUMMARY = 'measure a matcher on the validation split and on drawn textures'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument('--model', default='scene_agnostic', help='a name or a path; default scene_agnostic')
+    parser.add_argument('--model', default=SHIPPED_MODEL, help='a name or a path; default %(default)s')
     parser.add_argument('--corpus', type=user_path, required=True, help='corpus of grey tiles')
     parser.add_argument('--width', type=int, default=256, help='of the views in pixels; default 256')
     parser.add_argument('--groups', type=int, default=32, help='groups of four views for each figure; default 32')

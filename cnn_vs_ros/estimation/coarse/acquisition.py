@@ -34,7 +34,8 @@ _CERTAIN = 0.9
 # and that features are looked for in.
 _QUICK, _THOROUGH, _FEATURES = 160, 256, 320
 _AFAR, _NEAR = 2.0, 0.4  # enlargement of an image that shows the reference small, or a part of it large
-_WAYS = 4  # of looking, one for each image after the first without the reference
+WAYS = 4
+"""Ways of looking where the first look finds nothing: at more details, by features, from afar, from near."""
 _HYPOTHESES = 2
 # Score of an image's matches with the best copy, as it is or enlarged, under which nothing is made of them; nor is
 # the image shrunk, for a view from near. Of 65 looks that led to the reference (thirteen scenes, from a third of
@@ -93,15 +94,14 @@ class Acquisition:
         self._rivals = Rivals(reference.levels[_REPETITION_LEVEL])
 
     def find(
-        self, image: ImagePyramid, plane: ScenePlane, least_probability: float, images_lost: int = 0
+        self, image: ImagePyramid, plane: ScenePlane, least_probability: float, way: int | None = None
     ) -> Match | None:
         """Best match of more than `least_probability`; each way of looking only where those before it failed.
 
-        After `images_lost` without the reference not every way is tried each time, so that an image is answered
-        soon.
+        All WAYS take a few times as long as the one, by its number, that the next image of a stream is given.
         """
         found: list[Match] = []
-        for hypothesis in self._hypotheses(image, plane, images_lost, found):
+        for hypothesis in self._hypotheses(image, plane, way, found):
             match = self._verified(image, plane, hypothesis)
             if match is not None:
                 found.append(match)
@@ -113,21 +113,20 @@ class Acquisition:
         return best if best.probability > least_probability else None
 
     def _hypotheses(
-        self, image: ImagePyramid, plane: ScenePlane, images_lost: int, found: Sequence[Match]
+        self, image: ImagePyramid, plane: ScenePlane, way: int | None, found: Sequence[Match]
     ) -> Iterator[PlanePose]:
         matches = _promising(self._quick.matches(image))
         yield from self._quick.hypotheses(matches, plane, _LEAST_SUPPORT, _AMPLE_SUPPORT)
-        turn = images_lost % _WAYS
-        if images_lost == 0 or turn == 1:
+        if way in (None, 1):
             hypothesis = self._features.hypothesis(image, plane)
             if hypothesis is not None:
                 yield hypothesis
-        if turn == 0:
+        if way in (None, 0):
             yield from self._details(image, plane, matches)
-        if not found and (images_lost == 0 or turn == 2):
+        if not found and way in (None, 2):
             afar = _promising(self._quick.matches(image, zoom=_AFAR))
             yield from self._quick.hypotheses(afar, plane, _LEAST_SUPPORT)
-        if matches and not found and (images_lost == 0 or turn == 3):
+        if matches and not found and way in (None, 3):
             near = self._quick.matches(image, zoom=_NEAR)
             yield from self._details(image, plane, near[:_HYPOTHESES], _NEAR)
 

@@ -46,6 +46,8 @@ class Stage:
 
 ACQUIRE_STAGES = (Stage(0, 8), Stage(1, 12), Stage(2, 8), Stage(3, 3, tight=True))
 TRACK_STAGES = (Stage(0, 2), Stage(1, 3), Stage(2, 2), Stage(3, 2, tight=True))
+STEADY_STAGES = TRACK_STAGES[1:]
+"""For a start that is known to a few pixels: the coarsest level would only take a seventh more time."""
 
 
 @dataclass(frozen=True)

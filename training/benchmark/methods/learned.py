@@ -13,6 +13,7 @@ from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork
 from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.benchmark.methods.base import Method, Step, towards
 
 _PATIENCE = 6
@@ -26,7 +27,7 @@ _SURE, _LEAST_TRUST = 0.8, 0.15
 class EstimatorServoing(Method):
     """PBVS on the pose estimator; with `retreat`, backs off and looks round, within bounds, when it is lost."""
 
-    def __init__(self, model: str = 'scene_agnostic', retreat: bool = False) -> None:
+    def __init__(self, model: str = SHIPPED_MODEL, retreat: bool = False) -> None:
         self._estimator = load_estimator(model)
         self._search = _search() if retreat else None
         self._lost, self._patience = 0, _PATIENCE
@@ -79,7 +80,7 @@ def _search() -> Search:
 class CoarseServoing(Method):
     """PBVS on the matcher network alone: what the CNN sees, without photometric refinement."""
 
-    def __init__(self, model: str = 'scene_agnostic') -> None:
+    def __init__(self, model: str = SHIPPED_MODEL) -> None:
         self._network = MatcherNetwork(load_model(model))
         self._matcher: ReferenceMatcher | None = None
         self._reference: Reference | None = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import cnn_vs_ros as vs
 from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.benchmark.rivals import RIVALS, Matcher
 from training.benchmark.rivals.decomposition import decompose
 from training.benchmark.rivals.matching import robust_homography
@@ -103,7 +104,7 @@ class FeaturesOnPairs:
         return Answer(homography, None if pose is None else se3.inverse(pose))
 
 
-OWN = 'scene_agnostic'
+OWN = SHIPPED_MODEL
 NAMES = (OWN, *RIVALS)
 
 

@@ -1,4 +1,4 @@
-"""What the diagnostics say about the images of the last second or so."""
+"""What is said about the images of the last second or so."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 
-class FrameStatistics:
+class ImageStatistics:
     """Rates and latency of the images processed since the last report: by the wall's time, and by the stamps."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class FrameStatistics:
         self.reset(now)
         figures: dict[str, float | int] = {
             'images': len(latencies),
-            'frame_rate_hz': len(latencies) / elapsed if elapsed > 0 else 0.0,
+            'estimate_rate_hz': len(latencies) / elapsed if elapsed > 0 else 0.0,
         }
         if shown > 0:
             figures['image_rate_hz'] = (len(latencies) - 1) / shown

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
 
 from cnn_vs_ros.geometry import se3
-from cnn_vs_ros.nodes.messages import seconds
 
 PATIENCE = 0.2
-"""Seconds of commanded motion in which an arm may not have begun to move yet."""
+"""Seconds of motion sent in which an arm may not have begun to move yet."""
 
 _AT_REST = (1e-4, 5e-4)
 """Metres and radians between two images that show nothing new without noise."""
@@ -27,9 +25,11 @@ class FrozenPicture:
         self._since: float | None = None
         self._frozen = False
 
-    def problem(self, message: Image | CompressedImage, motion: np.ndarray | None) -> str:
-        """Say that the picture is frozen, if it is; `motion` (4, 4) was commanded since the last image."""
-        data, stamp = np.frombuffer(message.data, np.uint8), seconds(message.header.stamp)
+    def problem(self, data: np.ndarray, stamp: float, motion: np.ndarray | None) -> str:
+        """Say that the picture of bytes `data`, stamped `stamp` in seconds, is frozen, if it is.
+
+        `motion` (4, 4) was sent since the last image; None: it is not known.
+        """
         repeated = self._data is not None and np.array_equal(data, self._data)
         if not repeated or not (self._frozen or _moved(motion)):
             self._data, self._since, self._frozen = data, None, False
