@@ -238,6 +238,7 @@ class MoveItServoAdapter(Node):
         message = TwistStamped(twist=messages.twist_to_message(twist))
         message.header.stamp, message.header.frame_id = stamp, self._end_effector
         self._twist_publisher.publish(message)
+        self.output.note_twist()
         self._moving = bool(twist.any())
 
     # Saying what happens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from rclpy.node import Node
@@ -15,6 +16,8 @@ from cnn_vs_ros.control.servo_lead import ServoLead
 
 _BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 _TRAJECTORY = 'trajectory_msgs/JointTrajectory'
+_SERVOS_OWN = 0.3
+"""Seconds after a twist for which trajectories are Servo's; later ones are of others, who may move the arm."""
 
 
 class ServoOutput:
@@ -26,6 +29,7 @@ class ServoOutput:
         self._node, self._servo_node, self._link, self._now = node, servo_node, link, now
         self._lead = ServoLead(tolerance)
         self._subscription: Subscription | None = None
+        self._sent = -math.inf
         self.topic = ''
         node.create_subscription(JointState, 'joint_states', self._on_joint_state, _BEST_EFFORT)
 
@@ -43,6 +47,10 @@ class ServoOutput:
                 JointTrajectory, name, self._on_trajectory, _BEST_EFFORT
             )
 
+    def note_twist(self) -> None:
+        """Take note that Servo is being sent a twist."""
+        self._sent = self._now()
+
     def lost(self) -> str:
         """Why the arm counts as lost, once; empty while it follows."""
         sentence = self._lead.lost(self._now())
@@ -51,6 +59,8 @@ class ServoOutput:
         return sentence
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
+        if self._now() - self._sent > _SERVOS_OWN:
+            return
         self._lead.command(message.joint_names, [point.positions for point in message.points], self._now())
 
     def _on_joint_state(self, message: JointState) -> None:

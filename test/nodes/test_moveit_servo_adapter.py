@@ -161,10 +161,16 @@ def test_an_arm_whose_joint_states_cease_is_sent_nothing(adapter):
     adapter.move()
 
 
-def test_zeros_cease_so_that_another_may_move_the_arm(adapter):
+def test_zeros_cease_so_that_another_may_move_the_arm_by_the_same_topic(adapter):
     adapter.move()
     adapter.graph.spin_until(lambda: adapter.servo.twist is None, 'silence', lambda: adapter.send(np.zeros(6)))
+    adapter.graph.spin(0.3)
+    said = len(adapter.status)
+    for _ in range(10):
+        adapter.servo.command(adapter.servo.joint.position + 0.5)
+        adapter.graph.spin(0.05)
     adapter.move()
+    assert not adapter.status[said:]
 
 
 def test_a_restarted_servo_is_switched_again(adapter):

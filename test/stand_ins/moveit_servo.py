@@ -90,6 +90,11 @@ class MoveItServo:
         self.takes_twists, self.twist = False, None
         self.received.clear()
 
+    def command(self, *positions: float) -> None:
+        """Send the controller a trajectory of the joint, as anybody may."""
+        points = [JointTrajectoryPoint(positions=[position]) for position in positions]
+        self._trajectories.publish(JointTrajectory(joint_names=[self.joint.NAME], points=points))
+
     def _loop(self) -> None:
         if self.joint.measured:
             self._states.publish(JointState(name=[self.joint.NAME], position=[self.joint.position]))
@@ -101,8 +106,7 @@ class MoveItServo:
         if newest is not None:
             self._take(newest)
         if commanded := self.joint.step(self.twist if newest is not None else None):
-            points = [JointTrajectoryPoint(positions=[position]) for position in commanded]
-            self._trajectories.publish(JointTrajectory(joint_names=[self.joint.NAME], points=points))
+            self.command(*commanded)
         code, text = self.status
         self._publisher.publish(DiagnosticStatus(hardware_id=str(code), message=text))
 
