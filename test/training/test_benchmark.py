@@ -368,8 +368,9 @@ def test_while_lost_it_looks_on_then_searches_within_bounds_and_comes_back(monke
 
 
 def test_the_path_of_a_model_may_name_the_scene(monkeypatch):
-    monkeypatch.setenv(MODEL_VARIABLE, '/models/{scene}.onnx')
-    assert model_of('regressor', 'coffee') == '/models/coffee.onnx'
+    monkeypatch.setenv(MODEL_VARIABLE, '/models/{network}/{scene}.onnx')
+    assert model_of('regressor', 'coffee') == '/models/geometric/coffee.onnx'
+    assert model_of('alexnet', 'coffee') == '/models/alexnet/coffee.onnx'
     assert model_of('sift', 'coffee') is None
     monkeypatch.delenv(MODEL_VARIABLE)
     with pytest.raises(TrainingError, match='should be given a model'):

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -20,12 +17,10 @@ import torch
 
 from cnn_vs_ros.estimation import Reference, load_estimator, load_model
 from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork
-from cnn_vs_ros.geometry import PinholeCamera, se3
+from cnn_vs_ros.geometry import PinholeCamera
 from training.__main__ import main
 from training.errors import TrainingError
 from training.images import textures
-from training.loop.training import log_path
-from training.networks.architectures import ARCHITECTURES
 from training.networks.regressor import PoseRegressor, load_weights
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
@@ -43,19 +38,6 @@ SETTINGS = SnapshotSettings(width=64, height=64, count=12, fine=0, grey=True, pe
 def reference() -> Reference:
     picture = textures.draw(np.random.default_rng(3), 320)[:240]
     return Reference(picture, PinholeCamera(320, 240, 300.0, 300.0, 159.5, 119.5), 0.25)
-
-
-@pytest.fixture(scope='module')
-def whole(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> tuple[Regression, Path]:
-    torch.set_num_threads(1)
-    checkpoint = tmp_path_factory.mktemp('whole') / 'run.checkpoint'
-    run = Regression(reference, OPTIONS, SETTINGS, None)
-    run.run(checkpoint, progress=False)
-    return run, checkpoint
-
-
-def weights(model: torch.nn.Module) -> np.ndarray:
-    return torch.cat([value.flatten().double() for value in model.state_dict().values()]).numpy()
 
 
 def pose_error(metres: float, degrees: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,15 +61,6 @@ def test_the_balanced_loss_charges_ignorance_three_for_each_part() -> None:
     assert float(loss(torch.zeros_like(draw), still)) == pytest.approx(3.0, rel=0.03)
 
 
-@pytest.mark.parametrize('architecture', [name for name, entry in ARCHITECTURES.items() if not entry.is_geometric])
-def test_each_architecture_regresses_six_numbers(architecture: str) -> None:
-    model = PoseRegressor(architecture, width=224, height=224, scale=DEVIATIONS).eval()
-    with torch.inference_mode():
-        found = model(torch.full((1, 1, 224, 224), 90.0))
-    assert found.shape == (1, 6)
-    assert (found.abs() <= torch.tensor(DEVIATIONS) * 0.2).all()  # it begins by knowing nothing
-
-
 def test_a_state_dict_is_loaded_from_a_file_and_another_one_is_refused(tmp_path: Path) -> None:
     model = PoseRegressor('mobilenet_v3_small', width=64, height=64, scale=DEVIATIONS)
     published = {f'features.{name}': torch.ones_like(value) for name, value in model.body.state_dict().items()}
@@ -107,37 +80,11 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
         load_weights(model, str(tmp_path / 'code.pth'))
 
 
-def test_an_interrupted_run_goes_on_bit_for_bit(
-    reference: Reference, whole: tuple[Regression, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected, log = whole
-    checkpoint = tmp_path / 'run.checkpoint'
-    step = Regression.take_step
-
-    def interrupted(self: Regression, *batch: object) -> dict[str, float]:
-        measured = step(self, *batch)
-        if self.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return measured
-
-    monkeypatch.setattr(Regression, 'take_step', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        Regression(reference, OPTIONS, SETTINGS, None).run(checkpoint, progress=False)
-    monkeypatch.setattr(Regression, 'take_step', step)
-    resumed = Regression(reference, OPTIONS, SETTINGS, None)
-    resumed.run(checkpoint, progress=False)
-    assert resumed.step == expected.step == 6
-    np.testing.assert_array_equal(weights(resumed.model), weights(expected.model))
-    rows = [list(csv.DictReader(log_path(path).open())) for path in (checkpoint, log)]
-    for resumed_row, row in zip(*rows, strict=True):
-        del resumed_row['seconds'], row['seconds']
-        assert resumed_row == row
-
-
-def test_a_checkpoint_of_another_run_is_refused(reference: Reference, whole: tuple[Regression, Path]) -> None:
+def test_a_checkpoint_of_another_run_is_refused(reference: Reference, tmp_path: Path) -> None:
+    Regression(reference, OPTIONS, SETTINGS, None).save(tmp_path / 'run.checkpoint')
     other = Regression(reference, RegressionOptions(**{**vars(OPTIONS), 'seed': 5}), SETTINGS, None)
     with pytest.raises(TrainingError, match='seed differ'):
-        other.restore(whole[1])
+        other.restore(tmp_path / 'run.checkpoint')
 
 
 def test_finetune_writes_one_model_that_the_estimator_loads(
@@ -158,21 +105,6 @@ def test_finetune_writes_one_model_that_the_estimator_loads(
     estimator.set_reference(loaded)
     assert not estimator.estimate(loaded.image).is_lost
     assert not list(tmp_path.glob('*.checkpoint*'))
-
-
-def test_the_exported_graph_agrees_with_torch(whole: tuple[Regression, Path], tmp_path: Path) -> None:
-    from training.regression.export import export_regressor
-
-    run, checkpoint = whole
-    model = run.load_best(checkpoint)
-    export_regressor(run, model, tmp_path / 'scene.onnx')
-    network = RegressorNetwork(load_model(tmp_path / 'scene.onnx'))
-    image = run.reference.image
-    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32)
-    with torch.inference_mode():
-        expected = model(torch.from_numpy(small)[None, None])[0].double().numpy()
-    found = se3.pose_vector(network.pose(image, run.reference.camera))
-    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_two_processes_train_one_model(reference: Reference, tmp_path: Path) -> None:
@@ -223,6 +155,7 @@ def test_bad_requests_are_told_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     reference.save(tmp_path / 'reference')
-    given = ['--reference', str(tmp_path / 'reference'), '--output', str(tmp_path / 'a.onnx'), *arguments]
+    given = ['--reference', str(tmp_path / 'reference'), '--output', str(tmp_path / 'a.onnx')]
+    given += ['--occlusion', '0', *arguments]
     assert main(['finetune', *given]) == 2
     assert message in capsys.readouterr().err

@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model',
         type=user_path,
-        help=f'model file of {", ".join(MODEL_METHODS)}; {{scene}} in it is the scene of a run',
+        help=f'model file of {", ".join(MODEL_METHODS)}; {{scene}} in it is the scene of a run, {{network}} is '
+        'alexnet for the method of that name and geometric for the others',
     )
     parser.add_argument(
         '--references',

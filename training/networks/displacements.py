@@ -69,7 +69,11 @@ def _smooth(image: Tensor) -> Tensor:
 
 
 def _correlation(desired: Tensor, current: Tensor, radius: int) -> Tensor:
-    """Return (B, (2 radius + 1)^2, h, w): 8 times the products of features (B, C, h, w) with those around."""
-    count, channels, height, width = current.shape
-    around = functional.unfold(current, 2 * radius + 1, padding=radius).reshape(count, channels, -1, height, width)
-    return 8 * (desired[:, :, None] * around).sum(dim=1)
+    """Return (B, (2 radius + 1)^2, h, w): 8 times the products of features (B, C, h, w) with those around.
+
+    By slices, which onnxruntime is much faster at than at `unfold`.
+    """
+    around = functional.pad(current, (radius,) * 4)
+    spans = [slice(first, first - 2 * radius or None) for first in range(2 * radius + 1)]
+    products = [(desired * around[:, :, down, across]).sum(dim=1) for down in spans for across in spans]
+    return 8 * torch.stack(products, dim=1)

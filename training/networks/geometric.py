@@ -2,7 +2,9 @@
 
 First look: the matcher's descriptors of the image at half its size against those of the desired image, turned
 eight ways. Next looks: the image, warped by the pose so far, against the desired one; a network says how far off
-each cell is, and how sure it is of that. Each look ends in the pose that fits its cells.
+each cell is, and how sure it is of that. Each look ends in the pose that fits its cells; the last is the one that
+changes it no more. Where an image shows no more than an edge of the desired one, the first look takes a turn for a
+sideways motion, and each next look takes some ten degrees off that.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from training.errors import TrainingError
 from training.networks import plane_pose
 from training.networks.architectures import PAIRS, SHIPPED
 from training.networks.displacements import REACH, Displacements
+from training.networks.looks import Looks, Seen
 from training.networks.matcher import STRIDE, Matcher
 from training.networks.onnx_weights import read_folded, read_matcher
 from training.networks.plane_pose import Pose
@@ -48,13 +51,7 @@ class Memory(NamedTuple):
 
 
 class GeometricNetwork(nn.Module):
-    """Locates a camera over a plane whose image from the desired pose it was shown; sides are multiples of 16.
-
-    Attributes:
-        looks: warped looks, each of which takes some ten degrees off what the first got wrong.
-    """
-
-    looks = 3
+    """Locates a camera over a plane whose image from the desired pose it was shown; sides are multiples of 16."""
 
     def __init__(self, site: Site) -> None:
         super().__init__()
@@ -63,6 +60,7 @@ class GeometricNetwork(nn.Module):
         self.matcher = Matcher().requires_grad_(False)
         self.displacements = Displacements()
         self.register_buffer('scale', torch.tensor(site.scale, dtype=torch.float32))
+        self._constant('units', torch.tensor([site.depth] * 3 + [1.0] * 3))
         self._constant('normal', torch.tensor(site.normal))
         self._constant('focal', torch.tensor([fx, fy]))
         self._constant('centre', torch.tensor([cx, cy]))
@@ -104,12 +102,17 @@ class GeometricNetwork(nn.Module):
             self.displacements.features(image),
         )
 
-    def locate(self, image: Tensor, memory: Memory) -> Tensor:
-        """Return [t; theta u] (B, 6) of ``desired_T_current`` in depths and radians."""
-        pose = self.first_look(image, memory)
-        for _ in range(self.looks):
-            pose = self._next_look(image, memory, pose)
-        return plane_pose.pose_vector(pose)
+    def begin(self, images: Tensor) -> tuple[Tensor, Memory]:
+        """Return the current image (B, 1, H, W) of an input, and what is kept of the desired one."""
+        raise NotImplementedError
+
+    def looks(self) -> Looks:
+        """Return what gives [t; theta u] (B, 6) of ``desired_T_current``."""
+        return Looks(_First(self), _Next(self), _Last(self))
+
+    def scripted(self, examples: Tensor) -> nn.Module:
+        """Return the network, whose looks end early, as a script that torch's exporter takes."""
+        return self.looks().scripted(examples)
 
     def first_look(self, image: Tensor, memory: Memory) -> Pose:
         """Return the pose by the matches of the copy that matches most."""
@@ -153,9 +156,10 @@ class GeometricNetwork(nn.Module):
         backward = torch.softmax(torch.cat([similarity, there], dim=2), dim=2)[:, :, :cells]
         return forward * backward
 
-    def _next_look(self, image: Tensor, memory: Memory, pose: Pose) -> Pose:
+    def next_look(self, image: Tensor, features: Tensor, pose: Pose) -> Pose:
+        """Return the pose by where the cells of the image, warped by `pose`, are seen."""
         warp = plane_pose.homography(pose, self.normal)
-        shift, deviation, inside = self._displaced(image, memory.features, warp)
+        shift, deviation, inside = self._displaced(image, features, warp)
         seen, _ = plane_pose.transfer(warp, self.cell_rays + shift / self.focal)
         scales = tuple(scale * deviation / self.focal[0] for scale in _NEXT_STEPS)
         weights = inside / deviation.square()
@@ -183,26 +187,50 @@ class GeometricNetwork(nn.Module):
         return ((pixels + 0.5) * (2 / self.sides) - 1).clamp(-4.0, 4.0)
 
 
+class _Part(nn.Module):
+    """A part of the looks of a network."""
+
+    def __init__(self, network: GeometricNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+
+class _First(_Part):
+    def forward(self, images: Tensor) -> Seen:
+        image, memory = self.network.begin(images)
+        return image, memory.features, *self.network.first_look(image, memory)
+
+
+class _Next(_Part):
+    def forward(self, image: Tensor, features: Tensor, rotation: Tensor, translation: Tensor) -> Pose:
+        return self.network.next_look(image, features, (rotation, translation))
+
+
+class _Last(_Part):
+    def forward(self, rotation: Tensor, translation: Tensor) -> Tensor:
+        return plane_pose.pose_vector((rotation, translation)) * self.network.units
+
+
 class GeometricPairs(GeometricNetwork):
     """(B, 2, H, W) grey levels 0..255, current and desired, to (B, 6) in depths and radians."""
 
+    def begin(self, images: Tensor) -> tuple[Tensor, Memory]:
+        """Look at the desired images of pairs."""
+        return images[:, :1], self.remember(images[:, 1:])
+
     def forward(self, images: Tensor, poses: Tensor | None = None) -> Tensor:
         """Regress the poses; given the true ones, return the loss of a training step."""
-        current, desired = images[:, :1], images[:, 1:]
         if poses is None:
-            return self.locate(current, self.remember(desired))
-        return self.displacement_loss(current, self.displacements.features(desired), poses)
+            return self.looks()(images)
+        return self.displacement_loss(images[:, :1], self.displacements.features(images[:, 1:]), poses)
 
 
 class GeometricScene(GeometricNetwork):
     """(B, 1, H, W) grey levels 0..255 to (B, 6) in metres and radians; the scene is remembered in its weights.
 
     It begins from the weights of pairs, whose normalisation stays the affine map that it is in their file. The
-    features of the scene are learned on, as all that measures displacements is. Where an image shows no more than
-    an edge of the desired one, the first look takes a turn for a sideways motion, and more looks are needed.
+    features of the scene are learned on, as all that measures displacements is.
     """
-
-    looks = 8
 
     def __init__(self, site: Site, weights: Path) -> None:
         super().__init__(site)
@@ -215,19 +243,24 @@ class GeometricScene(GeometricNetwork):
         self.register_buffer('matchability', memory.matchability)
         self.features = nn.Parameter(memory.features)
         self._constant('grey', torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1))  # of BGR
-        self._constant('units', torch.tensor([site.depth] * 3 + [1.0] * 3))
 
     def train(self, mode: bool = True) -> GeometricScene:
         """Stay in evaluation mode."""
         super().train(False)
         return self
 
-    def forward(self, image: Tensor, poses: Tensor | None = None) -> Tensor:
+    def begin(self, images: Tensor) -> tuple[Tensor, Memory]:
+        """Return grey images, and the scene."""
+        return self._grey(images), Memory(self.descriptors, self.matchability, self.features)
+
+    def forward(self, images: Tensor, poses: Tensor | None = None) -> Tensor:
         """Regress the poses; given the true ones, return the loss of a training step."""
-        grey = image if image.shape[1] == 1 else (image * self.grey).sum(dim=1, keepdim=True)
         if poses is None:
-            return self.locate(grey, Memory(self.descriptors, self.matchability, self.features)) * self.units
-        return self.displacement_loss(grey, self.features, poses / self.units)
+            return self.looks()(images)
+        return self.displacement_loss(self._grey(images), self.features, poses / self.units)
+
+    def _grey(self, images: Tensor) -> Tensor:
+        return images if images.shape[1] == 1 else (images * self.grey).sum(dim=1, keepdim=True)
 
 
 def regressor(name: str, site: Site, weights: str) -> tuple[GeometricNetwork, str]:

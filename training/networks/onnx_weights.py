@@ -86,8 +86,10 @@ def _make_affine(normalisation: nn.BatchNorm2d) -> None:
 
 
 def _values(graph: onnx.ModelProto) -> dict[str, torch.Tensor]:
+    """Return the weights by name; a part of a network that looks several times has the name of the network."""
     return {
-        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.graph.initializer
+        tensor.name.rpartition('network.')[2]: torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in graph.graph.initializer
     }
 
 

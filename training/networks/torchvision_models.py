@@ -55,8 +55,9 @@ def body(name: str) -> Body:
     """Return AlexNet or VGG-16 up to its last layer but one, or the feature map of another network."""
     network = getattr(torchvision_models(), name)(weights=None)
     if name in ('alexnet', 'vgg16'):
+        channels = network.classifier[-1].in_features
         network.classifier[-1] = nn.Identity()
-        return Body(network, 4096, is_map=False)
+        return Body(network, channels, is_map=False)
     return Body(network.features, 576, is_map=True, rename=lambda key: key.removeprefix('features.'))
 
 

@@ -141,7 +141,7 @@ class Regression(Training):
         return 1e-3 * metrics['median_mm'] / self.loss.length + turned / self.loss.angle
 
     def examples(self, count: int) -> Tensor:
-        """Return images (count, C, H, W) uint8 of the validation."""
+        """Return images (N, C, H, W) uint8 of the validation, at most `count`."""
         return self._validation().images(count)
 
     def component_errors(self, model: nn.Module) -> list[float]:

@@ -44,8 +44,8 @@ class Validation:
         }
 
     def images(self, count: int) -> Tensor:
-        """Return the images (count, C, H, W) uint8 of the first views."""
-        return torch.stack([self._views[index][0] for index in range(count)])
+        """Return the images (N, C, H, W) uint8 of the first views, at most `count`."""
+        return torch.stack([self._views[index][0] for index in range(min(count, len(self._views)))])
 
     def component_errors(self, model: nn.Module) -> list[float]:
         """Return the root mean square errors (6,) on the wide draw, in metres and radians."""

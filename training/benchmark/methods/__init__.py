@@ -25,15 +25,19 @@ METHODS: dict[str, Callable[[], Method]] = {
     'pairs': partial(RegressorServoing, 'scene_agnostic_pairs'),
     'pairs_hybrid': partial(EstimatorServoing, 'scene_agnostic_pairs'),
 }
+ALEXNET = 'alexnet'
 # Methods that run a model of the user's: its path stands in the environment, which worker processes inherit.
 MODEL_METHODS: dict[str, Callable[[str], Method]] = {
     'regressor': RegressorServoing,
+    ALEXNET: RegressorServoing,
     'hybrid': EstimatorServoing,
     'scene_specific': lambda model: EstimatorServoing(model, retreat=True),
 }
 MODEL_VARIABLE = 'CNN_VS_ROS_BENCHMARK_MODEL'
 SCENE = '{scene}'
 """Stands for the name of the scene in the path of a model."""
+NETWORK = '{network}'
+"""Stands for `alexnet` there in the method of that name, and for `geometric` in the others."""
 
 
 def model_of(name: str, scene: str) -> str | None:
@@ -45,7 +49,8 @@ def model_of(name: str, scene: str) -> str | None:
         return None
     if MODEL_VARIABLE not in os.environ:
         raise TrainingError(f'method {name} should be given a model: --model FILE')
-    return os.environ[MODEL_VARIABLE].replace(SCENE, scene)
+    network = ALEXNET if name == ALEXNET else 'geometric'
+    return os.environ[MODEL_VARIABLE].replace(SCENE, scene).replace(NETWORK, network)
 
 
 def make_method(name: str, model: str | None = None) -> Method:
