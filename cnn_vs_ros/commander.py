@@ -20,7 +20,6 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from std_msgs.msg import String
@@ -33,6 +32,7 @@ from cnn_vs_ros.environment import check_environment
 from cnn_vs_ros.errors import CommanderError, NoAnswerError
 from cnn_vs_ros.geometry import PoseStatus, se3
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import LATCHED_HISTORY
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
 from cnn_vs_ros.nodes.signals import is_heeded
@@ -67,7 +67,6 @@ _POLL_PERIOD = 0.05
 _SETTLING_TIME = 0.5
 """Seconds after a start in which an end that was said may still be that of the task before."""
 
-_LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _FOUND = PoseStatus.ACQUIRED.value, PoseStatus.TRACKED.value
 _ENDS = ServoStatus.CONVERGED, ServoStatus.LIMITED, ServoStatus.STOPPED
 
@@ -129,8 +128,8 @@ class ServoCommander:
         self._pose: tuple[Any, np.ndarray] | None = None
         self._reference = ReferenceListener(node, prefix)
         self._subscriptions = [
-            node.create_subscription(String, f'{prefix}servo_status', self._on_status, _LATCHED),
-            node.create_subscription(String, f'{prefix}servo_status_reason', self._on_reason, _LATCHED),
+            node.create_subscription(String, f'{prefix}servo_status', self._on_status, LATCHED_HISTORY),
+            node.create_subscription(String, f'{prefix}servo_status_reason', self._on_reason, LATCHED_HISTORY),
             node.create_subscription(DiagnosticArray, f'{prefix}pose_status', self._on_said, 10),
             node.create_subscription(PoseWithCovarianceStamped, f'{prefix}relative_pose', self._on_pose, 10),
         ]

@@ -19,7 +19,7 @@ from launch_ros.actions import Node
 
 from cnn_vs_ros.demo.experiments import conclusion, parameters
 from cnn_vs_ros.demo.running import EXPERIMENT
-from cnn_vs_ros.graph.starting import dds_profile, parameter_files, write_parameters
+from cnn_vs_ros.graph.starting import NAMESPACE, dds_profile, parameter_files, write_parameters
 from cnn_vs_ros.graph.table import ARGUMENTS, DEMO
 from cnn_vs_ros.report.folder import new_folder
 from cnn_vs_ros.run.paper import EXPERIMENTS, PaperExperiment
@@ -61,6 +61,7 @@ def experiment_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             package=PACKAGE,
             executable=name,
             name=name,
+            namespace=NAMESPACE,
             parameters=[str(file) for file in (*parameter_files(), overrides)],
             output='screen',
             on_exit=None if name == EXPERIMENT else Shutdown(reason=f'{name} has ended'),

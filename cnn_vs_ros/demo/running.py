@@ -14,7 +14,7 @@ from cnn_vs_ros.environment import check_middleware
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.graph.parameters import Parameters
 from cnn_vs_ros.graph.processes import Ended, Interrupted, ProcessGroup, signals_raise
-from cnn_vs_ros.graph.starting import environment, node_command, write_parameters
+from cnn_vs_ros.graph.starting import NAMESPACE, environment, node_command, write_parameters
 from cnn_vs_ros.report.folder import short
 
 EXPERIMENT, VIEW = 'experiment', 'view'
@@ -31,7 +31,7 @@ def run_graph(parameters: Parameters, folder: Path, title: str) -> int:
     """
     logs = folder / 'logs'
     overrides = write_parameters(folder / 'parameters.yaml', parameters)
-    commands = {name: node_command(name, overrides) for name in parameters}
+    commands = {name: node_command(name, overrides, namespace=NAMESPACE) for name in parameters}
     variables = environment(logs)
     domain = f'ROS_DOMAIN_ID={variables["ROS_DOMAIN_ID"]}'
     try:

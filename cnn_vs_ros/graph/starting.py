@@ -14,25 +14,29 @@ from cnn_vs_ros.environment import MIDDLEWARE, RANGE, SERVER, profile_variable
 from cnn_vs_ros.graph.private_domain import private_domain
 from cnn_vs_ros.resources import config_path
 
+NAMESPACE = 'demo'
+"""That of the demo's nodes and of the paper's experiments: no topic of theirs is then one of a real arm."""
+
 
 def parameter_files(real_arm: bool = False) -> list[Path]:
     """Return the shipped parameter files, each over the one before; the last is of simulated arms."""
     return [config_path(name) for name in ('servo.yaml', *(() if real_arm else ('simulated.yaml',)))]
 
 
-def node_command(name: str, overrides: Path, module: str = '') -> list[str]:
+def node_command(name: str, overrides: Path, module: str = '', namespace: str = '') -> list[str]:
     """Return the command that runs a node with the shipped parameters and, over them, those of a file.
 
-    `module` is that of a node that is not among this package's.
+    `module` is that of a node that is not among this package's; `namespace` empty leaves it where it is.
     """
     arguments = [word for file in (*parameter_files(), overrides) for word in ('--params-file', str(file))]
     program = [module] if module else ['cnn_vs_ros.nodes', name]
-    return [sys.executable, '-m', *program, '--ros-args', *arguments]
+    placed = ['-r', f'__ns:=/{namespace}'] if namespace else []
+    return [sys.executable, '-m', *program, '--ros-args', *arguments, *placed]
 
 
 def write_parameters(path: Path, parameters: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Write parameters by node as a ROS parameter file."""
-    content = {node: {'ros__parameters': dict(values)} for node, values in parameters.items()}
+    """Write parameters by node, in any namespace, as a ROS parameter file."""
+    content = {f'/**/{node}': {'ros__parameters': dict(values)} for node, values in parameters.items()}
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 

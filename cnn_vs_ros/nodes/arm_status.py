@@ -10,7 +10,7 @@ from std_msgs.msg import String
 
 from cnn_vs_ros.control import ServoStatus
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.common import LATCHED
+from cnn_vs_ros.nodes.common import LATCHED, stamp_now
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
 
 _LEVELS = {
@@ -51,5 +51,5 @@ class ArmStatusPublisher:
             message=f'{self.status.value}: {self.reason}',
             values=messages.key_values({'status': self.status.value, **self._usage.report(), **(values or {})}),
         )
-        stamp = self._node.get_clock().now().to_msg()
+        stamp = stamp_now(self._node)
         self._diagnostics_publisher.publish(messages.diagnostics(message, stamp))

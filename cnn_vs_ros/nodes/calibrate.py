@@ -31,7 +31,7 @@ from cnn_vs_ros.estimation.sighting import check_same_camera
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
-from cnn_vs_ros.nodes.common import NEWEST, seconds_now, steady_clock
+from cnn_vs_ros.nodes.common import NEWEST, seconds_now, stamp_now, steady_clock
 from cnn_vs_ros.nodes.image_estimation import looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
@@ -301,7 +301,7 @@ class CalibrateNode(Node):
 
     def _send(self, twist: np.ndarray) -> None:
         message = TwistStamped(twist=messages.twist_to_message(twist))
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = stamp_now(self)
         message.header.frame_id = self._arm.tip_frame
         self._publisher.publish(message)
 

@@ -19,6 +19,7 @@ from cnn_vs_ros.errors import CalibrationError, ImageError, VisualServoingError
 from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.geometry.calibration_file import load_calibration
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import stamp_now
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.running import run_node
@@ -84,7 +85,7 @@ class CameraNode(Node):
         declare(self, name, default, description, read_only=True, **rest)
 
     def _on_image(self, image: np.ndarray) -> None:
-        stamp = self.get_clock().now().to_msg()
+        stamp = stamp_now(self)
         camera = self._camera
         if camera is not None:
             try:

@@ -29,7 +29,7 @@ from cnn_vs_ros.errors import ArmError, VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import JOINT_STATES, ArmListener
 from cnn_vs_ros.nodes.arm_watch import ArmWatch, takers_of_twists
-from cnn_vs_ros.nodes.common import seconds_now, steady_clock
+from cnn_vs_ros.nodes.common import seconds_now, stamp_now, steady_clock
 from cnn_vs_ros.nodes.controller_joints import PATIENCE, ControllerJoints
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
@@ -219,7 +219,7 @@ class CheckArmNode(Node):
 
     def _send(self, twist: np.ndarray) -> None:
         message = TwistStamped(twist=messages.twist_to_message(twist))
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = stamp_now(self)
         message.header.frame_id = self._arm.tip_frame
         self._sent.add(messages.stamp_of(message))
         self._publisher.publish(message)

@@ -15,7 +15,7 @@ from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
@@ -26,6 +26,7 @@ from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.errors import NoAnswerError, VisualServoingError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.common import LATCHED_HISTORY
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
 from cnn_vs_ros.run import Recorder, RunError
@@ -46,7 +47,6 @@ _COMMAND_READERS = 2
 """Of the commands that the simulated arm takes: itself, and this node."""
 
 _POLL_PERIOD = 0.2
-_LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVICES = ('pbvs_controller/start', 'pbvs_controller/stop', 'pose_estimator/load_reference')
 _SIMULATION_SERVICES = (
     'pose_estimator/capture_reference',
@@ -82,7 +82,7 @@ class RosGraph:
         subscribe(DiagnosticArray, 'pose_status', self._on_pose_status, 50)
         subscribe(PoseWithCovarianceStamped, 'relative_pose', self._on_pose, 50)
         subscribe(TwistStamped, 'twist', self._on_twist, 50)
-        subscribe(String, 'servo_status', self._on_servo_status, _LATCHED)
+        subscribe(String, 'servo_status', self._on_servo_status, LATCHED_HISTORY)
         self._simulated, self._commands = simulated, ''
         for interface in CommandInterface if simulated else ():
             kind = JointTrajectory if interface is CommandInterface.TRAJECTORY else Float64MultiArray
@@ -186,15 +186,36 @@ class RosGraph:
         """Wait until all services are there, images come and each topic of `links` has that many subscribers.
 
         Raises:
-            RunError: not within `seconds` of wall time; the message says what is missing.
+            RunError: not within `seconds` of wall time; the message says what is missing. Or a simulated graph is
+                not alone: another one would mix with it, and a real arm would move as the simulated one.
         """
         deadline = time.monotonic() + seconds
         while missing := self._missing(links):
+            self._check_alone()
             if time.monotonic() > deadline:
                 raise RunError(f'waited {seconds:g} s in vain for {", ".join(missing)}')
             self._check_interrupted()
             time.sleep(_POLL_PERIOD / 2)
         time.sleep(MATCHING_TIME)
+        self._check_alone()
+
+    def _check_alone(self) -> None:
+        if not self._simulated:
+            return
+        node, here = self._node, self._node.get_namespace()
+        names = [name for name, namespace in node.get_node_names_and_namespaces() if namespace == here]
+        for name in ('simulator', node.get_name()):
+            if names.count(name) > 1:
+                raise RunError(f'one {name} should be in this ROS domain but two are: end the other graph')
+        if (clocks := node.count_publishers('/clock')) > 1:
+            raise RunError(f'one node should publish /clock but {clocks} do: end the other graph')
+        for interface in CommandInterface:
+            controller, topic = interface.topic.split('/')[0], node.resolve_topic_name(interface.topic)
+            if controller in [info.node_name for info in node.get_subscriptions_info_by_topic(topic)]:
+                raise RunError(
+                    f'only the simulated arm should take {topic} but a controller does as well: '
+                    'end it, or give this graph a namespace'
+                )
 
     def _missing(self, links: Sequence[tuple[str, int]]) -> list[str]:
         missing = [f'service {name}' for name, client in self._clients.items() if not client.service_is_ready()]

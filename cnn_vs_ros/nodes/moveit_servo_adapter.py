@@ -23,7 +23,7 @@ from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingErr
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
-from cnn_vs_ros.nodes.common import LATCHED, seconds_now, steady_clock
+from cnn_vs_ros.nodes.common import LATCHED, seconds_now, stamp_now, steady_clock
 from cnn_vs_ros.nodes.parameters import declare, default_of
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
@@ -206,7 +206,7 @@ class MoveItServoAdapter(Node):
             twist = self._turned(message)
         except VisualServoingError as error:
             self._warn(f'no motion: {error}')
-            self._halt(self.get_clock().now().to_msg())
+            self._halt(stamp_now(self))
             return
         # The stamp stays that of the twist: a late one must not look fresh to Servo.
         if twist.any():
@@ -232,7 +232,7 @@ class MoveItServoAdapter(Node):
         return twist_of_end_effector(self._end_effector_T_camera, messages.twist_from_message(message.twist))
 
     def _send_zeros(self) -> None:
-        self._send(np.zeros(6), self.get_clock().now().to_msg())
+        self._send(np.zeros(6), stamp_now(self))
 
     def _send(self, twist: Array, stamp: Any) -> None:
         message = TwistStamped(twist=messages.twist_to_message(twist))

@@ -22,7 +22,7 @@ from cnn_vs_ros.geometry import PoseStatus, RelativePose
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_watch import ArmWatch
 from cnn_vs_ros.nodes.clock_watch import ClockWatch
-from cnn_vs_ros.nodes.common import LATCHED, seconds_now, steady_clock
+from cnn_vs_ros.nodes.common import LATCHED, seconds_now, stamp_now, steady_clock
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import ProcessUsage
@@ -197,7 +197,7 @@ class PbvsControllerNode(ManagedNode):
 
     def _send(self, twist: np.ndarray) -> None:
         message = TwistStamped(twist=messages.twist_to_message(twist))
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = stamp_now(self)
         message.header.frame_id = self._twist_frame
         self._twist_publisher.publish(message)
 
@@ -232,7 +232,7 @@ class PbvsControllerNode(ManagedNode):
                 {'status': status.value, 'arm': self._servo.arm.summary, **self._usage.report()}
             ),
         )
-        self._diagnostics_publisher.publish(messages.diagnostics(message, self.get_clock().now().to_msg()))
+        self._diagnostics_publisher.publish(messages.diagnostics(message, stamp_now(self)))
 
     def _arm_level(self) -> bytes:
         return DiagnosticStatus.WARN if self._servo.arm.holding or self._servo.arm.slowed else DiagnosticStatus.OK

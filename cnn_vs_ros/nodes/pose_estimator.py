@@ -30,7 +30,7 @@ from cnn_vs_ros.estimation.reference import Reference, read_mask
 from cnn_vs_ros.estimation.reference_library import DEFAULT_NAME, ReferenceLibrary
 from cnn_vs_ros.estimation.sighting import Sighting
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.common import LATCHED, NEWEST, seconds_now, steady_clock
+from cnn_vs_ros.nodes.common import LATCHED, NEWEST, seconds_now, stamp_now, steady_clock
 from cnn_vs_ros.nodes.image_estimation import ImageEstimation, looks_rectified
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.managed_node import ManagedNode
@@ -282,7 +282,7 @@ class PoseEstimatorNode(ManagedNode):
                 **self._usage.report(),
             }
         )
-        self._diagnostics_publisher.publish(messages.diagnostics(status, self.get_clock().now().to_msg()))
+        self._diagnostics_publisher.publish(messages.diagnostics(status, stamp_now(self)))
 
     # References
 

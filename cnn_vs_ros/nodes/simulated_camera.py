@@ -15,6 +15,7 @@ from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
+from cnn_vs_ros.nodes.common import stamp_now
 from cnn_vs_ros.nodes.parameters import declare, default_of
 from cnn_vs_ros.nodes.running import run_node
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
@@ -78,7 +79,7 @@ class SimulatedCamera(Node):
         """Draw the arm as it is, and publish the image, its calibration and the pose that it is of."""
         self._arm.catch_up()
         # That of the pose, not of when it is drawn: on a busy computer this takes long.
-        stamp, frame = self.get_clock().now().to_msg(), self._arm.tip_frame
+        stamp, frame = stamp_now(self), self._arm.tip_frame
         try:
             kinematics, positions = self._arm.state()
             assert self._robot is not None

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from std_msgs.msg import Float64
 
 from cnn_vs_ros.control.speed_scaling import SpeedScaling
+from cnn_vs_ros.nodes.common import NEWEST
 
 TOPIC = 'speed_scaling_state_broadcaster/speed_scaling'
 
 
 def hear_speed_scaling(node: Node, scaling: SpeedScaling, now: Callable[[], float]) -> Subscription:
     """Have `scaling` hear what comes on TOPIC, in percent, at the time that `now` tells, seconds."""
-    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    return node.create_subscription(Float64, TOPIC, lambda message: scaling.hear(message.data, now()), qos)
+    return node.create_subscription(Float64, TOPIC, lambda message: scaling.hear(message.data, now()), NEWEST)

@@ -22,7 +22,7 @@ from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.geometry.drawing import Trail, frustum
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
-from cnn_vs_ros.nodes.common import NEWEST
+from cnn_vs_ros.nodes.common import NEWEST, stamp_now
 from cnn_vs_ros.nodes.frame_broadcaster import frame_sender
 from cnn_vs_ros.nodes.latched_camera_info import subscribe_to_latched
 from cnn_vs_ros.nodes.parameters import declare
@@ -96,7 +96,7 @@ class VisualizationNode(Node):
 
     def _on_timer(self) -> None:
         self._watch_images()
-        now = self.get_clock().now().to_msg()
+        now = stamp_now(self)
         try:
             kinematics, positions = self._arm.state()
         except VisualServoingError:

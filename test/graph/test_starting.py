@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_parameters_are_written_as_ros_reads_them(tmp_path):
     path = write_parameters(tmp_path / 'parameters.yaml', {'simulator': {'scene': 'photo'}})
-    assert yaml.safe_load(path.read_text()) == {'simulator': {'ros__parameters': {'scene': 'photo'}}}
+    assert yaml.safe_load(path.read_text()) == {'/**/simulator': {'ros__parameters': {'scene': 'photo'}}}
 
 
 def test_environment_keeps_what_the_user_set_but_never_joins_the_users_domain():

@@ -127,6 +127,6 @@ def test_the_experiment_of_the_paper_is_that_of_the_command(tmp_path):
     assert sorted(nodes) == sorted(DEMO)
     (folder,) = tmp_path.glob('*')
     written = yaml.safe_load((folder / 'parameters.yaml').read_text())
-    assert written['experiment']['ros__parameters']['perturbed'] is True
-    assert [written['experiment']['ros__parameters'][name] for name in ('seed', 'runs')] == [2, 3]
+    assert written['/**/experiment']['ros__parameters']['perturbed'] is True
+    assert [written['/**/experiment']['ros__parameters'][name] for name in ('seed', 'runs')] == [2, 3]
     assert files_of(nodes['experiment']) == ['servo.yaml', 'simulated.yaml', 'parameters.yaml']

@@ -348,13 +348,15 @@ def test_starts_with_the_reference_in_its_folder_and_ends_on_sigterm(tmp_path):
         graph.close()
 
 
-def test_a_camera_info_latched_before_the_node_began_is_got(tmp_path):
+def test_a_camera_info_latched_before_the_node_began_is_got_and_of_rectified_images_is_p(tmp_path):
     Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
     graph = Graph(DOMAIN + 1, tmp_path)
     try:
         latched = graph.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
-        latched.publish(messages.camera_to_message(CAMERA, graph.now(), 'camera_optical_frame'))
-        estimator = Estimator(graph, library=str(tmp_path), reference='here')
+        info = messages.camera_to_message(CAMERA, graph.now(), 'camera_optical_frame')
+        info.d = [0.3, -0.1, 0.0, 0.0, 0.0]  # of what the driver rectified
+        latched.publish(info)
+        estimator = Estimator(graph, library=str(tmp_path), reference='here', rectified='true')
         show = lambda: estimator.images.publish(  # noqa: E731
             messages.image_to_message(NEAR_PICTURE, graph.now(), 'camera_optical_frame')
         )
@@ -362,6 +364,7 @@ def test_a_camera_info_latched_before_the_node_began_is_got(tmp_path):
         assert estimator.process.end() == 0
         assert 'Traceback' not in estimator.process.output
         assert 'incompatible' not in estimator.process.output
+        assert 'image_raw are taken to be rectified: P of camera_info' in estimator.process.output
     finally:
         graph.close()
 

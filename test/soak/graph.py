@@ -47,8 +47,8 @@ class SoakGraph:
 
     def run_estimator(self, parameters: dict[str, object], name: str) -> int | None:
         """Exit status of a further pose_estimator, in a namespace of its own; None if it goes on."""
-        overrides = write_parameters(self.folder / f'{name}.yaml', {'/other/pose_estimator': parameters})
-        self.processes.start(name, [*node_command('pose_estimator', overrides), '-r', '__ns:=/other'])
+        overrides = write_parameters(self.folder / f'{name}.yaml', {'pose_estimator': parameters})
+        self.processes.start(name, node_command('pose_estimator', overrides, namespace='other'))
         status = self.processes.wait(name, _ESTIMATOR_PATIENCE)
         self.processes.signal(name, signal.SIGKILL)
         return status

@@ -1,0 +1,65 @@
+"""What an experiment finds beside its own graph, over DDS in one process."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import rclpy
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Float64MultiArray
+
+from cnn_vs_ros.nodes.experiment_graph import RosGraph
+from cnn_vs_ros.run import RunError
+from test.ros_graph import PATIENCE
+
+DOMAIN = 87
+
+
+@pytest.fixture
+def context():
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=DOMAIN)
+    yield context
+    rclpy.shutdown(context=context)
+
+
+def refusal(graph):
+    """What a graph is refused for, as soon as it is discovered."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            graph._check_alone()
+        except RunError as error:
+            return str(error)
+        time.sleep(0.02)
+    return ''
+
+
+def test_a_second_graph_a_second_clock_and_a_controller_are_refused(context):
+    def made(name, namespace='here'):
+        return rclpy.create_node(name, namespace=namespace, context=context)
+
+    own = made('experiment')
+    graph = RosGraph(own, simulated=True, clips=False)
+    arm, elsewhere = made('simulator'), made('simulator', 'there')
+    arm.create_publisher(Clock, '/clock', 1)
+    arm.create_subscription(Float64MultiArray, 'forward_velocity_controller/commands', lambda _: None, 1)
+    time.sleep(0.2)
+    graph._check_alone()
+
+    second = made('simulator')
+    assert refusal(graph) == 'one simulator should be in this ROS domain but two are: end the other graph'
+    second.destroy_node()
+    elsewhere.create_publisher(Clock, '/clock', 1)
+    while 'one simulator' in (said := refusal(graph)):
+        pass
+    assert said == 'one node should publish /clock but 2 do: end the other graph'
+    elsewhere.destroy_node()
+    controller = made('forward_velocity_controller')
+    controller.create_subscription(Float64MultiArray, '~/commands', lambda _: None, 1)
+    while '/clock' in (said := refusal(graph)):
+        pass
+    assert said.startswith('only the simulated arm should take /here/forward_velocity_controller/commands but a')
+
+    RosGraph(own, simulated=False, clips=False)._check_alone()
