@@ -67,7 +67,7 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     scalars = {name: value for name, value in SIMULATED.items() if not isinstance(value, dict)}
     parameters = {
         'pbvs_controller': {**BRISK, **scalars},
-        'simulator': {'start.batch': 2, 'start.seed': 1, 'lockstep': True},
+        'simulator': {'start.batch': 2, 'start.seed': 1, 'lockstep': True, 'lockstep_timeout': 10.0},
     }
     for name in NODES:
         graph.start(name, use_sim_time=name != 'simulator', **parameters.get(name, {}))
