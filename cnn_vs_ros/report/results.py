@@ -9,11 +9,11 @@ from cnn_vs_ros.report.folder import RunFolder
 from cnn_vs_ros.report.page import write_page
 from cnn_vs_ros.report.video import write_video
 from cnn_vs_ros.run.outcome import Outcome, versions
-from cnn_vs_ros.run.recorder import Recording
+from cnn_vs_ros.run.recorder import FinishedRun
 
 
 def write_run(
-    folder: RunFolder, outcome: Outcome, recording: Recording, reference: np.ndarray | None, *, video: bool = True
+    folder: RunFolder, outcome: Outcome, finished: FinishedRun, reference: np.ndarray | None, *, video: bool = True
 ) -> None:
     """Write summary, trajectory, images, report and, if there are images and `video` is set, the video.
 
@@ -22,11 +22,11 @@ def write_run(
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_summary({**outcome.summary(), 'versions': versions()})
-    folder.write_trajectory(recording.trajectory)
-    images = {'initial': recording.initial, 'final': recording.final, 'reference': reference}
+    folder.write_trajectory(finished.trajectory)
+    images = {'initial': finished.initial, 'final': finished.final, 'reference': reference}
     for name, image in images.items():
         folder.write_image(name, image)
     draw_report(folder)
-    if video and recording.frames:
-        write_video(folder.video, recording, reference)
+    if video and finished.images:
+        write_video(folder.video, finished, reference)
     write_page(folder)

@@ -12,9 +12,9 @@ import numpy as np
 
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.report.figure import difference
-from cnn_vs_ros.run.recorder import Recording
+from cnn_vs_ros.run.recorder import FinishedRun
 
-FRAME_RATE = 30
+IMAGE_RATE = 30
 
 
 class VideoError(VisualServoingError):
@@ -34,35 +34,35 @@ def ffmpeg() -> str:
     return found
 
 
-def write_video(path: str | os.PathLike[str], recording: Recording, reference: np.ndarray | None) -> None:
-    """Write H.264 at 30 images a second, at the pace of the recording.
+def write_video(path: str | os.PathLike[str], finished: FinishedRun, reference: np.ndarray | None) -> None:
+    """Write H.264 at 30 images a second, at the pace of the run.
 
     Side by side: the overview, where there is one, the camera's image and its difference to the reference.
-    Raises VideoError, also when the recording has no images.
+    Raises VideoError, also when the run has no images.
     """
-    frames = recording.frames
-    if not frames:
-        raise VideoError('a video should have images but the recording has none')
-    times = [*np.arange(frames.times[0], frames.times[-1], 1 / FRAME_RATE), frames.times[-1]]
-    pictures = (_compose(recording, reference, float(time)) for time in times)
+    images = finished.images
+    if not images:
+        raise VideoError('a video should have images but the run has none')
+    times = [*np.arange(images.times[0], images.times[-1], 1 / IMAGE_RATE), images.times[-1]]
+    pictures = (_compose(finished, reference, float(time)) for time in times)
     first = next(pictures)
     with _Encoder(Path(path), first.shape[1], first.shape[0]) as encoder:
         encoder.write(first.tobytes())
         last = first
         for last in pictures:
             encoder.write(last.tobytes())
-        for _ in range(FRAME_RATE // 2):
+        for _ in range(IMAGE_RATE // 2):
             encoder.write(last.tobytes())
 
 
-def _compose(recording: Recording, reference: np.ndarray | None, time: float) -> np.ndarray:
-    image = recording.frames.at(time)
+def _compose(finished: FinishedRun, reference: np.ndarray | None, time: float) -> np.ndarray:
+    image = finished.images.at(time)
     beside = difference(image, reference)  # before the label is drawn
     panels = [_labelled(image, f'camera, {time:.1f} s')]
     if beside is not None:
         panels.append(_labelled(beside, 'difference to the reference'))
-    if recording.overview:
-        overview = recording.overview.at(time)
+    if finished.overview:
+        overview = finished.overview.at(time)
         width = round(overview.shape[1] * image.shape[0] / overview.shape[0])
         panels.insert(0, cv2.resize(overview, (width, image.shape[0]), interpolation=cv2.INTER_AREA))
     picture = np.hstack(panels)
@@ -88,7 +88,7 @@ class _Encoder:
             '-s',
             f'{width}x{height}',
             '-r',
-            str(FRAME_RATE),
+            str(IMAGE_RATE),
             '-i',
             '-',
         ]

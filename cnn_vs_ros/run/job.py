@@ -61,12 +61,12 @@ class Job:
         self._folder.begin()
         single = self._plan.runs == 1
         folder = self._folder if single else RunFolder(self._folder.path / f'seed_{seed:03d}')
-        outcome, recording = self._series.run(seed)
+        outcome, finished = self._series.run(seed)
         self._progress.clear()
         if self._series.refusal:
             print(self._series.refusal, flush=True)
         self._outcomes.append(outcome)
-        write_run(folder, outcome, recording, self._graph.recorder.reference, video=self._video)
+        write_run(folder, outcome, finished, self._graph.recorder.reference, video=self._video)
         if not single:
             print(f'seed {seed}: {outcome.sentence}', flush=True)
             self._folder.write_summary(series_summary(self._outcomes))

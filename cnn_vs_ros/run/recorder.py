@@ -28,8 +28,8 @@ class Said:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
-    """An image in the recording: when it arrived, its JPEG data and its difference to the reference."""
+class Picture:
+    """An image of a run: when it arrived, its JPEG data and its difference to the reference."""
 
     arrival: float
     jpeg: bytes
@@ -53,17 +53,17 @@ class Clip:
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class FinishedRun:
     """A finished run: the trajectory, first and last image, the images as clips and what was counted.
 
-    `frames` are the images of the camera, `overview` those of a bystander's camera, if there is one. `latencies`
+    `images` are those of the camera, `overview` those of a bystander's camera, if there is one. `latencies`
     (N,) are seconds from an image to the twist that follows from it.
     """
 
     trajectory: Trajectory
     initial: np.ndarray | None
     final: np.ndarray | None
-    frames: Clip
+    images: Clip
     overview: Clip
     images_taken: int
     images_processed: int
@@ -96,7 +96,7 @@ class Recorder:
 
     def _begin(self, stamp: int) -> None:
         self._start = stamp
-        self._frames: dict[int, Frame] = {}
+        self._pictures: dict[int, Picture] = {}
         self._overview: dict[int, bytes] = {}
         self._truths: dict[int, Array] = {}
         self._estimates: dict[int, Array] = {}
@@ -113,11 +113,11 @@ class Recorder:
             reference = self.reference
         # Outside the lock: this is milliseconds of work.
         jpeg = _jpeg(image) if recorded and self._clips else b''
-        frame = Frame(arrival, jpeg, _ssd(image, reference)) if recorded else None
+        picture = Picture(arrival, jpeg, _ssd(image, reference)) if recorded else None
         with self._changed:
             self.image, self.image_stamp = image, stamp
-            if frame is not None:
-                self._frames[stamp] = frame
+            if picture is not None:
+                self._pictures[stamp] = picture
                 if self._initial is None:
                     self._initial = image
             self._notify()
@@ -190,7 +190,7 @@ class Recorder:
             self.estimate = None
             self._recording = True
 
-    def end(self, world_T_desired: Array | None, *, wall_clock: bool) -> Recording:
+    def end(self, world_T_desired: Array | None, *, wall_clock: bool) -> FinishedRun:
         """Finish: `world_T_desired` (4, 4) is the true reference pose, where known.
 
         With `wall_clock`, stamps are wall time and latencies are from the image's stamp to the twist's; else
@@ -199,16 +199,16 @@ class Recorder:
         with self._changed:
             self._recording = False
             trajectory = self._trajectory(world_T_desired)
-            taken = set(self._truths) | set(self._frames)
+            taken = set(self._truths) | set(self._pictures)
             # An image whose result is still under way when we stop is not lost.
             newest = max(self._said, default=0)
             taken = {stamp for stamp in taken if stamp <= newest}
-            final = self.image if self._frames and self.image_stamp in self._frames else None
-            return Recording(
+            final = self.image if self._pictures and self.image_stamp in self._pictures else None
+            return FinishedRun(
                 trajectory,
                 self._initial,
                 final,
-                self._clip({stamp: frame.jpeg for stamp, frame in self._frames.items()}),
+                self._clip({stamp: picture.jpeg for stamp, picture in self._pictures.items()}),
                 self._clip(self._overview),
                 len(taken),
                 len(taken & set(self._said)),
@@ -248,7 +248,7 @@ class Recorder:
             table(estimate),
             table(truth),
             table(twist),
-            np.array([self._frames[stamp].ssd if stamp in self._frames else np.nan for stamp in stamps]),
+            np.array([self._pictures[stamp].ssd if stamp in self._pictures else np.nan for stamp in stamps]),
             np.array([self._said[stamp].confidence for stamp in stamps], float),
             tuple(self._said[stamp].word for stamp in stamps),
         )
@@ -263,8 +263,8 @@ class Recorder:
                 continue
             if wall_clock:
                 latencies.append(1e-9 * (self._twists[index][0] - stamp))
-            elif stamp in self._frames:
-                latencies.append(float(arrivals[index]) - self._frames[stamp].arrival)
+            elif stamp in self._pictures:
+                latencies.append(float(arrivals[index]) - self._pictures[stamp].arrival)
         return np.array(latencies)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnn_vs_ros.errors import ParameterError, VisualServoingError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.run.outcome import Outcome
-from cnn_vs_ros.run.recorder import Recorder, Recording
+from cnn_vs_ros.run.recorder import FinishedRun, Recorder
 
 Array = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ class Series:
             self.depth_sentence = self.graph.call('calibrate/measure_depth')
         self._recorder.reference = self.graph.reference_image()
 
-    def run(self, seed: int) -> tuple[Outcome, Recording]:
+    def run(self, seed: int) -> tuple[Outcome, FinishedRun]:
         """Servo from the start of that seed and measure where the arm ends."""
         start: Array | None = None
         self.graph.call('pbvs_controller/stop')
@@ -155,9 +155,9 @@ class Series:
         duration = 1e-9 * (self.graph.now() - beginning)
         if reason in ('converged', 'refused'):
             self.graph.wait(lambda: False, self.plan.settle_time)
-        recording = self._recorder.end(self._world_T_desired, wall_clock=self.graph.wall_clock)
+        finished = self._recorder.end(self._world_T_desired, wall_clock=self.graph.wall_clock)
         self.graph.call('pbvs_controller/stop')
-        return self._outcome(seed, reason, duration, start, recording), recording
+        return self._outcome(seed, reason, duration, start, finished), finished
 
     def finish(self) -> None:
         """Leave the arm at rest and the scene unperturbed."""
@@ -234,13 +234,13 @@ class Series:
         return se3.pose_vector(se3.inverse(self._world_T_desired) @ world_T_camera)
 
     def _outcome(
-        self, seed: int, reason: str, duration: float, start: Array | None, recording: Recording
+        self, seed: int, reason: str, duration: float, start: Array | None, finished: FinishedRun
     ) -> Outcome:
-        known = np.isfinite(recording.trajectory.error[:, 0])
-        truth = np.isfinite(recording.trajectory.truth).any()
-        final = recording.trajectory.error[known][-1] if known.any() else np.full(6, np.nan)
+        known = np.isfinite(finished.trajectory.error[:, 0])
+        truth = np.isfinite(finished.trajectory.truth).any()
+        final = finished.trajectory.error[known][-1] if known.any() else np.full(6, np.nan)
         if start is None and known.any():
-            start = recording.trajectory.error[known][0]
+            start = finished.trajectory.error[known][0]
         return Outcome(
             seed=seed,
             batch=None if any(self.plan.start_pose) else self.plan.batch,
@@ -251,15 +251,15 @@ class Series:
             errors_from='ground_truth' if truth else 'estimate',
             duration=duration,
             start=tuple(float(value) for value in start) if start is not None else (),
-            images_taken=recording.images_taken,
-            images_processed=recording.images_processed,
-            latencies=tuple(float(value) for value in recording.latencies),
-            worst_transient=self._worst_transient(recording),
+            images_taken=finished.images_taken,
+            images_processed=finished.images_processed,
+            latencies=tuple(float(value) for value in finished.latencies),
+            worst_transient=self._worst_transient(finished),
         )
 
-    def _worst_transient(self, recording: Recording) -> float | None:
+    def _worst_transient(self, finished: FinishedRun) -> float | None:
         """By how much (m) the perturbations ever pushed the camera further off than it had been; None without."""
-        trajectory = recording.trajectory
+        trajectory = finished.trajectory
         during = trajectory.time <= self.plan.perturbed_for
         distances = np.linalg.norm(trajectory.error[:, :3], axis=1)[during]
         distances = distances[np.isfinite(distances)]

@@ -110,12 +110,12 @@ def test_the_labels_of_the_video_are_not_in_the_difference(monkeypatch):
     graph = FakeGraph()
     series = Series(graph, Plan(), 'fake')
     series.prepare()
-    _, recording = series.run(0)
+    _, finished = series.run(0)
     compared = []
     monkeypatch.setattr(video, 'difference', lambda image, reference: compared.append(image.copy()))
-    time = float(recording.frames.times[0])
-    video._compose(recording, graph.image, time)
-    np.testing.assert_array_equal(compared[0], recording.frames.at(time))
+    time = float(finished.images.times[0])
+    video._compose(finished, graph.image, time)
+    np.testing.assert_array_equal(compared[0], finished.images.at(time))
 
 
 def test_six_components_have_six_colours():

@@ -35,7 +35,7 @@ def test_steps_are_in_order():
 
 def test_a_run_that_arrives():
     start = (0.03, -0.02, 0.01, 0.2, -0.1, 0.4)
-    outcome, recording = do(FakeGraph(start))
+    outcome, finished = do(FakeGraph(start))
     assert outcome.converged
     assert outcome.reason == 'converged'
     np.testing.assert_allclose(outcome.start, start, atol=1e-9)
@@ -43,9 +43,9 @@ def test_a_run_that_arrives():
     # The fake's error decreases by a factor 1 - GAIN * 0.04 s an image, until 1e-4.
     expected = np.ceil(np.log(1e-4 / 0.4) / np.log(1 - GAIN * 0.04)) * 0.04
     assert outcome.duration == pytest.approx(expected, abs=0.09)
-    np.testing.assert_allclose(recording.trajectory.truth, recording.trajectory.estimate, atol=1e-9)
+    np.testing.assert_allclose(finished.trajectory.truth, finished.trajectory.estimate, atol=1e-9)
     np.testing.assert_allclose(outcome.latencies, 0.010, atol=1e-6)
-    assert outcome.images_taken == outcome.images_processed == len(recording.trajectory)
+    assert outcome.images_taken == outcome.images_processed == len(finished.trajectory)
 
 
 def test_the_truth_decides_and_not_the_estimate():
@@ -58,12 +58,12 @@ def test_the_truth_decides_and_not_the_estimate():
 
 
 def test_a_lost_view_ends_the_run_after_the_timeout():
-    outcome, recording = do(FakeGraph(estimates=lambda t: t < 0.3), lost_timeout=1.0)
+    outcome, finished = do(FakeGraph(estimates=lambda t: t < 0.3), lost_timeout=1.0)
     assert not outcome.converged
     assert outcome.reason == 'lost'
     assert outcome.duration == pytest.approx(1.3, abs=0.15)
-    assert recording.trajectory.status[-1] == 'lost'
-    assert np.isnan(recording.trajectory.estimate[-1]).all()
+    assert finished.trajectory.status[-1] == 'lost'
+    assert np.isnan(finished.trajectory.estimate[-1]).all()
 
 
 def test_a_view_lost_for_a_moment_does_not_end_the_run():
@@ -216,16 +216,16 @@ def test_the_recorder_takes_only_what_comes_after_the_beginning():
     beginning = graph.now()
     graph.recorder.begin(beginning)
     graph.wait(lambda: False, 0.4)
-    recording = graph.recorder.end(se3.inverse(np.eye(4)), wall_clock=False)
-    assert recording.trajectory.time.min() > 0
-    assert len(recording.trajectory) == len(recording.frames) == 10
+    finished = graph.recorder.end(se3.inverse(np.eye(4)), wall_clock=False)
+    assert finished.trajectory.time.min() > 0
+    assert len(finished.trajectory) == len(finished.images) == 10
 
 
 def test_without_clips_images_are_compared_but_not_kept():
     graph = FakeGraph()
     graph.recorder = Recorder(clips=False)
-    _, recording = do(graph)
-    assert len(recording.frames) == 0
-    assert recording.initial is not None
-    assert recording.final is not None
-    np.testing.assert_array_equal(recording.trajectory.ssd, 0.0)
+    _, finished = do(graph)
+    assert len(finished.images) == 0
+    assert finished.initial is not None
+    assert finished.final is not None
+    np.testing.assert_array_equal(finished.trajectory.ssd, 0.0)

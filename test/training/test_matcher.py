@@ -22,10 +22,6 @@ def image(batch: int, height: int, width: int) -> torch.Tensor:
     return torch.from_numpy(values.astype(np.float32))
 
 
-def test_conventions_of_network_and_labels_are_one() -> None:
-    assert (matcher.STRIDE, matcher.CELL_OFFSET) == (targets.STRIDE, targets.CELL_OFFSET)
-
-
 def test_a_cell_sees_pixels_symmetric_about_its_centre() -> None:
     model = network()
     for parameter in model.stem.parameters():

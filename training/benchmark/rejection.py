@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.geometry import se3
@@ -19,6 +17,7 @@ from training.benchmark.runs import HARDEST, hash_of, reference
 from training.benchmark.scenes import scene
 from training.benchmark.strangers import KINDS
 from training.benchmark.world import Sensor
+from training.progress import progress_bar
 
 _TRACKED = 3  # images of the reference's surroundings before, where there is a track
 
@@ -32,8 +31,7 @@ def measure(scenes: Sequence[str], images: int, seed: int, model: str = SHIPPED_
     torch.set_num_threads(1)
     estimator = load_estimator(model)
     called: dict[str, dict[str, list[bool]]] = {kind: {'cold': [], 'tracked': []} for kind in KINDS}
-    interval = 1.0 if sys.stderr.isatty() else 30.0
-    with tqdm(total=len(scenes) * len(KINDS) * images, unit='image', mininterval=interval) as bar:
+    with progress_bar(total=len(scenes) * len(KINDS) * images, unit='image') as bar:
         for shown in scenes:
             estimator.set_reference(reference(shown, seed))
             for kind_index, kind in enumerate(KINDS):

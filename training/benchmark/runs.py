@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -14,7 +13,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
@@ -25,6 +23,7 @@ from training.benchmark.records import RunFile, RunKey, RunRecord
 from training.benchmark.scenes import occluder, scene
 from training.benchmark.world import CAMERA, DEPTH, Sensor
 from training.errors import TrainingError
+from training.progress import progress_bar
 
 Array = NDArray[np.float64]
 
@@ -215,8 +214,7 @@ def execute_all(keys: Sequence[RunKey], folder: Path, workers: int) -> list[RunR
     done = {record.key: record for record in file.read()}
     missing = [key for key in keys if key not in done]
     # In a log file every refresh is a line.
-    interval = 1.0 if sys.stderr.isatty() else 30.0
-    bar = tqdm(total=len(keys), initial=len(keys) - len(missing), unit='run', smoothing=0.05, mininterval=interval)
+    bar = progress_bar(total=len(keys), initial=len(keys) - len(missing), unit='run', smoothing=0.05)
     with bar, multiprocessing.get_context('spawn').Pool(workers, _leave_interrupts) as pool:
         for record in pool.imap_unordered(execute, missing):
             file.append(record)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.estimation.plane import ScenePlane
@@ -20,6 +18,7 @@ from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.benchmark.runs import hash_of, reference
 from training.benchmark.scenes import scene
 from training.benchmark.world import CAMERA, DEPTH, Sensor
+from training.progress import progress_bar
 
 Array = NDArray[np.float64]
 
@@ -36,8 +35,7 @@ def measure(scenes: Sequence[str], images: int, seed: int, model: str = SHIPPED_
     torch.set_num_threads(1)
     estimator = load_estimator(model)
     result: dict[str, dict] = {}
-    interval = 1.0 if sys.stderr.isatty() else 30.0
-    with tqdm(total=len(scenes) * len(VIEWS) * images, unit='image', mininterval=interval) as bar:
+    with progress_bar(total=len(scenes) * len(VIEWS) * images, unit='image') as bar:
         for shown in scenes:
             estimator.set_reference(reference(shown, seed))
             result[shown] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,11 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Collect alignments, fit on one half of the scenes, report on the other."""
     import numpy as np
-    from tqdm import tqdm
 
     from cnn_vs_ros.estimation.fine import confidence
     from training.evaluation import confidence_fit
     from training.images.corpus import Corpus
+    from training.progress import progress_bar
 
     if arguments.scenes < 4:
         raise TrainingError(f'scenes should be at least 4 but is {arguments.scenes}')
@@ -39,9 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     halves = []
     for half, seed in (('fit', arguments.seed), ('judge', arguments.seed + 1)):
         stream = confidence_fit.samples(arguments.model, corpus, arguments.scenes // 2, seed)
-        halves.append(
-            list(tqdm(stream, desc=half, unit='alignment', mininterval=1.0 if sys.stderr.isatty() else 30.0))
-        )
+        halves.append(list(progress_bar(stream, desc=half, unit='alignment')))
     arguments.output.mkdir(parents=True, exist_ok=True)
     fit_features, judge_features = (np.array([sample.features for sample in half]) for half in halves)
     weights: dict[str, list[float]] = {}

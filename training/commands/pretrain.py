@@ -11,6 +11,7 @@ from dataclasses import fields
 
 from cnn_vs_ros.environment import user_path
 from training.errors import TrainingError
+from training.images.sources import DRAWN_SHARE
 from training.networks.architectures import PAIR_ARCHITECTURES, architecture
 
 SUMMARY = 'pre-train the scene-agnostic matcher on a corpus, or a regressor of image pairs'
@@ -32,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--learning-rate', type=float, default=2.5e-3, help='at its plateau (default 2.5e-3)')
     parser.add_argument('--cooldown', type=int, default=800, help='last steps, falling to 0 (default 800)')
     parser.add_argument(
-        '--drawn-share', type=float, default=0.45, help='share of drawn textures, 0 to 1 (default 0.45)'
+        '--drawn-share',
+        type=float,
+        default=DRAWN_SHARE,
+        help=f'share of drawn textures, 0 to 1 (matcher; default {DRAWN_SHARE})',
     )
     parser.add_argument(
         '--width', type=int, default=192, help='of the views, in pixels, 4:3 (matcher; default 192)'

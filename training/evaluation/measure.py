@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference, load_estimator, load_model
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher
@@ -29,6 +27,7 @@ from cnn_vs_ros.geometry import se3
 from training.benchmark.runs import HARDEST
 from training.benchmark.world import DEPTH
 from training.errors import TrainingError
+from training.progress import progress_bar
 from training.snapshot import occluders
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
 from training.snapshot.perturbations import Perturbations
@@ -116,11 +115,10 @@ def evaluate(
     reference = reference if reference.camera.undistorted == reference.camera else ideal
     path = output / 'answers.jsonl'
     done = _resume(path, {'model': _fingerprint(model), 'reference': reference.sha256, 'seed': seed})
-    interval = 1.0 if sys.stderr.isatty() else 30.0  # in a log file every refresh is a line
     total = views * len(SHARES) * len(CONDITIONS)
     candidate = Candidate(model, reference)
     bank = occluders.build_bank(occluder_folder, seed)
-    with tqdm(total=total, unit='view', mininterval=interval) as bar, path.open('a') as file:
+    with progress_bar(total=total, unit='view') as bar, path.open('a') as file:
         for answer in _answers(candidate, reference, bank, views, seed, done):
             if answer.view < views:
                 done[answer.condition, answer.share, answer.view] = answer

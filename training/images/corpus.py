@@ -12,10 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from training.errors import TrainingError
 from training.images import filters, licences
+from training.progress import progress_bar
 
 TILE_SIZE = 448
 MINIMUM_SIZE = 256
@@ -119,7 +119,7 @@ def build(
     rejected = {'licence': 0, 'size': 0, 'duplicate': 0, 'flat or periodic': 0}
     for source in sources:
         finder = licences.LicenceFinder(source)
-        for path in tqdm(list(_image_paths(source, exclude)), desc=source.name, disable=not progress):
+        for path in progress_bar(list(_image_paths(source, exclude)), desc=source.name, disable=not progress):
             licence = finder.licence_of(path)
             image, refusal = _admit(path, licence, finder, seen)
             if image is None:

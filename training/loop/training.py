@@ -16,14 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from training.errors import TrainingError
 from training.loop import checkpoints
 from training.loop.interruption import Interruption
 from training.loop.team import Team
+from training.progress import progress_bar
 
 Metrics = dict[str, float]
+
+VALIDATION_SEED = 1_000_003
+"""Of what validations draw, the same in every run; training seeds are small numbers."""
 
 
 @dataclass
@@ -138,9 +141,8 @@ class Training(ABC):
         elif self.team.leads:
             log_path(checkpoint).unlink(missing_ok=True)
         wrapped = self.team.wrap(self.model)
-        interval = 1.0 if sys.stderr.isatty() else 30.0  # in a log file every refresh is a line
         shows = progress and self.team.leads
-        bar = tqdm(total=self.steps, initial=self.step, unit='step', mininterval=interval, disable=not shows)
+        bar = progress_bar(total=self.steps, initial=self.step, unit='step', disable=not shows)
         with Interruption() as interruption, bar:
             begun = time.perf_counter() - self.standing.seconds
             self._judge_if_due(checkpoint, bar)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from training.images import textures, views
-from training.images.corpus import Corpus
+from training.images import views
+from training.images.sources import TextureSource
 from training.loop.interruption import ignore_interrupts
 from training.matcher import targets
 
@@ -33,15 +33,10 @@ class MatchingGroups(Dataset):
         length: int,
         kind: str | None = None,
     ) -> None:
-        loaded = Corpus.load(corpus)
-        loaded.require(split)
-        self._tiles = loaded.tiles
-        self._indices = loaded.indices(split)
+        self._source = TextureSource(corpus, split, drawn_share=drawn_share, kind=kind)
         self._sampling = sampling
         self._seed = seed
-        self._drawn_share = drawn_share
         self._length = length
-        self._kind = kind
 
     def __len__(self) -> int:
         return self._length
@@ -50,15 +45,8 @@ class MatchingGroups(Dataset):
         """Draw group `index`."""
         cv2.setNumThreads(0)
         rng = np.random.default_rng([self._seed, index])
-
-        def tile_of() -> np.ndarray:
-            return np.asarray(self._tiles[rng.choice(self._indices)])
-
-        if rng.random() < self._drawn_share:
-            texture = textures.draw(rng, self._tiles.shape[1], tile_of, self._kind)
-        else:
-            texture = tile_of()
-        group = views.sample_group(texture, self._sampling, rng, tile_of)
+        texture = self._source.texture(rng)
+        group = views.sample_group(texture, self._sampling, rng, lambda: self._source.tile(rng))
         return group.images, targets.group_targets(group.homographies, group.visible)
 
 

@@ -15,12 +15,13 @@ import onnx
 import onnxruntime
 import torch
 
+from cnn_vs_ros.estimation.coarse.matcher import KIND
+from cnn_vs_ros.estimation.model_file import FORMAT_VERSION
 from training.errors import TrainingError
 from training.loop import checkpoints
-from training.networks.matcher import CELL_OFFSET, STRIDE, Matcher
+from training.networks.cells import CELL_OFFSET, STRIDE
+from training.networks.matcher import Matcher
 
-KIND = 'scene_agnostic_matcher'
-FORMAT_VERSION = 1
 LICENCE = (
     'Apache-2.0 (weights). Trained on images under public-domain, CC0, CC-BY, CC-BY-SA and LGPL terms and on '
     'drawn textures; sources in resource/licenses/training_corpus.md.'

@@ -20,16 +20,16 @@ from torch import nn
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
-from training.loop.training import Metrics, Training, as_json, checkpoint_path, remove
+from training.loop.training import VALIDATION_SEED, Metrics, Training, as_json, checkpoint_path, remove
 from training.matcher.data import batches
 from training.matcher.export import write_onnx
 from training.matcher.loss import evaluate_batch
 from training.matcher.reference_groups import ReferenceGroups, ReferenceSampling
 from training.matcher.validation import share_right
-from training.networks.matcher import STRIDE, Matcher
+from training.networks.cells import STRIDE
+from training.networks.matcher import Matcher
 from training.networks.onnx_weights import read_matcher
 
-VALIDATION_SEED = 1_000_003
 _WIDEST = 192  # pixels of the views: between the widths that the runtime looks at, for a minute or two of training
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from training.matcher.targets import view_pairs
-from training.networks.matcher import STRIDE, Matcher
+from training.networks.cells import STRIDE
+from training.networks.matcher import Matcher
 
 _NEAR = 1 / 20
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from training.errors import TrainingError
 from training.images.corpus import TRAIN, VALIDATION, Corpus
+from training.images.sources import DRAWN_SHARE
 from training.images.views import ViewSampling
 from training.loop.training import Metrics, Training, as_json
 from training.matcher import validation
@@ -35,7 +36,7 @@ class PretrainingOptions:
     cooldown: int = 800
     average_decay: float = 0.998
     dustbin_weight: float = 0.4
-    drawn_share: float = 0.45
+    drawn_share: float = DRAWN_SHARE
     validate_every: int = 250
     validation_groups: int = 32
     threads: int = 1

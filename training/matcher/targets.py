@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-STRIDE = 8
-CELL_OFFSET = 3.5  # pixel of the first cell's centre, in OpenCV's pixel-centre convention
+from training.networks.cells import CELL_OFFSET, STRIDE
 
 
 def view_pairs(views: int) -> list[tuple[int, int]]:

@@ -14,11 +14,10 @@ from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from training.images.corpus import VALIDATION
 from training.images.textures import KINDS
 from training.images.views import ViewSampling
+from training.loop.training import VALIDATION_SEED
 from training.matcher.data import MatchingGroups, batches
 from training.matcher.loss import MatchingOutcome, evaluate_batch, matching_outcome
 from training.networks.matcher import Matcher
-
-SEED = 1_000_003  # of the validation views, the same in every run
 
 
 def validate(
@@ -78,7 +77,7 @@ def _by_condition(
             corpus,
             VALIDATION,
             replace(sampling, perturbed=name == 'perturbed'),
-            seed=SEED,
+            seed=VALIDATION_SEED,
             drawn_share=0.0 if kind is None else 1.0,
             length=groups,
             kind=kind,

@@ -21,9 +21,10 @@ from cnn_vs_ros.resources import resource_path
 from training.errors import TrainingError
 from training.networks import plane_pose
 from training.networks.architectures import PAIRS, SHIPPED
+from training.networks.cells import STRIDE
 from training.networks.displacements import REACH, Displacements
 from training.networks.looks import Looks, Seen
-from training.networks.matcher import STRIDE, Matcher
+from training.networks.matcher import Matcher
 from training.networks.onnx_weights import read_folded, read_matcher
 from training.networks.plane_pose import Pose
 from training.networks.site import Site

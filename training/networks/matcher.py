@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-STRIDE = 8
-CELL_OFFSET = 3.5
 DESCRIPTOR_SIZE = 64
 WINDOW = 17  # side of the local contrast normalisation, px
 DARK = 4.0 / 255.0  # added before the logarithm, so that noise in the dark is not blown up

@@ -15,11 +15,12 @@ from torch.utils.data import Dataset
 
 from cnn_vs_ros.geometry import se3
 from training.errors import TrainingError
-from training.images import textures, views
+from training.images import views
 from training.images.corpus import TRAIN, VALIDATION, Corpus
+from training.images.sources import TextureSource
 from training.images.views import ViewSampling
 from training.loop.team import Team
-from training.loop.training import as_json
+from training.loop.training import VALIDATION_SEED, as_json
 from training.networks.architectures import architecture
 from training.networks.building import make_regressor
 from training.networks.site import Site
@@ -27,12 +28,11 @@ from training.regression.batches import Batches
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
 from training.regression.training import Regression
-from training.regression.validation import SEED, Validation
+from training.regression.validation import Validation
 
 Array = NDArray[np.float64]
 
 FOCAL = 1.25  # focal length of the network's camera in its widths: that of the middle of a 640x480 image at 600 px
-_DRAWN_SHARE = 0.45
 _DEVIATION_DRAWS = 4000
 
 
@@ -63,9 +63,7 @@ class ImagePairs(Dataset):
     """
 
     def __init__(self, corpus: Path, split: str, drawn: ViewSampling, *, seed: int, length: int) -> None:
-        loaded = Corpus.load(corpus)
-        loaded.require(split)
-        self._tiles, self._indices = loaded.tiles, loaded.indices(split)
+        self._source = TextureSource(corpus, split)
         self._sampling, self._seed, self._length = drawn, seed, length
 
     def __len__(self) -> int:
@@ -77,13 +75,8 @@ class ImagePairs(Dataset):
             raise IndexError(index)
         cv2.setNumThreads(0)
         rng = np.random.default_rng([self._seed, index])
-
-        def tile_of() -> np.ndarray:
-            return np.asarray(self._tiles[rng.choice(self._indices)])
-
-        is_drawn = rng.random() < _DRAWN_SHARE
-        texture = textures.draw(rng, self._tiles.shape[1], tile_of) if is_drawn else tile_of()
-        group = views.sample_group(texture, self._sampling, rng, tile_of)
+        texture = self._source.texture(rng)
+        group = views.sample_group(texture, self._sampling, rng, lambda: self._source.tile(rng))
         desired, current = group.poses
         pose = se3.pose_vector(desired @ se3.inverse(current))
         return torch.from_numpy(group.images[::-1].copy()), torch.from_numpy(pose.astype(np.float32))
@@ -117,8 +110,9 @@ class PairRegression(Regression):
                 f'but got {pairs} pairs and a batch of {options.batch}'
             )
         self.options, self.corpus, self.pairs = options, corpus, pairs
-        self.summary = Corpus.load(corpus).summary()
-        Corpus.load(corpus).require(TRAIN, VALIDATION)
+        loaded = Corpus.load(corpus)
+        loaded.require(TRAIN, VALIDATION)
+        self.summary = loaded.summary()
         self.drawn = facing_sampling() if architecture(options.architecture).is_geometric else sampling()
         torch.manual_seed(options.seed)
         self.scale = deviations(self.drawn)
@@ -145,7 +139,7 @@ class PairRegression(Regression):
 
     def _validation(self) -> Validation:
         count = self.options.validation_images
-        pairs = ImagePairs(self.corpus, VALIDATION, self.drawn, seed=SEED, length=count)
+        pairs = ImagePairs(self.corpus, VALIDATION, self.drawn, seed=VALIDATION_SEED, length=count)
         return Validation(pairs, count, self.options.batch)
 
     def identity(self) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from cnn_vs_ros.estimation import Reference
+from training.loop.training import VALIDATION_SEED
 from training.regression.loss import PoseLoss
 from training.snapshot.generator import SnapshotSettings
 from training.snapshot.occluders import ClusterBank
 from training.snapshot.torch_datasets import DrawnSnapshots
-
-SEED = 1_000_003
 
 
 def unseen_views(
@@ -23,7 +22,7 @@ def unseen_views(
     """Return about `count` views as of `settings` but of another seed, and how many are of the wide draw."""
     wide = max(1, round(count * settings.count / settings.total))
     fine = round(count * settings.fine / settings.total)
-    return DrawnSnapshots(reference, replace(settings, seed=SEED, count=wide, fine=fine), bank), wide
+    return DrawnSnapshots(reference, replace(settings, seed=VALIDATION_SEED, count=wide, fine=fine), bank), wide
 
 
 class Validation:

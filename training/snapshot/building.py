@@ -17,11 +17,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
 from training.loop.interruption import Interruption
+from training.progress import progress_bar
 from training.snapshot import occluders, shards
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
 from training.snapshot.occluders import ClusterBank
@@ -89,8 +89,7 @@ def build(
     missing = [shard for shard in range(shards.shard_count(index)) if shard not in complete]
     total = generator.settings.total
     present = total - sum(len(shards.shard_indices(index, shard)) for shard in missing)
-    interval = 1.0 if sys.stderr.isatty() else 30.0  # in a log file every refresh is a line
-    bar = tqdm(total=total, initial=present, unit='image', mininterval=interval, disable=not missing)
+    bar = progress_bar(total=total, initial=present, unit='image', disable=not missing)
     begun, done, warp_seconds = time.perf_counter(), 0, 0.0
     with Interruption() as interruption, bar:
         try:

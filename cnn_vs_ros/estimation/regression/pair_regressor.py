@@ -10,15 +10,12 @@ from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation.model_file import ModelFile
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.estimation.regression.regressor import pose_vector_of
+from cnn_vs_ros.estimation.regression.regressor import TRAINED_RANGE, pose_vector_of
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
 
 KIND = 'pose_pair_regressor'
-
-# An answer beyond this many deviations of the training pairs is not believed.
-_TRAINED_RANGE = 4.0
 
 
 class PairNetwork:
@@ -65,7 +62,7 @@ class PairRegressor:
     def pose(self, image: np.ndarray) -> Array | None:
         """``desired_T_current`` (4, 4) of an image; None when the answer is outside what was trained."""
         vector = self.network.vector(self.network.view(image, self._camera), self._desired)
-        if not (np.abs(vector) <= _TRAINED_RANGE * self.network.deviations).all():
+        if not (np.abs(vector) <= TRAINED_RANGE * self.network.deviations).all():
             return None
         return se3.from_pose_vector(vector * self._unit)
 

@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 KIND = 'pose_regressor'
 
 _CAMERA_TOLERANCE = 0.01  # of the image size, in focal lengths and principal point
-# An answer further from the trained reference than this many deviations of the training views is not believed.
-_TRAINED_RANGE = 4.0
+TRAINED_RANGE = 4.0
+"""Deviations of the training views beyond which an answer is not believed."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class RegressorNetwork:
 
     def in_range(self, pose: Array) -> bool:
         """Whether ``c0_T_c`` (4, 4) lies among the views that the network was trained on."""
-        return bool((np.abs(se3.pose_vector(pose)) <= _TRAINED_RANGE * self.deviations).all())
+        return bool((np.abs(se3.pose_vector(pose)) <= TRAINED_RANGE * self.deviations).all())
 
 
 def pose_vector_of(model: ModelFile, key: str) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import cv2
 import torch
-from tqdm import tqdm
 
 from training.benchmark.real import folder, pictures, report
 from training.benchmark.real.answers import PairMethod, make_pair_method
 from training.benchmark.real.measure import PairRecord, measure
 from training.benchmark.real.pairs import Choice, Pair, RealSet
+from training.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,7 @@ def run(request: Request) -> str:
 def _measured(name: str, method: PairMethod, real: RealSet) -> Sequence[tuple[PairRecord, Pair]]:
     # The reference is set once for all its images, as a user would.
     done = []
-    interval = 1.0 if sys.stderr.isatty() else 30.0
-    with tqdm(total=len(real.pairs), unit='pair', desc=f'{real.name} {name}', mininterval=interval) as bar:
+    with progress_bar(total=len(real.pairs), unit='pair', desc=f'{real.name} {name}') as bar:
         for (_, key), pairs in groupby(real.pairs, lambda pair: (pair.camera, pair.reference)):
             first = True
             for pair in pairs:
