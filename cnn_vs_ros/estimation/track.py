@@ -40,7 +40,7 @@ _MIN_IMAGE = 0.25
 _AGREES = 0.0025
 _MIN_AGREEING, _COVERED = 0.08, 0.2
 # After an image in which the track was found so near to where it was expected (widths of the image), and which
-# shows so much of what is in view, the coarsest level is left out; it is what finds out first what an occluder covers.
+# shows so much of what is in view, the coarsest level is left out: it finds out first what an occluder covers.
 _STEADY, _CLEAR = 0.005, 0.9
 # What is nearly certain teaches of the plane.
 _TEACHES = 0.9
