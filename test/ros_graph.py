@@ -27,6 +27,10 @@ os.environ.setdefault(profile_variable(), str(ROOT / 'config' / 'fastdds.xml'))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # Under nohup the nodes would ignore it as well, as they should: a handler is not inherited.
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
 
 class NodeProcess:
     """One node, started as `python -m cnn_vs_ros.nodes <name>`; a name with dots is that of a module."""

@@ -9,17 +9,16 @@ import rclpy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 
+from cnn_vs_ros.graph.private_domain import private_domain
 from cnn_vs_ros.nodes.experiment_graph import RosGraph
 from cnn_vs_ros.run import RunError
 from test.ros_graph import PATIENCE
-
-DOMAIN = 87
 
 
 @pytest.fixture
 def context():
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
+    rclpy.init(context=context, domain_id=private_domain())  # /clock has no namespace
     yield context
     rclpy.shutdown(context=context)
 
