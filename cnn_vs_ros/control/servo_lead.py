@@ -49,9 +49,10 @@ class ServoLead:
             self._follows = now
         self._commanded = now
 
-    def measure(self, names: Sequence[str], positions: Sequence[float], now: float) -> None:
-        """Take joint positions, of some or all joints."""
+    def measure(self, names: Sequence[str], positions: Sequence[float], now: float) -> bool:
+        """Take joint positions; return whether some are of joints that Servo moves, as far as these are known."""
         self._measured.update({name: (position, now) for name, position in zip(names, positions, strict=False)})
+        return not self._middle or any(name in self._middle for name in names)
 
     def lost(self, now: float) -> str:
         """A sentence about the joint that is furthest from where Servo has it; empty while the arm follows."""

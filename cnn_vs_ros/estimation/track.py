@@ -39,9 +39,9 @@ _MIN_IMAGE = 0.25
 # within 1.5, and none had a probability over 0.073.
 _AGREES = 0.0025
 _MIN_AGREEING, _COVERED = 0.08, 0.2
-# After an image in which the track was found so near to where it was expected (widths of the image) the coarsest
-# level is left out.
-_STEADY = 0.005
+# After an image in which the track was found so near to where it was expected (widths of the image), and which
+# shows so much of what is in view, the coarsest level is left out: it finds out first what an occluder covers.
+_STEADY, _CLEAR = 0.005, 0.9
 # What is nearly certain teaches of the plane.
 _TEACHES = 0.9
 
@@ -143,7 +143,7 @@ class Track:
         match = self._of_one_plane(match, image)
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
-        self._is_steady = shift < _STEADY
+        self._is_steady = shift < _STEADY and match.alignment.unoccluded > _CLEAR
         self._check.add(self._pose)
         if self._check.contradicts:
             self._refute()

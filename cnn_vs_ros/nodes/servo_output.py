@@ -64,8 +64,9 @@ class ServoOutput:
         self._lead.command(message.joint_names, [point.positions for point in message.points], self._now())
 
     def _on_joint_state(self, message: JointState) -> None:
-        self._link.hear_states(self._now())
-        self._lead.measure(message.name, message.position, self._now())
+        now = self._now()
+        if self._lead.measure(message.name, message.position, now):
+            self._link.hear_states(now)
 
 
 def _resolved(topic: str, servo_node: str) -> str:

@@ -61,3 +61,11 @@ def test_a_trajectory_without_positions_and_other_joints_say_nothing():
         lead.command(NAMES, [(), ()], now)
         lead.command(NAMES, [(2.0, 2.0)], now)
         assert not lead.lost(now)
+
+
+def test_the_joints_that_servo_moves_are_told_from_those_of_a_gripper():
+    lead = ServoLead(0.05)
+    assert lead.measure(['finger_joint'], [0.0], 0.0)  # Servo has moved none yet
+    lead.command(NAMES, [(0.0, 1.0)], 0.1)
+    assert lead.measure(NAMES[:1], [0.0], 0.2)
+    assert not lead.measure(['finger_joint'], [0.0], 0.2)

@@ -80,13 +80,22 @@ def test_an_image_that_shows_nothing_leaves_no_velocity():
     np.testing.assert_allclose(aligner.starts[2], aligner.starts[1], atol=1e-12)
 
 
-def test_the_coarsest_level_is_left_out_after_an_image_in_which_the_track_is_as_expected_and_then_alone():
+@pytest.mark.parametrize(
+    ('found', 'stages'),
+    [
+        (alignment(BEGIN), STEADY_STAGES),
+        (alignment(se3.exp(np.array([0.004, 0, 0, 0, 0, 0])) @ BEGIN), TRACK_STAGES),
+        (alignment(BEGIN, unoccluded=0.8), TRACK_STAGES),
+        (None, TRACK_STAGES),
+    ],
+    ids=['as expected', '9 pixels off', 'covered', 'nothing'],
+)
+def test_the_coarsest_level_is_left_out_after_a_clear_image_as_expected_and_then_alone(found, stages):
     track, aligner = begun()
-    jump = se3.exp(np.array([0.004, 0, 0, 0, 0, 0]))  # 9 pixels
-    aligner.finds = [alignment(BEGIN), alignment(jump @ BEGIN), alignment(jump @ BEGIN), None, None]
+    aligner.finds = [found, None]
     for _ in aligner.finds:
         track.follow(IMAGE, np.eye(4))
-    assert aligner.stages == [TRACK_STAGES, STEADY_STAGES, TRACK_STAGES, STEADY_STAGES, TRACK_STAGES]
+    assert aligner.stages == [TRACK_STAGES, stages]
 
 
 def test_there_is_nothing_to_follow_before_a_match_nor_after_it_was_forgotten():

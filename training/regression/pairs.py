@@ -140,7 +140,7 @@ class PairRegression(Regression):
     def _validation(self) -> Validation:
         count = self.options.validation_images
         pairs = ImagePairs(self.corpus, VALIDATION, self.drawn, seed=VALIDATION_SEED, length=count)
-        return Validation(pairs, count, self.options.batch)
+        return Validation(pairs, count, self._judged_at_once)
 
     def identity(self) -> dict[str, Any]:
         """Return all but the number of epochs."""

@@ -102,6 +102,11 @@ class Regression(Training):
         return architecture(self.options.architecture).is_geometric
 
     @property
+    def _judged_at_once(self) -> int:
+        """Views; with geometry inside one, for a batch is looked at until the last of it has settled."""
+        return 1 if self._is_geometric else self.options.batch
+
+    @property
     def best_epoch(self) -> int:
         """Epochs after which the model was best."""
         return self.standing.best_step // self.epoch_steps
@@ -168,7 +173,7 @@ class Regression(Training):
 
     def _validation(self) -> Validation:
         views, wide = unseen_views(self.reference, self.settings, self.bank, self.options.validation_images)
-        return Validation(views, wide, self.options.batch)
+        return Validation(views, wide, self._judged_at_once)
 
     def _loss(self, model: nn.Module, images: Tensor, poses: Tensor) -> Tensor:
         device = self.team.device

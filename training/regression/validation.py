@@ -26,7 +26,7 @@ def unseen_views(
 
 
 class Validation:
-    """Judges on `views`, of which the first `wide` give the errors that are reported."""
+    """Judges on `views`, at most `batch` at once, of which the first `wide` give the errors that are reported."""
 
     def __init__(self, views: Dataset, wide: int, batch: int) -> None:
         self._views, self._wide = views, wide
