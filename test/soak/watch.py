@@ -56,7 +56,7 @@ class Watch:
         self.node = rclpy.create_node('soak', context=self.context)
         self.status, self.reason = '', ''
         self.arm_time = self.speed = self.way = 0.0
-        self._place: np.ndarray | None = None
+        self._place: np.ndarray | None
         self.mark()
         self.twist, self.command = np.zeros(6), np.zeros(6)
         self.reset_extremes()
@@ -98,6 +98,7 @@ class Watch:
     def mark(self) -> None:
         """Begin anew to measure the time to rest."""
         self._marked, self._newest = time.time(), 0.0
+        self._place = None  # a place of before may be of another start
         self._since_mark = self.time_to_rest = self.way = 0.0
 
     def rests(self, patience: float = 10.0) -> bool:
@@ -263,10 +264,12 @@ class Watch:
                 self.time_to_rest = self._since_mark
 
     def _on_truth(self, message: PoseStamped) -> None:
+        if seconds(message.header.stamp) <= self._marked:
+            return
         position = message.pose.position
         place, before = np.array([position.x, position.y, position.z]), self._place
         self._place = place
-        if before is not None and seconds(message.header.stamp) > self._marked:
+        if before is not None:
             self.way += float(np.linalg.norm(place - before))
 
     def _on_status(self, message: String) -> None:
