@@ -19,7 +19,8 @@ CAMERA = PinholeCamera(320, 240, 300.0, 300.0, 159.5, 119.5)
 BRISK = MotionLimits(0.08, 0.3, 0.3, 1.5, 6.0, 15.0, rest=0.05)
 MOUNT = se3.from_pose_vector([0.03, -0.02, 0.05, 0.2, -0.1, 1.2])
 START = se3.from_pose_vector([0.5, 0.1, 0.3, 3.0, 0.2, -0.1])
-PERIOD, IMAGE_PERIOD, PATIENCE = 0.02, 0.4, 60.0
+PERIOD, IMAGE_PERIOD = 0.02, 0.4
+PATIENCE = 600.0  # of the wall, against a session that never ends: a busy computer takes minutes
 TEXTURE = drawn_texture()
 
 
