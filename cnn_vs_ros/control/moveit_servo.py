@@ -33,6 +33,10 @@ _STATES_TIMEOUT = 0.5
 """Seconds without joint states after which nobody knows where the arm is; Servo itself would go on."""
 
 
+_STALL = 0.3
+"""Seconds without a look at the link after which what came meanwhile may still wait: they do not count."""
+
+
 class ServoCode(enum.IntEnum):
     """Status codes of MoveIt Servo (moveit_msgs/ServoStatus)."""
 
@@ -104,6 +108,7 @@ class ServoLink:
         self._status_timeout = status_timeout
         self._heard: float | None = None
         self._measured = np.inf
+        self._looked = -np.inf
         self._code, self._text = int(ServoCode.NO_WARNING), ''
         self._ready = self._paused = False
         self._refusal = ''
@@ -166,5 +171,8 @@ class ServoLink:
         return now - self._measured > _STATES_TIMEOUT
 
     def _watch(self, now: float) -> None:
+        if now - self._looked > _STALL:
+            self._measured += now - self._looked
+        self._looked = now
         if self._heard is not None and not 0.0 <= now - self._heard <= self._status_timeout:
             self._heard, self._ready, self._refusal = None, False, ''

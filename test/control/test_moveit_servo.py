@@ -152,11 +152,18 @@ class TestLink:
     def test_joint_states_that_cease_stop_the_arm_until_they_come_again(self):
         link = self.ready()
         link.hear_states(10.0)
-        assert link.may_send(False, 10.4)
-        assert not link.may_send(False, 10.6)
-        assert link.status(10.6) == (ServoStatus.STALE, 'joint_states should come every 0.5 s but do not')
-        link.hear_states(10.7)
+        sent = [link.may_send(False, now) for now in np.arange(10.05, 10.7, 0.1)]
+        assert sent == [True] * 5 + [False] * 2
+        assert link.status(10.75) == (ServoStatus.STALE, 'joint_states should come every 0.5 s but do not')
+        link.hear_states(10.8)
         assert link.may_send(False, 10.8)
+
+    def test_a_stall_of_the_own_process_is_not_one_of_the_arm(self):
+        link = self.ready()
+        link.hear_states(10.0)
+        assert link.may_send(False, 10.1)
+        link.hear(0, '', 10.9)
+        assert link.may_send(False, 10.9)  # the joint states of the stall still wait
 
     def test_says_what_servo_says(self):
         link = self.ready()

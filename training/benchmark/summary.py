@@ -136,12 +136,12 @@ def plot(summary: dict[str, Any], path: Path) -> None:
             if condition not in figures:
                 continue
             rates = figures[condition]['per_batch']
-            points = [(batch, 100 * rate) for batch, rate in enumerate(rates) if rate is not None]
-            axis.plot(*zip(*points, strict=True), marker='+xo*sd^v'[index % 8], label=method, linewidth=1.2)
+            shares = [np.nan if rate is None else 100 * rate for rate in rates]  # a gap where none ran
+            axis.plot(range(BATCHES), shares, marker='+xo*sd^v'[index % 8], label=method, linewidth=1.2)
         axis.set(title=condition, xlabel='batch (start offset grows)', ylim=(-3, 103), xlim=(-0.3, BATCHES - 0.7))
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel('runs converged (%)')
-    axes[0][0].legend(loc='lower left', fontsize=8)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc='outside right upper', fontsize=8)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
 
