@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +56,11 @@ _MOST_REPEATS, _BETTER = 3, 1.15  # an alignment is repeated while its evidence 
 _SAME_PLACE = 0.04
 # Rivals of a match on a pattern that repeats: a look at each, and a whole alignment of those that look best.
 _REPETITION_LEVEL = 1
-_LOOK = (Stage(_REPETITION_LEVEL, 2),)
+_LOOK = Stage(_REPETITION_LEVEL, 2)
 _CLOSEST_RIVALS = 6
 # Rivals aligned in each round of looking, from the best so far, until one stands out: a wrong match shows the
 # plane turned wrongly.
-_ROUNDS = (6, 6, 24, 24)
+_ROUNDS = 4
 # Difference of the evidence, over all of the reference's samples, that makes a rival e times as likely.
 _TELLING = 0.01
 _COMPARABLE = 0.4  # share of the best match's view that a rival has to show
@@ -165,19 +166,19 @@ class Acquisition:
     def _against_rivals(self, image: ImagePyramid, plane: ScenePlane, found: list[Match]) -> Match:
         """Compare the best match with the others, and with those that the reference's repetitions make."""
         rivals = self._distinct(found)
-        repeats = False
-        share = 1.0
-        for count in _ROUNDS:
+        share, repeats = 1.0, False
+        looked_from: Match | None = None
+        starts: list[Alignment] = []
+        for _ in range(_ROUNDS):
             best = rivals[0]
-            shown = best.alignment
-            motions = self._rivals.motions(shown.plane)
-            if not motions:
-                shown = self._twin(shown, plane)
-                motions = [] if shown is best.alignment else self._rivals.motions(shown.plane)
-            repeats |= bool(motions)
-            rivals = self._distinct([*rivals, *self._repeated(image, shown, motions, count)])
+            if best is not looked_from:
+                looked_from, starts = best, self._repeated(image, best.alignment, plane)
+                repeats |= bool(starts)
+            aligned = [self._looked_at(image, start) for start in starts[:_CLOSEST_RIVALS]]
+            starts = starts[_CLOSEST_RIVALS:]
+            rivals = self._distinct([*rivals, *(match for match in aligned if match is not None)])
             share = _share_of_first(rivals)
-            if not motions or (rivals[0] is best and share > _LEAST_SHARE):
+            if not aligned or (rivals[0] is best and share > _LEAST_SHARE):
                 break
         if share < _LEAST_SHARE:  # an alignment that has not settled yet may be the better one
             rivals = self._distinct([self._realigned(image, rival) for rival in rivals[:_CLOSEST_RIVALS]])
@@ -186,14 +187,20 @@ class Acquisition:
         told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
         return rivals[0].among_rivals(share if told else 0.0)
 
-    def _repeated(self, image: ImagePyramid, best: Alignment, motions: list[Array], count: int) -> list[Match]:
-        """Return the matches that a match has after motions of the plane onto itself: those that look best."""
-        looks = [
-            self._aligner.align(image, best.current_T_desired @ motion, best.plane, _LOOK) for motion in motions
-        ]
-        promising = sorted((look for look in looks if look is not None), key=lambda look: -look.evidence)
-        matches = [self._aligned(image, look.plane, look) for look in promising[:count]]
-        return [match for match in matches if match is not None]
+    def _repeated(self, image: ImagePyramid, best: Alignment, plane: ScenePlane) -> list[Alignment]:
+        """Return where a match may be as well after motions of the plane onto itself, what looks best first."""
+        motions = self._rivals.motions(best.plane)
+        if not motions:
+            best = self._twin(best, plane)
+            motions = self._rivals.motions(best.plane)
+        evidence = self._aligner.evidence(image, best, motions, _LOOK)
+        order = np.argsort(-evidence, kind='stable')
+        return [replace(best, current_T_desired=best.current_T_desired @ motions[index]) for index in order]
+
+    def _looked_at(self, image: ImagePyramid, start: Alignment) -> Match | None:
+        """Align a rival, of whose plane is believed what a look shows of it: a wrong match shows it turned wrongly."""
+        look = self._aligner.align(image, start.current_T_desired, start.plane, (_LOOK,))
+        return None if look is None else self._aligned(image, look.plane, look)
 
     def _twin(self, alignment: Alignment, believed: ScenePlane) -> Alignment:
         """Return the same view over the other plane that it leaves open, if any: seen askew no pattern repeats."""

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation.fine.goal_refinement import GoalRefinement, Refined
 from cnn_vs_ros.estimation.fine.hidden import Hidden
-from cnn_vs_ros.estimation.fine.linearisation import System, linearise
+from cnn_vs_ros.estimation.fine.linearisation import System, evidence_at, linearise
 from cnn_vs_ros.estimation.fine.local_light import LightModel
 from cnn_vs_ros.estimation.fine.samples import Samples
 from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
-from cnn_vs_ros.estimation.pyramid import LEVELS, ImagePyramid
+from cnn_vs_ros.estimation.pyramid import LEVELS, ImagePyramid, PyramidLevel
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
@@ -134,7 +135,7 @@ class PhotometricAlignment:
         for stage in stages:
             samples = self._samples_of(stage.samples)
             hidden = Hidden.of(samples, self._attached)
-            level = image.level(min(max(samples.level - enlarged, 0), LEVELS))
+            level = _level_like(samples, image, enlarged)
             light_model = self._light_of(samples.level)
             light = light_model.field(level, pose, seen_plane, coverage).at(samples.cells)
             for iteration in range(stage.iterations):
@@ -181,6 +182,20 @@ class PhotometricAlignment:
             refined=refined,
         )
 
+    def evidence(self, image: ImagePyramid, place: Alignment, motions: Sequence[Array], stage: Stage) -> Array:
+        """Evidence (N,), see `Visibility`, for a pose after each of N motions (4, 4) of its plane, as they are.
+
+        By the samples of a `stage`; 0 where too few of them are in view.
+        """
+        return np.array([self._evidence(image, place.current_T_desired @ each, place.plane, stage) for each in motions])
+
+    def _evidence(self, image: ImagePyramid, pose: Array, plane: ScenePlane, stage: Stage) -> float:
+        enlarged = _octaves(pose, plane, self.reference.full.camera)
+        samples = self._samples_of(_scaled((stage,), enlarged)[0].samples)
+        level = _level_like(samples, image, enlarged)
+        light = self._light_of(samples.level).field(level, pose, plane).at(samples.cells)
+        return evidence_at(samples, level, light, pose, plane)
+
     def _samples_of(self, index: int) -> Samples:
         if index not in self._samples:
             level, count = _SAMPLES[index]
@@ -193,22 +208,31 @@ class PhotometricAlignment:
         return self._light[level]
 
 
+def _level_like(samples: Samples, image: ImagePyramid, enlarged: int) -> PyramidLevel:
+    """The level of an image, `enlarged` by octaves, that shows things as large as the samples' level does."""
+    return image.level(min(max(samples.level - enlarged, 0), LEVELS))
+
+
 def _octaves(pose: Array, plane: ScenePlane, camera: PinholeCamera) -> int:
     """By how many times two, rounded, the current image shows the reference enlarged, where it shows it."""
     homography = plane.homography(pose, camera)
-    across, down = np.meshgrid(np.linspace(0, camera.width, 5), np.linspace(0, camera.height, 5))
-    points = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
-    moved = homography @ points
-    ahead = moved[2] > 1e-3
-    if not ahead.any():
+    moved = homography @ _five_by_five(camera.size)
+    moved = moved[:, moved[2] > 1e-3]
+    if not moved.size:
         return 0
-    moved = moved[:, ahead]
     area = abs(np.linalg.det(homography)) / moved[2] ** 3
     middle = np.array([[camera.width], [camera.height]]) / 2
     shown = (np.abs(moved[:2] / moved[2] - middle) < middle).all(axis=0)
     if not shown.any():
         shown[:] = True
     return int(np.clip(np.rint(0.5 * np.log2(np.median(area[shown]))), -_MOST_OCTAVES, _MOST_OCTAVES))
+
+
+@cache
+def _five_by_five(size: tuple[int, int]) -> Array:
+    """Homogeneous points (3, 25) all over an image of `size` (w, h)."""
+    across, down = np.meshgrid(*(np.linspace(0, side, 5) for side in size))
+    return np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
 
 
 def _scaled(stages: Sequence[Stage], enlarged: int) -> Sequence[Stage]:

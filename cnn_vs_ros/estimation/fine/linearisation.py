@@ -74,6 +74,20 @@ def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
     return float(weights @ (a * b)) / float(np.sqrt(power) + 1e-9)
 
 
+def evidence_at(
+    samples: Samples, level: PyramidLevel, light: LocalLight, pose: Array, plane: ScenePlane
+) -> float:
+    """Evidence (see `Visibility`) for a pose and plane as they are; 0 where too little of the reference is in view."""
+    projected = project(samples, level.camera, pose, plane)
+    if projected is None:
+        return 0.0
+    index = projected.index
+    sampled = sample(level.flat[..., None], projected.column, projected.row)
+    current, desired = light.compared(sampled[:, 0], samples.value[index], index)
+    cells = samples.cells
+    return visibility(cells.cell[index], cells.grid_size, current - desired, current, desired).evidence
+
+
 def linearise(
     samples: Samples,
     level: PyramidLevel,
@@ -98,8 +112,7 @@ def linearise(
     index = projected.index
     sampled = sample(level.channels, projected.column, projected.row)
     current_gain, desired_gain = light.current_gain[index], light.desired_gain[index]
-    current = (sampled[:, 0] - light.current_mean[index]) * current_gain
-    desired = (samples.value[index] - light.desired_mean[index]) * desired_gain
+    current, desired = light.compared(sampled[:, 0], samples.value[index], index)
     residual = current - desired
 
     current_x = sampled[:, 1] * current_gain * np.float32(level.camera.fx)

@@ -38,6 +38,15 @@ class LocalLight:
     desired_mean: np.ndarray
     desired_gain: np.ndarray
 
+    def compared(
+        self, current: np.ndarray, desired: np.ndarray, index: np.ndarray | slice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Flat grey levels (M,) of both images at the samples `index`, normalised."""
+        return (
+            (current - self.current_mean[index]) * self.current_gain[index],
+            (desired - self.desired_mean[index]) * self.desired_gain[index],
+        )
+
 
 @dataclass(frozen=True)
 class LightField:
