@@ -63,6 +63,8 @@ _CLOSEST_RIVALS = 6
 _ROUNDS = 4
 # Difference of the evidence, over all of the reference's samples, that makes a rival e times as likely.
 _TELLING = 0.01
+_SCATTER = 0.015  # the same in units of the evidence: where it is high, little of a misalignment costs much
+_CLOSE = 0.15  # lead, in units of the evidence
 _COMPARABLE = 0.4  # share of the best match's view that a rival has to show
 _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
 # A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
@@ -151,7 +153,7 @@ class Acquisition:
             if look is None or look.evidence < least_evidence:
                 continue
             match = self._settled(image, plane, self._aligned(image, plane, look))
-            if match is not None and (best is None or _weight_of(match) > _weight_of(best)):
+            if match is not None and (best is None or _weight_of(match.alignment) > _weight_of(best.alignment)):
                 best = match
             if best is not None and best.probability > _CERTAIN:
                 break
@@ -180,35 +182,46 @@ class Acquisition:
             share = _share_of_first(rivals)
             if not aligned or (rivals[0] is best and share > _LEAST_SHARE):
                 break
-        if share < _LEAST_SHARE:  # an alignment that has not settled yet may be the better one
-            rivals = self._distinct([self._realigned(image, rival) for rival in rivals[:_CLOSEST_RIVALS]])
+        best = rivals[0].alignment
+        close = [rival for rival in rivals if _lead(best, rival.alignment) < _CLOSE * best.evidence]
+        if len(close) > 1:  # an alignment that has not settled yet may be the better one
+            close.sort(key=lambda rival: _lead(best, rival.alignment))
+            settled = [self._realigned(image, rival) for rival in close[:_CLOSEST_RIVALS]]
+            rivals = self._distinct([*settled, *(rival for rival in rivals if not any(rival is each for each in close[:_CLOSEST_RIVALS]))])
             share = _share_of_first(rivals)
         needs_most = repeats or self._is_at_reference(rivals[0].alignment)
         told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
         return rivals[0].among_rivals(share if told else 0.0)
 
     def _repeated(self, image: ImagePyramid, best: Alignment, plane: ScenePlane) -> list[Alignment]:
-        """Return where a match may be as well after motions of the plane onto itself, what looks best first."""
-        motions = self._rivals.motions(best.plane)
-        if not motions:
-            best = self._twin(best, plane)
-            motions = self._rivals.motions(best.plane)
-        evidence = self._aligner.evidence(image, best, motions, _LOOK)
-        order = np.argsort(-evidence, kind='stable')
-        return [replace(best, current_T_desired=best.current_T_desired @ motions[index]) for index in order]
+        """Return where a match may be as well after motions of the plane onto itself, what may be the better one first."""
+        for shown in self._planes(best, plane):
+            motions = self._rivals.motions(shown.plane)
+            if motions:
+                break
+        looks = self._aligner.looks(image, shown, motions, _LOOK)
+        return sorted(looks, key=lambda look: _lead(best, look))
 
     def _looked_at(self, image: ImagePyramid, start: Alignment) -> Match | None:
         """Align a rival, of whose plane is believed what a look shows of it: a wrong match shows it turned wrongly."""
         look = self._aligner.align(image, start.current_T_desired, start.plane, (_LOOK,))
         return None if look is None else self._aligned(image, look.plane, look)
 
-    def _twin(self, alignment: Alignment, believed: ScenePlane) -> Alignment:
-        """Return the same view over the other plane that it leaves open, if any: seen askew no pattern repeats."""
+    def _planes(self, alignment: Alignment, believed: ScenePlane) -> list[Alignment]:
+        """Return the view over each of the planes that it leaves open, the likelier first.
+
+        Seen askew no pattern repeats, or another one does.
+        """
         plane = alignment.plane
         twin = plane.twin(alignment.current_T_desired, self._camera)
-        if twin is None or believed.likelihood(twin[1]) < _UNLIKELY * believed.likelihood(plane.slope):
-            return alignment
-        return replace(alignment, current_T_desired=twin[0], plane=plane.at(twin[1]))
+        if twin is None:
+            return [alignment]
+        pose, slope = twin
+        other = replace(alignment, current_T_desired=pose, plane=plane.at(slope))
+        odds = believed.likelihood(slope) / believed.likelihood(plane.slope)
+        if odds < _UNLIKELY:
+            return [alignment]
+        return [alignment, other] if odds < 1.0 else [other, alignment]
 
     def _is_at_reference(self, alignment: Alignment) -> bool:
         """Whether things that move with the camera would fit as well."""
@@ -228,12 +241,12 @@ class Acquisition:
 
     def _realigned(self, image: ImagePyramid, match: Match) -> Match:
         again = self._aligned(image, match.alignment.plane, match.alignment)
-        return match if again is None or _weight_of(again) < _weight_of(match) else again
+        return match if again is None or _weight_of(again.alignment) < _weight_of(match.alignment) else again
 
     def _distinct(self, matches: list[Match]) -> list[Match]:
         """Return the best match of each place, the best first."""
         kept: list[Match] = []
-        for match in sorted(matches, key=lambda match: -_weight_of(match)):
+        for match in sorted(matches, key=lambda match: -_weight_of(match.alignment)):
             if not any(self._is_same(known.alignment, match.alignment) for known in kept):
                 kept.append(match)
         return kept
@@ -251,25 +264,27 @@ def _promising(matches: Sequence[ViewMatches]) -> Sequence[ViewMatches]:
 def _share_of_first(rivals: list[Match]) -> float:
     """Share of the likelihood that the first of some matches has."""
     first = rivals[0]
-    return 1.0 / (1.0 + sum(float(np.exp(-_lead(first, rival) / _TELLING)) for rival in rivals[1:]))
+    telling = max(_TELLING, _SCATTER * first.alignment.evidence)
+    leads = np.array([_lead(first.alignment, rival.alignment) for rival in rivals[1:]])
+    return 1.0 / (1.0 + float(np.exp(-leads / telling).sum()))
 
 
-def _lead(first: Match, other: Match) -> float:
-    """By how much the evidence speaks for the `first` of two matches.
+def _lead(first: Alignment, other: Alignment) -> float:
+    """By how much the evidence speaks for the `first` of two alignments.
 
     On a pattern that goes on, the one that shows more of the reference is not better for it: what lies in the part
     that both show has to tell them apart. Nor is one that fits better where it fits but leaves more of the view
     unexplained.
     """
     lead = _weight_of(first) - _weight_of(other)
-    explains_more = other.alignment.unoccluded > first.alignment.unoccluded + _EXPLAINS_MORE
+    explains_more = other.unoccluded > first.unoccluded + _EXPLAINS_MORE
     if explains_more and _weight_of(other) > _AS_GOOD * _weight_of(first):
         return min(lead, 0.0)
-    if other.alignment.visible < _COMPARABLE * first.alignment.visible:
+    if other.visible < _COMPARABLE * first.visible:
         return lead
-    return min(lead, first.alignment.evidence - other.alignment.evidence)
+    return min(lead, first.evidence - other.evidence)
 
 
-def _weight_of(match: Match) -> float:
+def _weight_of(alignment: Alignment) -> float:
     """Evidence over all of the reference, not only over what is in view."""
-    return match.alignment.evidence * match.alignment.visible
+    return alignment.evidence * alignment.visible

@@ -8,7 +8,7 @@ does not depend on the image size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation.fine.goal_refinement import GoalRefinement, Refined
 from cnn_vs_ros.estimation.fine.hidden import Hidden
-from cnn_vs_ros.estimation.fine.linearisation import System, evidence_at, linearise
+from cnn_vs_ros.estimation.fine.linearisation import System, linearise, seen_at
 from cnn_vs_ros.estimation.fine.local_light import LightModel
 from cnn_vs_ros.estimation.fine.samples import Samples
 from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
@@ -182,19 +182,26 @@ class PhotometricAlignment:
             refined=refined,
         )
 
-    def evidence(self, image: ImagePyramid, place: Alignment, motions: Sequence[Array], stage: Stage) -> Array:
-        """Evidence (N,), see `Visibility`, for a pose after each of N motions (4, 4) of its plane, as they are.
+    def looks(
+        self, image: ImagePyramid, place: Alignment, motions: Sequence[Array], stage: Stage
+    ) -> Iterator[Alignment]:
+        """Yield how an image looks after each of some motions (4, 4) of the plane, by a stage's samples, as it is.
 
-        By the samples of a `stage`; 0 where too few of them are in view.
+        That is the `place` at another pose, `visible`, `unoccluded` and of an `evidence` as it is there; none where
+        too little of the reference is in view.
         """
-        return np.array([self._evidence(image, place.current_T_desired @ each, place.plane, stage) for each in motions])
-
-    def _evidence(self, image: ImagePyramid, pose: Array, plane: ScenePlane, stage: Stage) -> float:
-        enlarged = _octaves(pose, plane, self.reference.full.camera)
-        samples = self._samples_of(_scaled((stage,), enlarged)[0].samples)
-        level = _level_like(samples, image, enlarged)
-        light = self._light_of(samples.level).field(level, pose, plane).at(samples.cells)
-        return evidence_at(samples, level, light, pose, plane)
+        for motion in motions:
+            pose = place.current_T_desired @ motion
+            enlarged = _octaves(pose, place.plane, self.reference.full.camera)
+            samples = self._samples_of(_scaled((stage,), enlarged)[0].samples)
+            level = _level_like(samples, image, enlarged)
+            light = self._light_of(samples.level).field(level, pose, place.plane).at(samples.cells)
+            look = seen_at(samples, level, light, pose, place.plane)
+            if look is not None:
+                visible, seen = look
+                yield replace(
+                    place, current_T_desired=pose, visible=visible, unoccluded=seen.share, evidence=seen.evidence
+                )
 
     def _samples_of(self, index: int) -> Samples:
         if index not in self._samples:

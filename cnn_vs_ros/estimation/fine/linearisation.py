@@ -74,18 +74,20 @@ def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
     return float(weights @ (a * b)) / float(np.sqrt(power) + 1e-9)
 
 
-def evidence_at(
+def seen_at(
     samples: Samples, level: PyramidLevel, light: LocalLight, pose: Array, plane: ScenePlane
-) -> float:
-    """Evidence (see `Visibility`) for a pose and plane as they are; 0 where too little of the reference is in view."""
+) -> tuple[float, Visibility] | None:
+    """Share of the samples in view, and how they look, at a pose and plane as they are; None with too few of them."""
     projected = project(samples, level.camera, pose, plane)
     if projected is None:
-        return 0.0
+        return None
     index = projected.index
     sampled = sample(level.flat[..., None], projected.column, projected.row)
     current, desired = light.compared(sampled[:, 0], samples.value[index], index)
-    cells = samples.cells
-    return visibility(cells.cell[index], cells.grid_size, current - desired, current, desired).evidence
+    seen = visibility(
+        samples.cells.cell[index], samples.cells.grid_size, current - desired, current, desired
+    )
+    return len(projected.column) / samples.count, seen
 
 
 def linearise(
