@@ -11,18 +11,16 @@ among them those that the reference's own symmetries make.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.estimation.coarse.contest import Contest, finer_match, weight_of
 from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher, ViewMatches
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
-from cnn_vs_ros.estimation.coarse.rivals import Rivals
-from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, Alignment, PhotometricAlignment, Stage
-from cnn_vs_ros.estimation.fine.confidence import DOUBTFUL, Match, judge
+from cnn_vs_ros.estimation.fine.alignment import PhotometricAlignment, Stage
+from cnn_vs_ros.estimation.fine.confidence import DOUBTFUL, Match
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
@@ -49,32 +47,8 @@ _LEAST_SCORE = 3.0
 _LEAST_SUPPORT = 7.0
 # With so much support a pose is verified as it is: of 103 on eleven scenes all passed.
 _AMPLE_SUPPORT = 20.0
-_FINER_STAGES = ACQUIRE_STAGES[1:]
 _FIRST_LOOKS = ((Stage(0, 8),), 0.015), ((Stage(1, 4),), 0.05)
 _MOST_REPEATS, _BETTER = 3, 1.15  # an alignment is repeated while its evidence grows by so much
-# Hypotheses nearer to each other than this, in widths of the image, come to the same.
-_SAME_PLACE = 0.04
-# Rivals of a match on a pattern that repeats: a look at each, and a whole alignment of those that look best.
-_REPETITION_LEVEL = 1
-_LOOK = Stage(_REPETITION_LEVEL, 2)
-_CLOSEST_RIVALS = 6
-# Rivals aligned in each round of looking, from the best so far, until one stands out: a wrong match shows the
-# plane turned wrongly.
-_ROUNDS = 4
-# Difference of the evidence, over all of the reference's samples, that makes a rival e times as likely.
-_TELLING = 0.01
-_SCATTER = 0.015  # the same in units of the evidence: where it is high, little of a misalignment costs much
-_CLOSE = 0.15  # lead, in units of the evidence
-_COMPARABLE = 0.4  # share of the best match's view that a rival has to show
-_LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
-# A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
-_AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1
-# Share of a plane's likelihood with less of which the other one that a view leaves open is not tried.
-_UNLIKELY = 0.05
-# Share that has to be seen of a pattern, which fits but for its border if it is shifted by a period, and of
-# anything near the reference pose, where a gripper fits alone.
-_MOSTLY = 0.65
-_AT_REFERENCE = 0.06  # widths of the image
 
 
 class Acquisition:
@@ -88,13 +62,12 @@ class Acquisition:
         camera: PinholeCamera,
     ) -> None:
         self._aligner = aligner
-        self._camera = camera.undistorted
         self._quick, self._thorough = (
             ReferenceMatcher(network, reference, camera, width) for width in (_QUICK, _THOROUGH)
         )
         self._quick.describe_all()
         self._features = FeatureMatcher(reference, camera, _FEATURES)
-        self._rivals = Rivals(reference.levels[_REPETITION_LEVEL])
+        self._contest = Contest(aligner, reference, camera)
 
     def find(
         self, image: ImagePyramid, plane: ScenePlane, least_probability: float, way: int | None = None
@@ -112,7 +85,7 @@ class Acquisition:
                     break
         if not found:
             return None
-        best = self._against_rivals(image, plane, found)
+        best = self._contest.winner(image, plane, found)
         return best if best.probability > least_probability else None
 
     def _hypotheses(
@@ -152,139 +125,25 @@ class Acquisition:
             look = self._aligner.align(image, pose, plane, first_look, slope=slope)
             if look is None or look.evidence < least_evidence:
                 continue
-            match = self._settled(image, plane, self._aligned(image, plane, look))
-            if match is not None and (best is None or _weight_of(match.alignment) > _weight_of(best.alignment)):
+            match = self._settled(image, plane, finer_match(self._aligner, image, plane, look))
+            if match is not None and (best is None or weight_of(match.alignment) > weight_of(best.alignment)):
                 best = match
             if best is not None and best.probability > _CERTAIN:
                 break
         return best
-
-    def _aligned(self, image: ImagePyramid, plane: ScenePlane, start: Alignment) -> Match | None:
-        """Go on with an alignment on the finer levels, believing `plane`."""
-        pose, slope = start.current_T_desired, start.plane.slope
-        alignment = self._aligner.align(image, pose, plane, _FINER_STAGES, slope=slope)
-        return None if alignment is None else judge(alignment)
-
-    def _against_rivals(self, image: ImagePyramid, plane: ScenePlane, found: list[Match]) -> Match:
-        """Compare the best match with the others, and with those that the reference's repetitions make."""
-        rivals = self._distinct(found)
-        share, repeats = 1.0, False
-        looked_from: Match | None = None
-        starts: list[Alignment] = []
-        for _ in range(_ROUNDS):
-            best = rivals[0]
-            if best is not looked_from:
-                looked_from, starts = best, self._repeated(image, best.alignment, plane)
-                repeats |= bool(starts)
-            aligned = [self._looked_at(image, start) for start in starts[:_CLOSEST_RIVALS]]
-            starts = starts[_CLOSEST_RIVALS:]
-            rivals = self._distinct([*rivals, *(match for match in aligned if match is not None)])
-            share = _share_of_first(rivals)
-            if not aligned or (rivals[0] is best and share > _LEAST_SHARE):
-                break
-        best = rivals[0].alignment
-        close = [rival for rival in rivals if _lead(best, rival.alignment) < _CLOSE * best.evidence]
-        if len(close) > 1:  # an alignment that has not settled yet may be the better one
-            close.sort(key=lambda rival: _lead(best, rival.alignment))
-            settled = [self._realigned(image, rival) for rival in close[:_CLOSEST_RIVALS]]
-            rivals = self._distinct([*settled, *(rival for rival in rivals if not any(rival is each for each in close[:_CLOSEST_RIVALS]))])
-            share = _share_of_first(rivals)
-        needs_most = repeats or self._is_at_reference(rivals[0].alignment)
-        told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
-        return rivals[0].among_rivals(share if told else 0.0)
-
-    def _repeated(self, image: ImagePyramid, best: Alignment, plane: ScenePlane) -> list[Alignment]:
-        """Return where a match may be as well after motions of the plane onto itself, what may be the better one first."""
-        for shown in self._planes(best, plane):
-            motions = self._rivals.motions(shown.plane)
-            if motions:
-                break
-        looks = self._aligner.looks(image, shown, motions, _LOOK)
-        return sorted(looks, key=lambda look: _lead(best, look))
-
-    def _looked_at(self, image: ImagePyramid, start: Alignment) -> Match | None:
-        """Align a rival, of whose plane is believed what a look shows of it: a wrong match shows it turned wrongly."""
-        look = self._aligner.align(image, start.current_T_desired, start.plane, (_LOOK,))
-        return None if look is None else self._aligned(image, look.plane, look)
-
-    def _planes(self, alignment: Alignment, believed: ScenePlane) -> list[Alignment]:
-        """Return the view over each of the planes that it leaves open, the likelier first.
-
-        Seen askew no pattern repeats, or another one does.
-        """
-        plane = alignment.plane
-        twin = plane.twin(alignment.current_T_desired, self._camera)
-        if twin is None:
-            return [alignment]
-        pose, slope = twin
-        other = replace(alignment, current_T_desired=pose, plane=plane.at(slope))
-        odds = believed.likelihood(slope) / believed.likelihood(plane.slope)
-        if odds < _UNLIKELY:
-            return [alignment]
-        return [alignment, other] if odds < 1.0 else [other, alignment]
-
-    def _is_at_reference(self, alignment: Alignment) -> bool:
-        """Whether things that move with the camera would fit as well."""
-        shift = alignment.plane.image_shift(alignment.current_T_desired, np.eye(4), self._camera)
-        return shift < _AT_REFERENCE * self._camera.width
 
     def _settled(self, image: ImagePyramid, plane: ScenePlane, match: Match | None) -> Match | None:
         """Align on, as long as that makes an uncertain match clearly better."""
         for _ in range(_MOST_REPEATS):
             if match is None or not DOUBTFUL < match.probability < _CERTAIN:
                 break
-            again = self._aligned(image, plane, match.alignment)
+            again = finer_match(self._aligner, image, plane, match.alignment)
             if again is None or again.alignment.evidence < _BETTER * match.alignment.evidence:
                 break
             match = again
         return match
 
-    def _realigned(self, image: ImagePyramid, match: Match) -> Match:
-        again = self._aligned(image, match.alignment.plane, match.alignment)
-        return match if again is None or _weight_of(again.alignment) < _weight_of(match.alignment) else again
-
-    def _distinct(self, matches: list[Match]) -> list[Match]:
-        """Return the best match of each place, the best first."""
-        kept: list[Match] = []
-        for match in sorted(matches, key=lambda match: -_weight_of(match.alignment)):
-            if not any(self._is_same(known.alignment, match.alignment) for known in kept):
-                kept.append(match)
-        return kept
-
-    def _is_same(self, first: Alignment, second: Alignment) -> bool:
-        shift = first.plane.image_shift(first.current_T_desired, second.current_T_desired, self._camera)
-        return shift < _SAME_PLACE * self._camera.width
-
 
 def _promising(matches: Sequence[ViewMatches]) -> Sequence[ViewMatches]:
     """Return those of the first matches with which to go on."""
     return matches[:_HYPOTHESES] if matches and matches[0].score > _LEAST_SCORE else ()
-
-
-def _share_of_first(rivals: list[Match]) -> float:
-    """Share of the likelihood that the first of some matches has."""
-    first = rivals[0]
-    telling = max(_TELLING, _SCATTER * first.alignment.evidence)
-    leads = np.array([_lead(first.alignment, rival.alignment) for rival in rivals[1:]])
-    return 1.0 / (1.0 + float(np.exp(-leads / telling).sum()))
-
-
-def _lead(first: Alignment, other: Alignment) -> float:
-    """By how much the evidence speaks for the `first` of two alignments.
-
-    On a pattern that goes on, the one that shows more of the reference is not better for it: what lies in the part
-    that both show has to tell them apart. Nor is one that fits better where it fits but leaves more of the view
-    unexplained.
-    """
-    lead = _weight_of(first) - _weight_of(other)
-    explains_more = other.unoccluded > first.unoccluded + _EXPLAINS_MORE
-    if explains_more and _weight_of(other) > _AS_GOOD * _weight_of(first):
-        return min(lead, 0.0)
-    if other.visible < _COMPARABLE * first.visible:
-        return lead
-    return min(lead, first.evidence - other.evidence)
-
-
-def _weight_of(alignment: Alignment) -> float:
-    """Evidence over all of the reference, not only over what is in view."""
-    return alignment.evidence * alignment.visible

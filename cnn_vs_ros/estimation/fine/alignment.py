@@ -187,8 +187,8 @@ class PhotometricAlignment:
     ) -> Iterator[Alignment]:
         """Yield how an image looks after each of some motions (4, 4) of the plane, by a stage's samples, as it is.
 
-        That is the `place` at another pose, `visible`, `unoccluded` and of an `evidence` as it is there; none where
-        too little of the reference is in view.
+        That is the `place` at another pose, with what is `visible`, `unoccluded` and the `evidence` there; none
+        where too little of the reference is in view.
         """
         for motion in motions:
             pose = place.current_T_desired @ motion

@@ -77,16 +77,14 @@ def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
 def seen_at(
     samples: Samples, level: PyramidLevel, light: LocalLight, pose: Array, plane: ScenePlane
 ) -> tuple[float, Visibility] | None:
-    """Share of the samples in view, and how they look, at a pose and plane as they are; None with too few of them."""
+    """Share of the samples in view, and how they look, at a pose and plane as they are; None with too few."""
     projected = project(samples, level.camera, pose, plane)
     if projected is None:
         return None
     index = projected.index
     sampled = sample(level.flat[..., None], projected.column, projected.row)
     current, desired = light.compared(sampled[:, 0], samples.value[index], index)
-    seen = visibility(
-        samples.cells.cell[index], samples.cells.grid_size, current - desired, current, desired
-    )
+    seen = visibility(samples.cells.cell[index], samples.cells.grid_size, current - desired, current, desired)
     return len(projected.column) / samples.count, seen
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from cnn_vs_ros.estimation.coarse import acquisition
+from cnn_vs_ros.estimation.coarse import contest
 from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
@@ -36,6 +36,9 @@ class Aligner:
     def align(self, image, start, plane, stages, *, slope=None) -> Alignment:
         return alignment(start, plane, **self._tells(start))
 
+    def looks(self, image, place, motions, stage) -> list[Alignment]:
+        return [self.align(image, place.current_T_desired @ motion, place.plane, ()) for motion in motions]
+
 
 @pytest.fixture(scope='module')
 def network():
@@ -53,7 +56,7 @@ def is_near(pose: np.ndarray, place: np.ndarray) -> bool:
 
 def found(network, reference, monkeypatch, places, tells):
     """What is found in an image that some hypotheses are made of, each of the evidence that is told."""
-    monkeypatch.setattr(acquisition, 'judge', lambda alignment: Match(alignment, PROBABILITY, PROBABILITY))
+    monkeypatch.setattr(contest, 'judge', lambda alignment: Match(alignment, PROBABILITY, PROBABILITY))
     monkeypatch.setattr(
         Acquisition, '_hypotheses', lambda *_: iter([PlanePose(place, np.zeros(2), 50.0) for place in places])
     )

@@ -1,0 +1,184 @@
+"""A match against its rivals: the other places that look like the reference, found or made by its own repetitions.
+
+A pattern that repeats fits again one period on, or a quarter turn round. What a match is believed by is how much
+better it fits than they do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_vs_ros.estimation.coarse.rivals import Rivals
+from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, Alignment, PhotometricAlignment, Stage
+from cnn_vs_ros.estimation.fine.confidence import Match, judge
+from cnn_vs_ros.estimation.plane import ScenePlane
+from cnn_vs_ros.estimation.pyramid import ImagePyramid
+from cnn_vs_ros.geometry import PinholeCamera
+
+Array = NDArray[np.float64]
+
+_FINER_STAGES = ACQUIRE_STAGES[1:]
+# Hypotheses nearer to each other than this, in widths of the image, come to the same.
+_SAME_PLACE = 0.04
+# Rivals of a match on a pattern that repeats: a look at each, and a whole alignment of so many that look best.
+_REPETITION_LEVEL = 1
+_LOOK = Stage(_REPETITION_LEVEL, 2)
+_CLOSEST_RIVALS = 6
+# Rounds of looking from the best so far, until one stands out: a wrong match shows the plane turned wrongly.
+_ROUNDS = 4
+# Difference of the evidence, over all of the reference's samples, that makes a rival e times as likely.
+_TELLING = 0.01
+# The same in units of the evidence: of circles in a grid and boards seen from 200 places (evidence of 1 to 2) the
+# right and the turned match differed by up to 0.03, as residuals so small hang on how well an alignment settled.
+_SCATTER = 0.015
+_CLOSE = 0.15  # difference, in units of the evidence, under which both are aligned on
+_COMPARABLE = 0.4  # share of the best match's view that a rival has to show
+_LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
+# A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
+_AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1
+# Share of a plane's likelihood with less of which the other one that a view leaves open is not tried.
+_UNLIKELY = 0.05
+# Share that has to be seen of a pattern, which fits but for its border if it is shifted by a period, and of
+# anything near the reference pose, where a gripper fits alone.
+_MOSTLY = 0.65
+_AT_REFERENCE = 0.06  # widths of the image
+
+
+def finer_match(
+    aligner: PhotometricAlignment, image: ImagePyramid, plane: ScenePlane, start: Alignment
+) -> Match | None:
+    """Go on with an alignment on the finer levels, believing `plane`; None where that comes to nothing."""
+    alignment = aligner.align(image, start.current_T_desired, plane, _FINER_STAGES, slope=start.plane.slope)
+    return None if alignment is None else judge(alignment)
+
+
+class Contest:
+    """Compares what was found of one reference."""
+
+    def __init__(self, aligner: PhotometricAlignment, reference: ImagePyramid, camera: PinholeCamera) -> None:
+        self._aligner = aligner
+        self._camera = camera.undistorted
+        self._rivals = Rivals(reference.levels[_REPETITION_LEVEL])
+
+    def winner(self, image: ImagePyramid, plane: ScenePlane, found: list[Match]) -> Match:
+        """Return the best of the matches that were `found`, and that the reference's repetitions make.
+
+        It is as probable as its share of their likelihood allows. The `plane` is what is believed of it.
+        """
+        rivals = self._distinct(found)
+        share, repeats = 1.0, False
+        looked_from: Match | None = None
+        looks: list[Alignment] = []
+        for _ in range(_ROUNDS):
+            best = rivals[0]
+            if best is not looked_from:
+                looked_from, looks = best, self._repeated(image, best.alignment, plane)
+                repeats |= bool(looks)
+            rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
+            looks = looks[_CLOSEST_RIVALS:]
+            share = _share_of_first(rivals)
+            if not looks or (rivals[0] is best and share > _LEAST_SHARE):
+                break
+        best = rivals[0]
+        rivals = self._distinct([*self._close_ones_settled(image, rivals), *rivals])
+        share = _share_of_first(rivals)
+        needs_most = repeats or self._is_at_reference(rivals[0].alignment)
+        told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
+        return rivals[0].among_rivals(share if told else 0.0)
+
+    def _with(self, image: ImagePyramid, rivals: list[Match], looks: list[Alignment]) -> list[Match]:
+        """Return the rivals and those that some looks, aligned, come to."""
+        aligned = [self._matched(image, look) for look in looks]
+        return self._distinct([*rivals, *(match for match in aligned if match is not None)])
+
+    def _repeated(self, image: ImagePyramid, best: Alignment, plane: ScenePlane) -> list[Alignment]:
+        """Look at where a match may be as well, after motions of the plane onto itself; the most like it first."""
+        for shown in self._planes(best, plane):
+            motions = self._rivals.motions(shown.plane)
+            if motions:
+                break
+        looks = self._aligner.looks(image, shown, motions, _LOOK)
+        return sorted(looks, key=lambda look: (look.visible < _COMPARABLE * best.visible, -look.evidence))
+
+    def _matched(self, image: ImagePyramid, start: Alignment) -> Match | None:
+        """Align a rival, whose plane is believed to be as a first look at it shows: a wrong match turns it."""
+        look = self._aligner.align(image, start.current_T_desired, start.plane, (_LOOK,))
+        return None if look is None else finer_match(self._aligner, image, look.plane, look)
+
+    def _planes(self, alignment: Alignment, believed: ScenePlane) -> list[Alignment]:
+        """Return the view over each of the planes that it leaves open, the likelier first.
+
+        Seen askew no pattern repeats, or another one does.
+        """
+        plane = alignment.plane
+        twin = plane.twin(alignment.current_T_desired, self._camera)
+        if twin is None:
+            return [alignment]
+        pose, slope = twin
+        other = replace(alignment, current_T_desired=pose, plane=plane.at(slope))
+        odds = believed.likelihood(slope) / believed.likelihood(plane.slope)
+        if odds < _UNLIKELY:
+            return [alignment]
+        return [alignment, other] if odds < 1.0 else [other, alignment]
+
+    def _is_at_reference(self, alignment: Alignment) -> bool:
+        """Whether things that move with the camera would fit as well."""
+        shift = alignment.plane.image_shift(alignment.current_T_desired, np.eye(4), self._camera)
+        return shift < _AT_REFERENCE * self._camera.width
+
+    def _close_ones_settled(self, image: ImagePyramid, rivals: list[Match]) -> list[Match]:
+        """Align on those that are close to the best: one that has not settled yet may be the better one."""
+        best = rivals[0].alignment
+        leads = [_lead(best, rival.alignment) for rival in rivals]
+        close = [index for index in np.argsort(leads, kind='stable') if leads[index] < _CLOSE * best.evidence]
+        if len(close) == 1:
+            return []
+        return [self._realigned(image, rivals[index]) for index in close[:_CLOSEST_RIVALS]]
+
+    def _realigned(self, image: ImagePyramid, match: Match) -> Match:
+        again = finer_match(self._aligner, image, match.alignment.plane, match.alignment)
+        return match if again is None or weight_of(again.alignment) < weight_of(match.alignment) else again
+
+    def _distinct(self, matches: list[Match]) -> list[Match]:
+        """Return the best match of each place, the best first."""
+        kept: list[Match] = []
+        for match in sorted(matches, key=lambda match: -weight_of(match.alignment)):
+            if not any(self._is_same(known.alignment, match.alignment) for known in kept):
+                kept.append(match)
+        return kept
+
+    def _is_same(self, first: Alignment, second: Alignment) -> bool:
+        shift = first.plane.image_shift(first.current_T_desired, second.current_T_desired, self._camera)
+        return shift < _SAME_PLACE * self._camera.width
+
+
+def _share_of_first(rivals: list[Match]) -> float:
+    """Share of the likelihood that the first of some matches has."""
+    first = rivals[0]
+    telling = max(_TELLING, _SCATTER * first.alignment.evidence)
+    leads = np.array([_lead(first.alignment, rival.alignment) for rival in rivals[1:]])
+    return 1.0 / (1.0 + float(np.exp(-leads / telling).sum()))
+
+
+def _lead(first: Alignment, other: Alignment) -> float:
+    """By how much the evidence speaks for the `first` of two alignments.
+
+    On a pattern that goes on, the one that shows more of the reference is not better for it: what lies in the part
+    that both show has to tell them apart. Nor is one that fits better where it fits but leaves more of the view
+    unexplained.
+    """
+    lead = weight_of(first) - weight_of(other)
+    explains_more = other.unoccluded > first.unoccluded + _EXPLAINS_MORE
+    if explains_more and weight_of(other) > _AS_GOOD * weight_of(first):
+        return min(lead, 0.0)
+    if other.visible < _COMPARABLE * first.visible:
+        return lead
+    return min(lead, first.evidence - other.evidence)
+
+
+def weight_of(alignment: Alignment) -> float:
+    """Evidence over all of the reference, not only over what is in view."""
+    return alignment.evidence * alignment.visible
