@@ -81,6 +81,30 @@ def test_a_clear_lead_is_believed_whichever_comes_first(network, reference, monk
     assert match.probability == pytest.approx(PROBABILITY, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ('evidence', 'lead', 'believed'), [(1.6, 0.04, False), (0.4, 0.04, True), (1.6, 0.2, True)]
+)
+def test_a_lead_counts_by_the_evidence_that_it_is_a_part_of(
+    network, reference, monkeypatch, evidence, lead, believed
+):
+    """Where nearly all is explained, the rest hangs on how well each alignment settled."""
+
+    def tells(pose):
+        return {'evidence': evidence if is_near(pose, HERE) else evidence - lead}
+
+    assert (found(network, reference, monkeypatch, (HERE, THERE), tells) is not None) == believed
+
+
+def test_before_a_match_is_believed_a_close_rival_is_aligned_on(network, reference, monkeypatch):
+    """Of two places that look alike one took longer to settle."""
+    tries = iter([0.9] * 2 + [1.0] * 100)
+
+    def tells(pose):
+        return {'evidence': 1.0 if is_near(pose, HERE) else next(tries)}
+
+    assert found(network, reference, monkeypatch, (HERE, THERE), tells) is None
+
+
 def test_hypotheses_of_one_place_are_no_rivals(network, reference, monkeypatch):
     beside = se3.from_pose_vector([1e-3, 0, 0, 0, 0, 0]) @ HERE
     match = found(network, reference, monkeypatch, (HERE, beside), lambda pose: {})
