@@ -80,7 +80,7 @@ class Contest:
             rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
             looks = looks[_CLOSEST_RIVALS:]
             share = _share_of_first(rivals)
-            if not looks or (rivals[0] is best and share > _LEAST_SHARE):
+            if rivals[0] is best and (share > _LEAST_SHARE or not looks):
                 break
         best = rivals[0]
         rivals = self._distinct([*self._close_ones_settled(image, rivals), *rivals])
