@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,12 @@ from std_srvs.srv import SetBool
 from cnn_vs_ros import frames
 from cnn_vs_ros.control import ServoStatus
 from cnn_vs_ros.control.moveit_servo import ServoLink, rigid_transform, twist_of_end_effector
-from cnn_vs_ros.errors import DescriptionError, ResourceError, VisualServoingError
+from cnn_vs_ros.errors import DescriptionError, VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_calibration import declare_arm_calibration
 from cnn_vs_ros.nodes.arm_status import ArmStatusPublisher
 from cnn_vs_ros.nodes.common import LATCHED, seconds_now, stamp_now, steady_clock
+from cnn_vs_ros.nodes.moveit_servo_messages import ServoMessages, installed_messages
 from cnn_vs_ros.nodes.parameters import declare, default_of
 from cnn_vs_ros.nodes.quality_of_service import subscribe
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
@@ -39,16 +39,6 @@ _HALTING = 0.3
 """Seconds for which zero twists are passed on: then Servo is left alone, and another may move the arm."""
 _SETUP_PERIOD = 0.5
 """Seconds after which setting Servo up is tried again."""
-
-
-@dataclass(frozen=True)
-class ServoMessages:
-    """The message types of MoveIt Servo that are not among ROS's common ones, and how they are read."""
-
-    status_type: type
-    read_status: Callable[[Any], tuple[int, str]]
-    switch_type: type
-    switch_request: Callable[[], Any]
 
 
 class MoveItServoAdapter(Node):
@@ -264,18 +254,6 @@ def _refusal_of(values: Sequence[Any]) -> str:
         if came != expected:
             return f"MoveIt Servo's parameter {name} should be {expected} but is {came}"
     return '' if len(given) == len(_SERVO_PARAMETERS) else 'MoveIt Servo should know its parameters but does not'
-
-
-def installed_messages() -> ServoMessages:
-    """Return MoveIt Servo's messages. Raises ResourceError where MoveIt is not installed."""
-    try:
-        from cnn_vs_ros.nodes.moveit_servo_messages import servo_messages
-    except ImportError as error:
-        raise ResourceError(
-            'moveit_servo_adapter needs the package moveit_msgs, which comes with MoveIt (rosdep install, or the '
-            f'Debian package ros-jazzy-moveit-servo), but it cannot be imported: {error}'
-        ) from error
-    return servo_messages()
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -20,7 +20,8 @@ from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.nodes.moveit_servo_adapter import MoveItServoAdapter, ServoMessages
+from cnn_vs_ros.nodes.moveit_servo_adapter import MoveItServoAdapter
+from cnn_vs_ros.nodes.moveit_servo_messages import ServoMessages
 from cnn_vs_ros.nodes.running import run_node
 from test.ros_graph import Graph
 
