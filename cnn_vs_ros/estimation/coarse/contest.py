@@ -82,9 +82,13 @@ class Contest:
             share = _share_of_first(rivals)
             if rivals[0] is best and (share > _LEAST_SHARE or not looks):
                 break
-        best = rivals[0]
         rivals = self._distinct([*self._close_ones_settled(image, rivals), *rivals])
-        share = _share_of_first(rivals)
+        first = rivals[0].alignment
+        if looked_from is not None and not self._is_same(looked_from.alignment, first):  # it has rivals of its own
+            looks = self._repeated(image, first, plane)
+            repeats |= bool(looks)
+            rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
+        share = _share_of_first(rivals) if self._is_same(rivals[0].alignment, first) else 0.0
         needs_most = repeats or self._is_at_reference(rivals[0].alignment)
         told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
         return rivals[0].among_rivals(share if told else 0.0)
