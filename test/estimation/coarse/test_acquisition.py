@@ -142,6 +142,24 @@ def test_a_match_on_tiles_is_compared_with_those_a_tile_away(network, tiles, mon
     assert (match is not None) == believed
 
 
+def test_a_match_on_tiles_that_comes_out_on_top_when_aligned_on_has_rivals_of_its_own(network, tiles, monkeypatch):
+    """It settles late, and so does what is a tile away from it."""
+    while_found, times = 6, 0
+
+    def tells(pose):
+        nonlocal times
+        times += is_near(pose, THERE)
+        if is_near(pose, HERE):
+            return {'evidence': 1.0}
+        return {'evidence': (1.5 if times > while_found else 0.95) if is_near(pose, THERE) else late()}
+
+    def late():
+        return 1.499 if times > while_found else 0.2
+
+    assert found(network, tiles, monkeypatch, (HERE, THERE), tells) is None
+    assert times > while_found
+
+
 def test_on_tiles_a_match_has_to_show_more_than_a_part_of_what_fits(network, tiles, reference, monkeypatch):
     """Shifted by a period, a pattern fits but for its border."""
 
