@@ -35,7 +35,7 @@ _TELLING = 0.01
 # right and the turned match differed by up to 0.03, as residuals so small hang on how well an alignment settled.
 _SCATTER = 0.015
 _CLOSE = 0.15  # difference, in units of the evidence, under which both are aligned on
-_COMPARABLE = 0.4  # share of the best match's view that a rival has to show
+_COMPARABLE = 0.3  # share of the best match's view that a rival has to show
 _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
 # A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
 _AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1

@@ -120,7 +120,7 @@ def test_showing_more_of_the_reference_is_no_lead_over_an_equal_of_comparable_vi
 
     share = 0.5
     assert found(network, reference, monkeypatch, (HERE, THERE), tells) is None
-    share = 0.3
+    share = 0.25
     assert found(network, reference, monkeypatch, (HERE, THERE), tells) is not None
 
 
