@@ -25,7 +25,7 @@ _WINDOW = 1 / 16  # standard deviation of the window of the contrast, as a share
 _CONTRAST_FLOOR = 6.0
 _SELF = 0.04  # widths of the image; nearer than this the reference is itself
 _MOST = 240
-_SAME_SLOPE = 0.1  # a slope that differs by less shows the same symmetries
+_SLOPES = 0.05  # a slope is rounded to multiples of this: what was looked at before makes no difference then
 
 
 class Rivals:
@@ -33,14 +33,14 @@ class Rivals:
 
     def __init__(self, level: PyramidLevel) -> None:
         self._level = level
-        self._slope: Array | None = None
+        self._slope = np.full(2, np.nan)
         self._motions: list[Array] = []
 
     def motions(self, plane: ScenePlane) -> list[Array]:
         """Return motions (4, 4), see `repetitions`."""
-        if self._slope is None or np.abs(plane.slope - self._slope).max() > _SAME_SLOPE:
-            self._slope = plane.slope
-            self._motions = repetitions(self._level, plane)
+        slope = _SLOPES * np.rint(plane.slope / _SLOPES)
+        if not np.array_equal(slope, self._slope):
+            self._slope, self._motions = slope, repetitions(self._level, plane.at(slope))
         return self._motions
 
 

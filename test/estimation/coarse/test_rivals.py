@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation import PoseEstimator, Reference
-from cnn_vs_ros.estimation.coarse.rivals import repetitions
+from cnn_vs_ros.estimation.coarse.rivals import Rivals, repetitions
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PoseStatus, se3
@@ -57,6 +57,13 @@ def test_a_floor_repeats_by_its_tiles_and_by_quarter_turns():
 
 def test_a_scene_of_many_things_does_not_repeat():
     assert found(drawn_texture()) == []
+
+
+def test_the_repetitions_of_a_plane_do_not_hang_on_those_looked_for_before():
+    level = ImagePyramid(view(floor(wear=10), np.eye(4), seed=1), CAMERA).levels[1]
+    rivals = Rivals(level)
+    rivals.motions(ScenePlane(DEPTH).at(np.array([0.09, 0.0])))
+    np.testing.assert_array_equal(rivals.motions(ScenePlane(DEPTH)), repetitions(level, ScenePlane(DEPTH)))
 
 
 @pytest.fixture(scope='module')
