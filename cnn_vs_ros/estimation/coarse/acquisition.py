@@ -12,9 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cnn_vs_ros.estimation.coarse.contest import Contest, finer_match, weight_of
 from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher, ViewMatches
@@ -24,8 +21,6 @@ from cnn_vs_ros.estimation.fine.confidence import DOUBTFUL, Match
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
-
-Array = NDArray[np.float64]
 
 # Probability from which one hypothesis is believed without looking at the others.
 _CERTAIN = 0.9

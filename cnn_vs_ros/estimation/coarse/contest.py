@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation.coarse.rivals import Rivals
 from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, Alignment, PhotometricAlignment, Stage
@@ -17,8 +16,6 @@ from cnn_vs_ros.estimation.fine.confidence import Match, judge
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
-
-Array = NDArray[np.float64]
 
 _FINER_STAGES = ACQUIRE_STAGES[1:]
 # Hypotheses nearer to each other than this, in widths of the image, come to the same.
@@ -69,22 +66,20 @@ class Contest:
         It is as probable as its share of their likelihood allows. The `plane` is what is believed of it.
         """
         rivals = self._distinct(found)
-        share, repeats = 1.0, False
-        looked_from: Match | None = None
-        looks: list[Alignment] = []
+        repeats = False
+        best: Match | None = None
         for _ in range(_ROUNDS):
-            best = rivals[0]
-            if best is not looked_from:
-                looked_from, looks = best, self._repeated(image, best.alignment, plane)
+            if rivals[0] is not best:
+                best = rivals[0]
+                looks = self._repeated(image, best.alignment, plane)
                 repeats |= bool(looks)
             rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
             looks = looks[_CLOSEST_RIVALS:]
-            share = _share_of_first(rivals)
-            if rivals[0] is best and (share > _LEAST_SHARE or not looks):
+            if rivals[0] is best and (not looks or _share_of_first(rivals) > _LEAST_SHARE):
                 break
         rivals = self._distinct([*self._close_ones_settled(image, rivals), *rivals])
         first = rivals[0].alignment
-        if looked_from is not None and not self._is_same(looked_from.alignment, first):  # it has rivals of its own
+        if best is not None and not self._is_same(best.alignment, first):  # it has rivals of its own
             looks = self._repeated(image, first, plane)
             repeats |= bool(looks)
             rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
