@@ -180,13 +180,14 @@ class CheckArmNode(Node):
             self._say(Level.PROBLEM, f'somebody should take {self._publisher.topic_name}: start differential_ik')
             self._finish()
             return
-        if time.monotonic() - self._last_twist < QUIET_TIME and self._change_state.service_is_ready():
-            self._paused = True
-            self._change_state.call_async(_request(Transition.TRANSITION_DEACTIVATE))
         self._go_on(self._wait_for_quiet)
 
     def _wait_for_quiet(self) -> None:
         now = time.monotonic()
+        # Neither the controller's twists nor its service need to be known by now.
+        if not self._paused and now - self._last_twist < QUIET_TIME and self._change_state.service_is_ready():
+            self._paused = True
+            self._change_state.call_async(_request(Transition.TRANSITION_DEACTIVATE))
         if now - max(self._last_twist, self._since) > QUIET_TIME:
             self._wiggle = Wiggle(self._bounds)
             self._go_on(self._move)
