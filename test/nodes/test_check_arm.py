@@ -61,6 +61,8 @@ def test_it_looks_then_moves_when_it_is_asked_to_and_gives_way_back(tmp_path):
 
         page = checked(disturb, wiggle=True, period=0.5)
         assert len(page['axes']) < 6
-        assert any('nobody else should send' in finding['said'] for finding in page['findings']), page
+        # It sees the other sender itself, or hears of it from differential_ik, which may know it earlier.
+        said = [finding['said'] for finding in page['findings']]
+        assert any('nobody else should send' in words or 'but two do' in words for words in said), said
     finally:
         graph.close()
