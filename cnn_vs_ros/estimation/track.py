@@ -79,7 +79,12 @@ class Track:
         self._aligner.leave_out(None)
 
     def forget(self) -> None:
-        """Have no track; the plane is kept."""
+        """Have no track, and remember none; the plane is kept."""
+        self._lose()
+        self._remembered: Array | None = None
+
+    def _lose(self) -> None:
+        """Have no track, and remember where it was."""
         self._pose: Array | None = None
         self._belief: TrackBelief | None = None
         self._motion = np.eye(4)
@@ -122,8 +127,10 @@ class Track:
         """
         self._check.send(motion)
         self._on_probation = max(0, self._on_probation - 1)
+        if self._remembered is not None and motion is not None:
+            self._remembered = se3.inverse(motion) @ self._remembered
         if self._pose is None or self._belief is None:
-            return None
+            return self._recalled(image)
         before, self.seen_plane = self._pose, self.plane
         current_T_previous = se3.inverse(self._motion if motion is None else motion)
         start = current_T_previous @ before
@@ -137,7 +144,7 @@ class Track:
         belief = self._belief.update(probability)
         self._pose, self._motion, self._is_steady = start, np.eye(4), False
         if belief < DOUBTFUL:
-            self.forget()
+            self._lose()
         if match is None or belief < DOUBTFUL or match.probability <= least:
             return None
         match = self._of_one_plane(match, image)
@@ -145,13 +152,29 @@ class Track:
         self._motion = before @ se3.inverse(self._pose)
         self._is_steady = shift < _STEADY and match.alignment.unoccluded > _CLEAR
         self._check.add(self._pose)
-        if self._check.contradicts:
+        if self._other is None and self._check.contradicts:  # of two planes neither's turns are known
             self._refute()
             return None
         if self._check.proves:
             self._on_probation = 0
         self._is_believed = belief > (_MIN_TRACK if self._is_believed else BELIEVED)
         self._learn(match, image)
+        if not self.is_reported:
+            return None
+        self._remembered = self._pose
+        return match
+
+    def _recalled(self, image: ImagePyramid) -> Match | None:
+        """Begin again where a track that was lost should be, if it is found just there."""
+        if self._remembered is None:
+            return None
+        found = self._aligner.align(image, self._remembered, self.plane, TRACK_STAGES)
+        if found is None or self._shift(found, self._remembered) > _AGREES:
+            return None
+        match = judge(found)
+        if match.probability <= DOUBTFUL:
+            return None
+        match = self.begin(match, image)
         return match if self.is_reported else None
 
     def _shift(self, found: Alignment, expected: Array) -> float:

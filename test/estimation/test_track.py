@@ -268,6 +268,56 @@ def test_a_covered_scene_is_followed_where_it_agrees_with_the_motion_and_only_th
         assert (track.probability > 0.5) == held
 
 
+def test_a_track_that_was_lost_is_found_again_where_the_motion_says_and_only_there(monkeypatch):
+    sent = se3.from_pose_vector([0.02, 0.0, -0.05, 0.0, 0.1, 0.0])
+    monkeypatch.setattr(track_module, 'judge', lambda found: Match(found, 0.9, 0.9))
+    aside = se3.from_pose_vector([0.003, 0.0, 0.0, 0.0, 0.0, 0.0])
+    for off, again in ((np.eye(4), True), (aside, False)):
+        track, aligner = begun()
+        place = se3.inverse(sent) @ BEGIN
+        nothing = [None] * 20
+        aligner.finds = [alignment(BEGIN, KNOWN), *nothing, alignment(off @ place, KNOWN)]
+        motions = [np.eye(4)] * 20 + [sent, np.eye(4)]
+        answers = [track.follow(IMAGE, motion) for motion in motions]
+        np.testing.assert_allclose(aligner.starts[-1], place, atol=1e-12)
+        assert (answers[-1] is not None) == again
+        assert track.is_reported == again
+
+
+def test_what_was_never_followed_or_is_to_be_forgotten_is_not_remembered():
+    track, aligner = begun()
+    aligner.finds = [None] * 20
+    for _ in aligner.finds:
+        track.follow(IMAGE, np.eye(4))
+    starts = len(aligner.starts)
+    assert track.follow(IMAGE, np.eye(4)) is None
+    assert len(aligner.starts) == starts
+    track, aligner = begun()
+    aligner.finds = [alignment(BEGIN, KNOWN)]
+    track.follow(IMAGE, np.eye(4))
+    track.forget()
+    assert track.follow(IMAGE, np.eye(4)) is None
+    assert len(aligner.starts) == 1
+
+
+def test_while_a_view_leaves_two_planes_open_no_turn_speaks_against_a_track():
+    sent = se3.from_pose_vector([0.0, 0.0, 0.0, 0.02, 0.01, 0.0])
+    pose, slope = twin_of(SHOWN)
+    between = ScenePlane(DEPTH, 0.5 * (TRUE_SLOPE + slope))
+    for other_evidence, refuted in ((0.5, False), (0.1, True)):
+        aligner = Aligner()
+        track = Track(aligner, between, CAMERA)
+        track.begin(Match(alignment(SEEN_FROM, between.at(TRUE_SLOPE)), 0.98, 0.95), IMAGE)
+        for count in range(1, 13):
+            moved = se3.exp(-2.0 * count * se3.log(sent))
+            own = alignment(moved @ SEEN_FROM, between.at(TRUE_SLOPE), evidence=0.5)
+            other = alignment(moved @ pose, between.at(slope), evidence=other_evidence)
+            aligner.finds = [own, *([other] if track._other is not None else [])]
+            aligner.starts = []
+            track.follow(IMAGE, sent)
+        assert (track.probability == 0.0) == refuted
+
+
 def test_one_bad_image_does_not_end_a_long_track():
     belief = TrackBelief(0.9)
     for _ in range(20):
