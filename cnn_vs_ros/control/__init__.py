@@ -18,7 +18,7 @@ from cnn_vs_ros.control.motion_history import MotionHistory
 from cnn_vs_ros.control.oscillation import Oscillation
 from cnn_vs_ros.control.pbvs import PbvsLaw
 from cnn_vs_ros.control.retreat import Retreat
-from cnn_vs_ros.control.search import Search
+from cnn_vs_ros.control.search import Search, is_near_goal
 from cnn_vs_ros.control.servo import Servo
 from cnn_vs_ros.control.servo_settings import LostBehaviour, LostSettings, ServoSettings
 from cnn_vs_ros.control.servo_status import ServoStatus
@@ -57,6 +57,7 @@ __all__ = [
     'TwistLimiter',
     'TwistLimits',
     'Workspace',
+    'is_near_goal',
 ]
 
 

@@ -15,10 +15,20 @@ from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
+_NEAR_GOAL = 0.0125, 0.05  # m, rad: 20 to 40 pixels of a camera that is a quarter of a metre off
 _PARTS = slice(0, 3), slice(3, 6)  # of a twist
 _TURNS = 16  # places on the cone
 _ARRIVED = (2e-4, 2e-3)  # m, rad: at the end of a leg
 _PASSED = 0.25  # of the way between two places of the cone: the next one is made for
+
+
+def is_near_goal(desired_T_current: Array) -> bool:
+    """Whether a target that is lost at this pose (4, 4) is covered rather than out of view.
+
+    From nowhere else more of it is to be seen, so that waiting is better than looking for it.
+    """
+    translation, angle = se3.pose_error(desired_T_current)
+    return translation < _NEAR_GOAL[0] and angle < _NEAR_GOAL[1]
 
 
 class Search:

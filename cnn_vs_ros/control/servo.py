@@ -12,6 +12,7 @@ from cnn_vs_ros.control.convergence import Convergence
 from cnn_vs_ros.control.estimate_gate import EstimateGate, Known, Word
 from cnn_vs_ros.control.following import Following
 from cnn_vs_ros.control.oscillation import Oscillation
+from cnn_vs_ros.control.search import is_near_goal
 from cnn_vs_ros.control.servo_settings import LostBehaviour, ServoSettings
 from cnn_vs_ros.control.servo_status import ServoStatus
 from cnn_vs_ros.control.twist_exit import STANDSTILL, Move, TwistExit
@@ -54,6 +55,7 @@ class Servo:
         self._running = False
         self._status, self._reason = ServoStatus.IDLE, 'not started'
         self._pace, self._at_rest = 1.0, True
+        self._is_near, self._lost_since = False, -math.inf
         self._spent, self._under_way, self._judged = 0.0, -math.inf, -math.inf
         self._previous_update: float | None = None
 
@@ -154,6 +156,7 @@ class Servo:
             return
         if self._when_lost is not None:
             self._when_lost.reset()
+        self._is_near = is_near_goal(pose.transform)
         if self._running:
             self._judge(pose, stamp)
 
@@ -224,6 +227,7 @@ class Servo:
         self._convergence.reset()
         self._following.reset()
         self._oscillation.reset()
+        self._is_near = False
         if self._when_lost is not None:
             self._when_lost.reset()
 
@@ -292,10 +296,12 @@ class Servo:
     def _look_for_target(self, word: Word, now: float, dt: float) -> Move | None:
         if self._status is not ServoStatus.LOST:
             self._set(ServoStatus.LOST, word.reason)
-            self._at_rest = False
+            self._at_rest, self._lost_since = False, now
         self._at_rest = self._at_rest or not self._exit.twist.any()
-        if self._when_lost is None or not self._at_rest:
+        waits = self._is_near and now - self._lost_since < self.settings.lost.goal_wait
+        if self._when_lost is None or not self._at_rest or waits:
             return None
+        self._is_near = False
         return Move(self._when_lost.twist(dt), self._reckoning.at(now), to_goal=False)
 
     def _to_goal(self, word: Word, now: float) -> Move:

@@ -29,13 +29,17 @@ class LostBehaviour(enum.Enum):
 
 @dataclass(frozen=True)
 class LostSettings:
-    """Backing off (m/s and m), and looking round at `angular_speed` (rad/s) by `angle` (rad)."""
+    """Backing off (m/s and m), and looking round at `angular_speed` (rad/s) by `angle` (rad).
+
+    Near the goal not before `goal_wait` seconds, in which what covers the target may pass.
+    """
 
     behaviour: LostBehaviour = LostBehaviour.STOP
     speed: float = 0.05
     distance: float = 0.15
     angular_speed: float = 0.3
     angle: float = 0.35
+    goal_wait: float = 1.5
 
     def motion(self, exit_settings: ExitSettings) -> Retreat | Search | None:
         """The motion of one episode of loss, for a camera within these limits; None for none."""

@@ -286,6 +286,25 @@ def test_searches_while_lost_comes_back_and_servoes_when_found():
     assert servo.status is ServoStatus.SERVOING
 
 
+@pytest.mark.parametrize(
+    ('translation', 'angle', 'waits'), [(0.01, 0.04, True), (0.02, 0.0, False), (0.0, 0.06, False)]
+)
+def test_near_the_goal_what_covers_the_target_has_time_to_pass(translation, angle, waits):
+    servo = make(lost=replace(RETREAT, goal_wait=0.7))
+    found = RelativePose(se3.from_pose_vector([0, translation, 0, angle, 0, 0]))
+    begin(servo, 0.0, found)
+    servo.add_estimate(found, PERIOD, PERIOD)
+    servo.update(PERIOD)
+    moved = []
+    for now in clock(1.4, PERIOD):
+        servo.add_estimate(LOST, now, now)
+        if servo.update(now).any() and now > 0.2:  # it has come to rest by then
+            moved.append(now)
+    began = moved[0]
+    assert (began > 0.7) == waits
+    assert servo.status is ServoStatus.LOST
+
+
 def test_before_it_looks_for_the_target_it_stops_whatever_the_acceleration_is():
     slow = replace(EXIT, limits=replace(LIMITS, linear_acceleration=0.001, angular_acceleration=0.001))
     servo = make(lost=RETREAT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnn_vs_ros.control import Search
+from cnn_vs_ros.control import Search, is_near_goal
 from cnn_vs_ros.estimation import Reference, load_estimator, load_model
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
@@ -20,6 +20,8 @@ _PATIENCE = 6
 """Steps to look on for while the reference has not been found, before the search."""
 _TRACK_PATIENCE = 12
 """The same after a track: what came before the target passes."""
+_GOAL_PATIENCE = 45
+"""The same where the target was lost near the goal."""
 
 _SURE, _LEAST_TRUST = 0.8, 0.15
 
@@ -55,6 +57,8 @@ class EstimatorServoing(Method):
             self._stop_searching()
             tracked = pose.status is PoseStatus.TRACKED
             self._patience = _TRACK_PATIENCE if tracked else self._patience
+            if is_near_goal(pose.transform):
+                self._patience = _GOAL_PATIENCE
             # The less sure the pose, the smaller the step: poor estimates are averaged over more images.
             trust = min(max((pose.confidence or 0.0) / _SURE, _LEAST_TRUST), 1.0)
             return Step(trust * towards(pose), tracked, pose.confidence, pose.transform)
