@@ -345,6 +345,26 @@ def test_a_method_that_no_longer_comes_nearer_has_arrived(monkeypatch, world, re
     assert result.images == result.steps
 
 
+def test_a_search_that_passes_the_goal_is_no_arrival(monkeypatch, world, reference):
+    class Searching:
+        def start(self, *_):
+            self.images = 0
+
+        def step(self, image):
+            self.images += 1
+            leaves = 0.0 if self.images <= 30 else 1e-3
+            return Step(np.r_[1e-5 + leaves, np.zeros(5)], searching=True)
+
+    monkeypatch.setattr(runs, '_method', lambda name, model: Searching())
+    monkeypatch.setattr(runs, 'reference', lambda *_: reference)
+    monkeypatch.setattr(runs, 'scene', lambda name: world)
+    monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
+    result = runs.execute(RunKey('sift', 'wood', 'nominal', 0, 0, 0))
+    assert not result.converged
+    assert result.hold_mm == []
+    assert result.steps > 60
+
+
 def test_while_lost_it_looks_on_then_searches_within_bounds_and_comes_back(monkeypatch, reference):
     method = EstimatorServoing(retreat=True)
     monkeypatch.setattr(

@@ -131,7 +131,8 @@ class _Loop:
             inside = error[0] < SUCCESS[0] and error[1] < SUCCESS[1]
             settled = inside and steps - best_step >= _SETTLED_STEPS
             arrived = error[0] < SUCCESS[0] / 20 and error[1] < SUCCESS[1] / 20
-            if held or still >= _STILL_STEPS or settled or arrived:
+            # A search that passes the goal does not know it.
+            if held or (not answer.searching and (still >= _STILL_STEPS or settled or arrived)):
                 held += 1
                 hold.append(round(1e3 * error[0], 5))
                 if held >= _HOLD_STEPS:

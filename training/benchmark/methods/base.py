@@ -26,13 +26,15 @@ class Step:
 
     `motion` (6,) is the camera's motion ``[v; omega]`` for this step in its own frame, None when the method does
     not know where to go; `tracked` whether it used what it knew from earlier images; `confidence` the claimed
-    probability of a right pose, where the method claims one; `pose` the estimate behind the motion, if any.
+    probability of a right pose, where the method claims one; `pose` the estimate behind the motion, if any;
+    `searching` whether the motion looks for a lost target, wherever the goal is.
     """
 
     motion: Array | None
     tracked: bool = False
     confidence: float | None = None
     pose: Array | None = None
+    searching: bool = False
 
 
 class Method(abc.ABC):

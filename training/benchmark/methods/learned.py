@@ -67,7 +67,7 @@ class EstimatorServoing(Method):
             return Step(None)
         motion = self._search.twist(1.0)
         self._search.record(motion, 1.0)
-        return Step(motion if motion.any() else None)
+        return Step(motion if motion.any() else None, searching=True)
 
     def _stop_searching(self) -> None:
         self._lost = 0
