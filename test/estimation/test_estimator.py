@@ -110,12 +110,32 @@ def test_a_covered_lens_is_lost_at_once_and_sight_restores_the_track(estimator, 
     assert estimator.estimate(view(texture, FAR[0], seed=2)).status is PoseStatus.TRACKED
 
 
-def test_a_lens_that_stays_covered_ends_the_track(estimator, texture):
+@pytest.mark.parametrize(('then', 'status'), [(FAR[0], PoseStatus.TRACKED), (FAR[1], PoseStatus.ACQUIRED)])
+def test_after_a_lens_stayed_covered_the_scene_is_looked_for_where_it_was_and_then_anew(
+    estimator, texture, then, status
+):
     for seed in range(4):
         estimator.estimate(view(texture, FAR[0], seed=seed))
     for _ in range(6):
         assert estimator.estimate(np.full((480, 640), 8, np.uint8)).is_lost
-    assert estimator.estimate(view(texture, FAR[0], seed=2)).status is PoseStatus.ACQUIRED
+    pose = estimator.estimate(view(texture, then, seed=2))
+    assert pose.status is status
+    assert error(pose, then)[0] < 0.003
+
+
+def test_a_goal_half_covered_is_found_by_one_who_knows_that_it_is_there(estimator, texture):
+    still = np.eye(4)
+    image = view(texture, still, seed=2)
+    image[:, 290:] = drawn_texture(seed=9)[:480, :350]
+    assert estimator.estimate(image).is_lost  # what moves with the camera would fit there as well
+    estimator.reset()
+    for seed in (3, 4):
+        estimator.estimate(view(texture, still, seed=seed), still)
+    for _ in range(8):
+        assert estimator.estimate(np.full((480, 640), 8, np.uint8), still).is_lost
+    pose = estimator.estimate(image, still)
+    assert pose.status is PoseStatus.TRACKED
+    assert error(pose, still)[0] < 0.001
 
 
 def _out_of_focus(texture, rng):
