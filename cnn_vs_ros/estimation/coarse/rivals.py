@@ -25,7 +25,7 @@ _WINDOW = 1 / 16  # standard deviation of the window of the contrast, as a share
 _CONTRAST_FLOOR = 6.0
 _SELF = 0.04  # widths of the image; nearer than this the reference is itself
 _MOST = 240
-_SLOPES = 0.05  # a slope is rounded to multiples of this: what was looked at before makes no difference then
+_SLOPES = 0.05  # whether a plane repeats itself at all shows as well with its slope rounded to multiples of this
 
 
 class Rivals:
@@ -34,14 +34,14 @@ class Rivals:
     def __init__(self, level: PyramidLevel) -> None:
         self._level = level
         self._slope = np.full(2, np.nan)
-        self._motions: list[Array] = []
+        self._repeats = False
 
     def motions(self, plane: ScenePlane) -> list[Array]:
-        """Return motions (4, 4), see `repetitions`."""
+        """Return motions (4, 4), see `repetitions`; of this very plane, for over another one a rival is missed."""
         slope = _SLOPES * np.rint(plane.slope / _SLOPES)
         if not np.array_equal(slope, self._slope):
-            self._slope, self._motions = slope, repetitions(self._level, plane.at(slope))
-        return self._motions
+            self._slope, self._repeats = slope, bool(repetitions(self._level, plane.at(slope)))
+        return repetitions(self._level, plane) if self._repeats else []
 
 
 def repetitions(level: PyramidLevel, plane: ScenePlane) -> list[Array]:

@@ -59,11 +59,14 @@ def test_a_scene_of_many_things_does_not_repeat():
     assert found(drawn_texture()) == []
 
 
-def test_the_repetitions_of_a_plane_do_not_hang_on_those_looked_for_before():
+@pytest.mark.parametrize('slope', [(0.0, 0.0), (0.02, -0.015), (0.04, 0.02)])
+def test_the_repetitions_are_those_of_this_very_plane_whatever_was_looked_for_before(slope):
     level = ImagePyramid(view(floor(wear=10), np.eye(4), seed=1), CAMERA).levels[1]
-    rivals = Rivals(level)
+    rivals, plane = Rivals(level), ScenePlane(DEPTH).at(np.array(slope))
     rivals.motions(ScenePlane(DEPTH).at(np.array([0.09, 0.0])))
-    np.testing.assert_array_equal(rivals.motions(ScenePlane(DEPTH)), repetitions(level, ScenePlane(DEPTH)))
+    exactly = repetitions(level, plane)
+    assert exactly
+    np.testing.assert_array_equal(rivals.motions(plane), exactly)
 
 
 @pytest.fixture(scope='module')
