@@ -73,9 +73,9 @@ class MotionCheck:
     @property
     def proves(self) -> bool:
         """Whether it has turned far enough as a scene would."""
-        sent, seen, _ = self._turns()
+        sent, seen, lag = self._turns()
         turned = float(np.linalg.norm(sent))
-        return turned > _PROOF and float(np.linalg.norm(seen - sent)) < _PROVES * turned
+        return turned > _PROOF + lag and float(np.linalg.norm(seen - sent)) < _PROVES * turned
 
     def _turns(self) -> tuple[Array, Array, float]:
         """Turns sent and seen (3,) since the first view, in its axes, and how far an arm may lag; radians."""

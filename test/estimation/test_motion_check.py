@@ -59,3 +59,12 @@ def test_without_a_motion_sent_others_may_move_the_camera(sent):
     check = looked(turn(2.0 * TURN), sent)
     assert not check.contradicts
     assert not check.proves
+
+
+def test_a_turn_that_an_arm_may_still_lag_behind_proves_nothing():
+    fast, slow = turn(np.array([np.deg2rad(8.0), 0.0, 0.0])), turn(1e-3 * TURN)
+    check = looked(fast, fast, images=1)
+    assert not check.proves
+    check.send(slow)
+    check.add(se3.inverse(fast @ slow))
+    assert check.proves
