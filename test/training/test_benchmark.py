@@ -162,7 +162,21 @@ def test_a_second_call_runs_only_what_is_missing(tmp_path, monkeypatch):
     assert [item.key for item in records] == keys
 
 
-def test_a_lost_method_ends_the_run_where_it_stands(monkeypatch, world, reference):
+@pytest.fixture
+def executed(monkeypatch, world, reference):
+    """A nominal run of a stub in place of a method, of a batch and a number."""
+    monkeypatch.setattr(runs, 'reference', lambda *_: reference)
+    monkeypatch.setattr(runs, 'scene', lambda name: world)
+    monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
+
+    def execute(method, batch, run):
+        monkeypatch.setattr(runs, '_method', lambda name, model: method)
+        return runs.execute(RunKey('sift', 'wood', 'nominal', batch, run, 0))
+
+    return execute
+
+
+def test_a_lost_method_ends_the_run_where_it_stands(executed):
     class Blind:
         def start(self, *_):
             pass
@@ -170,11 +184,7 @@ def test_a_lost_method_ends_the_run_where_it_stands(monkeypatch, world, referenc
         def step(self, image):
             return Step(None)
 
-    monkeypatch.setattr(runs, '_method', lambda name, model: Blind())
-    monkeypatch.setattr(runs, 'reference', lambda *_: reference)
-    monkeypatch.setattr(runs, 'scene', lambda name: world)
-    monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
-    result = runs.execute(RunKey('sift', 'wood', 'nominal', 5, 1, 0))
+    result = executed(Blind(), 5, 1)
     assert not result.converged
     assert result.error_mm == pytest.approx(result.start_mm)
     assert result.steps == runs.LOST_STEPS
@@ -323,7 +333,7 @@ def test_a_step_hides_the_ground_and_moves_more_than_it():
     assert 0.01 < drawn.mean() < 0.9
 
 
-def test_a_method_that_no_longer_comes_nearer_has_arrived(monkeypatch, world, reference):
+def test_a_method_that_no_longer_comes_nearer_has_arrived(monkeypatch, executed):
     """One with a jitter within the limits of success is sampled at the goal and not driven on for 120 steps."""
 
     class Jittery:
@@ -333,19 +343,15 @@ def test_a_method_that_no_longer_comes_nearer_has_arrived(monkeypatch, world, re
         def step(self, image):
             return Step(np.r_[self.rng.choice((-1.0, 1.0)) * 1e-5, np.zeros(5)])
 
-    monkeypatch.setattr(runs, '_method', lambda name, model: Jittery())
-    monkeypatch.setattr(runs, 'reference', lambda *_: reference)
-    monkeypatch.setattr(runs, 'scene', lambda name: world)
-    monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
     monkeypatch.setattr(runs, 'draw_start', lambda *_: se3.from_pose_vector([4e-4, 0, 0, 0, 0, 0]))
-    result = runs.execute(RunKey('sift', 'wood', 'nominal', 0, 0, 0))
+    result = executed(Jittery(), 0, 0)
     assert result.converged
     assert result.steps < 60
     assert len(result.hold_mm) == 20
     assert result.images == result.steps
 
 
-def test_a_search_that_passes_the_goal_is_no_arrival(monkeypatch, world, reference):
+def test_a_search_that_passes_the_goal_is_no_arrival(executed):
     class Searching:
         def start(self, *_):
             self.images = 0
@@ -355,11 +361,7 @@ def test_a_search_that_passes_the_goal_is_no_arrival(monkeypatch, world, referen
             leaves = 0.0 if self.images <= 30 else 1e-3
             return Step(np.r_[1e-5 + leaves, np.zeros(5)], searching=True)
 
-    monkeypatch.setattr(runs, '_method', lambda name, model: Searching())
-    monkeypatch.setattr(runs, 'reference', lambda *_: reference)
-    monkeypatch.setattr(runs, 'scene', lambda name: world)
-    monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
-    result = runs.execute(RunKey('sift', 'wood', 'nominal', 0, 0, 0))
+    result = executed(Searching(), 0, 0)
     assert not result.converged
     assert result.hold_mm == []
     assert result.steps > 60
