@@ -13,6 +13,9 @@ from cnn_vs_ros.geometry.camera import PinholeCamera
 Array = NDArray[np.float64]
 
 FRONTO_PARALLEL = (0.0, 0.0, 1.0)
+_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=np.float64)
+_PARTS = (1.0, 0.75, 0.5, 0.25)  # of a view's size
+_HORIZON = 0.2  # share of the depth at a view's middle: what is nearer lies close to the horizon of its image
 _LEAST_COSINE = 0.2  # of the angle between a plane's normal and the optical axis: 78 degrees
 
 
@@ -48,18 +51,20 @@ def image_shift(
 ) -> float:
     """Pixels, root mean square, between where two poses ``current_T_desired`` (4, 4) show the view's corners.
 
-    Infinite when one of them shows a corner from behind. The scene is the plane ``normal . X = depth`` as in
+    Of a view that runs to the horizon of a pose, or behind it, the corners of its largest middle part that does
+    not are compared; infinite where there is none. The scene is the plane ``normal . X = depth`` as in
     `plane_homography`.
     """
-    width, height = desired_camera.size
-    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], dtype=np.float64)
-    shown = []
-    for pose in (first, second):
-        moved = corners @ plane_homography(pose, depth, desired_camera, normal=normal).T
-        if not (moved[:, 2] > 1e-6).all():
-            return float('inf')
-        shown.append(moved[:, :2] / moved[:, 2:])
-    return float(np.sqrt(np.mean(np.sum((shown[0] - shown[1]) ** 2, axis=1))))
+    moving = [plane_homography(pose, depth, desired_camera, normal=normal) for pose in (first, second)]
+    middle = np.array([desired_camera.width / 2, desired_camera.height / 2])
+    for part in _PARTS:
+        corners = middle + part * _CORNERS * middle
+        moved = [np.column_stack([corners, np.ones(4)]) @ homography.T for homography in moving]
+        ahead = [homography[2] @ (*middle, 1.0) for homography in moving]
+        if all((m[:, 2] > max(1e-6, _HORIZON * a)).all() for m, a in zip(moved, ahead, strict=True)):
+            shown = [m[:, :2] / m[:, 2:] for m in moved]
+            return float(np.sqrt(np.mean(np.sum((shown[0] - shown[1]) ** 2, axis=1))))
+    return float('inf')
 
 
 def camera_sees_plane(

@@ -144,3 +144,15 @@ def test_image_shift_is_the_motion_of_the_corners():
     assert image_shift(sideways, np.eye(4), 0.5, CAMERA) == pytest.approx(0.01 / 0.5 * CAMERA.fx)
     behind = se3.from_pose_vector([0, 0, -0.3, 0, 0, 0])
     assert image_shift(np.eye(4), behind, 0.25, CAMERA) == np.inf
+
+
+def test_image_shift_of_a_view_that_runs_to_the_horizon_is_that_of_its_middle():
+    turned = se3.from_pose_vector([0, 0, 0, 0, np.deg2rad(65), 0])
+    left, middle, right = plane_homography(turned, DEPTH, CAMERA)[2] @ np.array(
+        [[0, 320, 640], [240] * 3, [1] * 3]
+    )
+    assert left < 0 < middle < right or right < 0 < middle < left
+    assert image_shift(turned, turned, DEPTH, CAMERA) == 0
+    slid = se3.from_pose_vector([1e-4, 0, 0, 0, 0, 0]) @ turned
+    of_the_middle = 1e-4 / (middle * DEPTH) * CAMERA.fx
+    assert 0.8 < image_shift(turned, slid, DEPTH, CAMERA) / of_the_middle < 2.0

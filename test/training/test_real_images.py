@@ -187,11 +187,22 @@ def test_a_shift_is_in_widths_and_over_one_percent_is_wrong():
     assert measured(np.eye(3), shifted(3.1)).wrong is False
     assert measured(np.eye(3), shifted(3.3)).wrong is True
     assert measured(shifted(160), shifted(160)).visible == pytest.approx(0.5, abs=0.03)
-    # Mirrored behind the camera, or as far off as one likes: one width.
-    assert measured(np.eye(3), -np.eye(3)).shift == 1.0
+    # Mirrored, or as far off as one likes: one width.
+    assert measured(np.eye(3), [[-1, 0, 319], [0, 1, 0], [0, 0, 1]]).shift == 1.0
     assert measured(np.eye(3), shifted(5000)).shift == 1.0
     lost = measured(np.eye(3), None)
     assert (lost.found, lost.wrong, lost.confidence) == (False, None, None)
+
+
+def test_what_is_ahead_of_the_camera_hangs_on_no_scale_of_a_homography():
+    """Of a view that runs to the horizon, a pixel in the corner may lie behind the camera, and one ahead of it."""
+    to_image = np.array([[1, 0, -100], [0, 1, 0], [0.01, 0, -0.4]])
+    seen = measured(to_image, to_image)
+    assert seen.visible > 0.3
+    for scale in (-1.0, 1 / to_image[2, 2]):
+        assert measured(scale * to_image, to_image).shift == pytest.approx(0.0)
+        assert measured(to_image, scale * to_image).shift == pytest.approx(0.0)
+        assert measured(scale * to_image, to_image).visible == seen.visible
 
 
 def test_a_turn_of_over_five_degrees_is_wrong_where_the_pose_is_known():

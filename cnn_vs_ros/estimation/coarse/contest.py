@@ -6,6 +6,7 @@ better it fits than they do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +73,7 @@ class Contest:
             if rivals[0] is not best:
                 best = rivals[0]
                 looks = self._repeated(image, best.alignment, plane)
-                repeats |= bool(looks)
+                repeats |= _any_comparable(looks, best.alignment)
             rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
             looks = looks[_CLOSEST_RIVALS:]
             if rivals[0] is best and (not looks or _share_of_first(rivals) > _LEAST_SHARE):
@@ -81,7 +82,7 @@ class Contest:
         first = rivals[0].alignment
         if best is not None and not self._is_same(best.alignment, first):  # it has rivals of its own
             looks = self._repeated(image, first, plane)
-            repeats |= bool(looks)
+            repeats |= _any_comparable(looks, first)
             rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
         share = _share_of_first(rivals) if self._is_same(rivals[0].alignment, first) else 0.0
         needs_most = repeats or self._is_at_reference(rivals[0].alignment)
@@ -100,7 +101,7 @@ class Contest:
             if motions:
                 break
         looks = self._aligner.looks(image, shown, motions, _LOOK)
-        return sorted(looks, key=lambda look: (look.visible < _COMPARABLE * best.visible, -look.evidence))
+        return sorted(looks, key=lambda look: (not _is_comparable(look, best), -look.evidence))
 
     def _matched(self, image: ImagePyramid, start: Alignment) -> Match | None:
         """Align a rival, whose plane is believed to be as a first look at it shows: a wrong match turns it."""
@@ -173,9 +174,19 @@ def _lead(first: Alignment, other: Alignment) -> float:
     explains_more = other.unoccluded > first.unoccluded + _EXPLAINS_MORE
     if explains_more and weight_of(other) > _AS_GOOD * weight_of(first):
         return min(lead, 0.0)
-    if other.visible < _COMPARABLE * first.visible:
+    if not _is_comparable(other, first):
         return lead
     return min(lead, first.evidence - other.evidence)
+
+
+def _is_comparable(other: Alignment, best: Alignment) -> bool:
+    """Whether a rival shows enough of the reference to say which of both it is."""
+    return other.visible >= _COMPARABLE * best.visible
+
+
+def _any_comparable(looks: Sequence[Alignment], best: Alignment) -> bool:
+    """Whether a reference repeats itself by more than a corner that happens to look like another."""
+    return any(_is_comparable(look, best) for look in looks)
 
 
 def weight_of(alignment: Alignment) -> float:

@@ -11,19 +11,20 @@ from cnn_vs_ros.estimation.coarse import contest
 from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
-from cnn_vs_ros.estimation.fine.alignment import Alignment
-from cnn_vs_ros.estimation.fine.confidence import Match
+from cnn_vs_ros.estimation.fine.alignment import Alignment, PhotometricAlignment
+from cnn_vs_ros.estimation.fine.confidence import BELIEVED, Match
 from cnn_vs_ros.estimation.model_file import load_model
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import se3
 from test.alignments import alignment
-from test.scenes import CAMERA, DEPTH, drawn_texture, view
+from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
 
 PLANE = ScenePlane(DEPTH)
 HERE = se3.from_pose_vector([0.01, -0.02, 0.01, 0.1, 0.05, 0.3])
 THERE = se3.from_pose_vector([0.05, 0.02, 0.0, 0.05, 0.0, 2.0])
 LEAST = 0.15
+CORNERS = np.array([[0, 0, 1], [CAMERA.width, 0, 1], [CAMERA.width, CAMERA.height, 1], [0, CAMERA.height, 1]])
 PROBABILITY = 0.8  # of each alignment by itself: not certain, so that all hypotheses are looked at
 
 
@@ -168,6 +169,35 @@ def test_on_tiles_a_match_has_to_show_more_than_a_part_of_what_fits(network, til
 
     assert found(network, tiles, monkeypatch, (HERE,), tells) is None
     assert found(network, reference, monkeypatch, (HERE,), tells) is not None
+
+
+def test_a_corner_that_looks_like_another_makes_no_pattern(network, tiles, monkeypatch):
+    """What is a tile away shows too little to be a rival, so more than a part may be covered."""
+
+    def tells(pose):
+        here = is_near(pose, HERE)
+        return {'evidence': 1.5 if here else 1.0, 'unoccluded': 0.6, 'visible': 0.9 if here else share}
+
+    share = 0.2
+    assert found(network, tiles, monkeypatch, (HERE,), tells) is not None
+    share = 0.5
+    assert found(network, tiles, monkeypatch, (HERE,), tells) is None
+
+
+def test_a_reference_whose_corner_is_behind_the_camera_is_found(network):
+    """Seen from the other side of a plane that the reference looks at steeply."""
+    texture, desired, current = drawn_texture(), tilted(55, 1.2), tilted(-20, 1.2)
+    current_T_desired = se3.inverse(current) @ desired
+    corners = ScenePlane(DEPTH, slope_of(desired)).homography(current_T_desired, CAMERA) @ CORNERS.T
+    assert corners[2].min() < 0 < corners[2].max()
+    depth = (DEPTH - desired[2, 3]) / desired[2, 2]
+    reference = ImagePyramid(view(texture, desired, seed=1), CAMERA)
+    acquisition = Acquisition(network, PhotometricAlignment(reference, ScenePlane(depth)), reference, CAMERA)
+    match = acquisition.find(ImagePyramid(view(texture, current, seed=2), CAMERA), ScenePlane(depth), LEAST)
+    assert match.probability > BELIEVED
+    distance, turn = se3.pose_error(match.alignment.current_T_desired @ se3.inverse(current_T_desired))
+    assert distance < 0.002
+    assert turn < 0.01
 
 
 def test_of_matches_that_no_image_of_the_reference_has_nothing_is_made(network, reference, monkeypatch):

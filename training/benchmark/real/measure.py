@@ -109,8 +109,12 @@ def seen_points(truth: Truth, size: tuple[int, int]) -> Array:
 
 
 def _mapped(homography: Array, points: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Where points (N, 2) are shown, and whether the plane is ahead of the camera there."""
-    moved = np.column_stack([points, np.ones(len(points))]) @ np.asarray(homography).T
+    """Where points (N, 2) are shown, and whether the plane is ahead of the camera there.
+
+    A plane that both cameras see from the front has a homography of positive determinant, at whatever scale it is.
+    """
+    facing = np.asarray(homography) * np.sign(np.linalg.det(homography))
+    moved = np.column_stack([points, np.ones(len(points))]) @ facing.T
     ahead = moved[:, 2] > 1e-9
     return moved[:, :2] / np.where(ahead, moved[:, 2], 1.0)[:, None], ahead
 
