@@ -17,7 +17,7 @@ from cnn_vs_ros.estimation.fine.alignment import (
     Alignment,
     PhotometricAlignment,
 )
-from cnn_vs_ros.estimation.fine.attached import AttachedParts
+from cnn_vs_ros.estimation.fine.attached import AttachedParts, is_scene, may_be_attached
 from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, judge
 from cnn_vs_ros.estimation.motion_check import MotionCheck
 from cnn_vs_ros.estimation.plane import ScenePlane
@@ -82,6 +82,7 @@ class Track:
         """Have no track, and remember none; the plane is kept."""
         self._lose()
         self._remembered: Array | None = None
+        self._is_scene = False  # and nothing that moves with the camera
 
     def _lose(self) -> None:
         """Have no track, and remember where it was."""
@@ -110,6 +111,10 @@ class Track:
 
         One that is not believed yet has to grow to it over the next images.
         """
+        self._is_scene = False
+        return self._begun(match, image)
+
+    def _begun(self, match: Match, image: ImagePyramid) -> Match:
         self._other, self._is_told = None, False
         match = self._of_one_plane(match, image)
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
@@ -117,7 +122,7 @@ class Track:
         self._is_believed = match.probability > BELIEVED
         self._check.begin()
         self._check.add(self._pose)
-        self._learn(match, image)
+        self._take(match, image)
         return match
 
     def follow(self, image: ImagePyramid, motion: Array | None) -> Match | None:
@@ -158,8 +163,8 @@ class Track:
         if self._check.proves:
             self._on_probation = 0
         self._is_believed = belief > (_MIN_TRACK if self._is_believed else BELIEVED)
-        self._learn(match, image)
-        if not self.is_reported:
+        self._take(match, image)
+        if not self.is_reported or (not self._is_scene and may_be_attached(match.alignment, self._camera)):
             return None
         self._remembered = self._pose
         return match
@@ -174,7 +179,7 @@ class Track:
         match = judge(found)
         if match.probability <= DOUBTFUL:
             return None
-        match = self.begin(match, image)
+        match = self._begun(match, image)
         return match if self.is_reported else None
 
     def _shift(self, found: Alignment, expected: Array) -> float:
@@ -208,8 +213,10 @@ class Track:
         self._other = comparison.other
         return match.no_surer_than(self._most_confidence)
 
-    def _learn(self, match: Match, image: ImagePyramid) -> None:
+    def _take(self, match: Match, image: ImagePyramid) -> None:
+        """Learn from a match what it shows of the plane, and of what moves with the camera."""
         found = match.alignment
+        self._is_scene |= self._is_believed and is_scene(found, self._camera)
         self.seen_plane = found.plane
         if match.probability > _TEACHES:
             self.plane = self.plane.learned(found.plane.slope, found.slope_information)

@@ -284,6 +284,31 @@ def test_a_track_that_was_lost_is_found_again_where_the_motion_says_and_only_the
         assert track.is_reported == again
 
 
+def aside(widths: float) -> np.ndarray:
+    """Pose (4, 4) that shows the reference so far from where it shows itself, and from as far away."""
+    return se3.from_pose_vector([widths * CAMERA.width / CAMERA.fx * DEPTH, 0, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ('begins', 'shows', 'reported'),
+    [(0.1, 0.5, False), (0.1, 0.8, True), (0.3, 0.5, True)],
+    ids=['a part, from beside', 'most of it', 'a part, from afar'],
+)
+def test_what_comes_to_the_reference_and_shows_no_more_than_a_gripper_is_not_reported(begins, shows, reported):
+    """A gripper that moves with the camera draws every pose near the reference to it."""
+    aligner = Aligner()
+    track = Track(aligner, KNOWN, CAMERA)
+    track.begin(Match(alignment(aside(begins), KNOWN, unoccluded=shows), 0.98, 0.95), IMAGE)
+    assert track.is_reported
+    at_reference = [alignment(aside(0.01), unoccluded=share) for share in (0.45, 0.45, 0.7, 0.45)]
+    aligner.finds = at_reference
+    seen = [track.follow(IMAGE, None) is not None for _ in aligner.finds]
+    assert seen == [reported, reported, True, True]
+    track.begin(Match(alignment(aside(0.1), KNOWN, unoccluded=0.5), 0.98, 0.95), IMAGE)
+    aligner.finds = [*at_reference, at_reference[0]]
+    assert track.follow(IMAGE, None) is None
+
+
 def test_what_was_never_followed_or_is_to_be_forgotten_is_not_remembered():
     track, aligner = begun()
     aligner.finds = [None] * 20

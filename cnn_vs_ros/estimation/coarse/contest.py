@@ -13,6 +13,7 @@ import numpy as np
 
 from cnn_vs_ros.estimation.coarse.rivals import Rivals
 from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, Alignment, PhotometricAlignment, Stage
+from cnn_vs_ros.estimation.fine.attached import MOSTLY, may_be_attached
 from cnn_vs_ros.estimation.fine.confidence import Match, judge
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
@@ -39,10 +40,6 @@ _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
 _AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1
 # Share of a plane's likelihood with less of which the other one that a view leaves open is not tried.
 _UNLIKELY = 0.05
-# Share that has to be seen of a pattern, which fits but for its border if it is shifted by a period, and of
-# anything near the reference pose, where a gripper fits alone.
-_MOSTLY = 0.65
-_AT_REFERENCE = 0.06  # widths of the image
 
 
 def finer_match(
@@ -85,8 +82,10 @@ class Contest:
             repeats |= _any_comparable(looks, first)
             rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
         share = _share_of_first(rivals) if self._is_same(rivals[0].alignment, first) else 0.0
-        needs_most = repeats or self._is_at_reference(rivals[0].alignment)
-        told = share > _LEAST_SHARE and (not needs_most or rivals[0].alignment.unoccluded > _MOSTLY)
+        winner = rivals[0].alignment
+        # Shifted by a period a pattern fits but for its border.
+        is_part = repeats and winner.unoccluded <= MOSTLY
+        told = share > _LEAST_SHARE and not is_part and not may_be_attached(winner, self._camera)
         return rivals[0].among_rivals(share if told else 0.0)
 
     def _with(self, image: ImagePyramid, rivals: list[Match], looks: list[Alignment]) -> list[Match]:
@@ -123,11 +122,6 @@ class Contest:
         if odds < _UNLIKELY:
             return [alignment]
         return [alignment, other] if odds < 1.0 else [other, alignment]
-
-    def _is_at_reference(self, alignment: Alignment) -> bool:
-        """Whether things that move with the camera would fit as well."""
-        shift = alignment.plane.image_shift(alignment.current_T_desired, np.eye(4), self._camera)
-        return shift < _AT_REFERENCE * self._camera.width
 
     def _close_ones_settled(self, image: ImagePyramid, rivals: list[Match]) -> list[Match]:
         """Align on those that are close to the best: one that has not settled yet may be the better one."""

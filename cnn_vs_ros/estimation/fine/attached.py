@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation.fine.alignment import Alignment
 from cnn_vs_ros.estimation.pyramid import PyramidLevel
+from cnn_vs_ros.geometry import PinholeCamera
 
 Array = NDArray[np.float64]
 
@@ -22,6 +23,28 @@ _MOVED = 2.5  # pixels that the scene must have moved by
 _MOST_CORRELATION = 0.97
 # Log odds: what an image adds at most, where they begin, where they end, and where a pixel is taken for attached.
 _STEP, _BEGIN, _LIMIT, _TAKEN = 0.5, -2.0, 4.0, 1.0
+
+
+MOSTLY = 0.65
+"""Share that has to be unoccluded of what would else fit by a part of it alone."""
+
+_AT_REFERENCE = 0.06  # widths of the image
+_AWAY = 0.2  # widths; nothing that is attached was found so far from the reference
+
+
+def may_be_attached(alignment: Alignment, camera: PinholeCamera) -> bool:
+    """Whether what is found, at the reference, is no more than what moves with the `camera` would show there."""
+    return _from_reference(alignment, camera) < _AT_REFERENCE and alignment.unoccluded <= MOSTLY
+
+
+def is_scene(alignment: Alignment, camera: PinholeCamera) -> bool:
+    """Whether it is more: it shows most of the reference, or lies where nothing that is attached would fit."""
+    return alignment.unoccluded > MOSTLY or _from_reference(alignment, camera) > _AWAY
+
+
+def _from_reference(alignment: Alignment, camera: PinholeCamera) -> float:
+    """How far from where the reference shows it the scene lies in the image, in widths of it."""
+    return alignment.plane.image_shift(alignment.current_T_desired, np.eye(4), camera) / camera.width
 
 
 class AttachedParts:
