@@ -25,6 +25,7 @@ def shared_files():
 
 
 setup(
+    name=PACKAGE,  # colcon's --symlink-install does not bring pyproject.toml
     python_requires='>=3.11',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*', 'training', 'training.*']),
     package_data={PACKAGE: ['py.typed']},

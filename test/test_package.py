@@ -225,6 +225,33 @@ def test_colcon_builds_it_as_an_ament_python_package(tmp_path):
     assert Path(found.stdout.strip()) == share.resolve()
 
 
+@needs_colcon
+def test_what_colcon_links_instead_of_installing_starts(tmp_path):
+    """`--symlink-install` links setup.py, not pyproject.toml, to where it runs it."""
+    source = tmp_path / 'src'
+    source.mkdir()
+    copy_sources(source)
+    build = [
+        sys.executable,
+        '-m',
+        'colcon',
+        '--log-base',
+        'log',
+        'build',
+        '--base-paths',
+        'src',
+        '--symlink-install',
+    ]
+    subprocess.run(build, cwd=tmp_path, capture_output=True, check=True)
+    launch = 'launch/servo.launch.py'
+    share = tmp_path / 'install/cnn_vs_ros/share/cnn_vs_ros'
+    assert (share / launch).resolve() == (source / launch).resolve()
+    assert (tmp_path / 'build/cnn_vs_ros/cnn_vs_ros.egg-info').is_dir()  # else its scripts ask for UNKNOWN
+    command = '. install/local_setup.sh && install/cnn_vs_ros/lib/cnn_vs_ros/check_arm --help'
+    shown = subprocess.run(['bash', '-c', command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert '## check_arm' in shown.stdout
+
+
 def test_the_python_of_the_readme_runs_as_it_stands():
     texture = drawn_texture()
     image = view(texture, np.eye(4))
