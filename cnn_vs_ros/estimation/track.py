@@ -220,6 +220,7 @@ class Track:
         self.seen_plane = found.plane
         if match.probability > _TEACHES:
             self.plane = self.plane.learned(found.plane.slope, found.slope_information)
+        if self._is_scene and match.probability > BELIEVED:
             self._attached.update(image.levels[0], found)
             self._aligner.leave_out(self._attached.mask)
 

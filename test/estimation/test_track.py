@@ -22,6 +22,11 @@ IMAGE = ImagePyramid(np.zeros((CAMERA.height, CAMERA.width), np.uint8), CAMERA)
 BEGIN = se3.inverse(se3.from_pose_vector([0.05, -0.03, 0.02, 0.1, 0.2, 0.4]))
 
 
+def aside(widths: float) -> np.ndarray:
+    """Pose (4, 4) that shows the reference so far from where it shows itself, and from as far away."""
+    return se3.from_pose_vector([widths * CAMERA.width / CAMERA.fx * DEPTH, 0, 0, 0, 0, 0])
+
+
 class Aligner:
     """Finds the poses that it is told to, and remembers where it was asked to begin."""
 
@@ -247,6 +252,27 @@ def test_only_what_is_nearly_certain_teaches_of_the_plane():
         assert track.seen_plane is track.plane
 
 
+@pytest.mark.parametrize(
+    ('begins', 'unoccluded', 'probability', 'teaches'),
+    [
+        (BEGIN, 0.5, 0.7, True),
+        (aside(0.1), 0.8, 0.7, True),
+        (BEGIN, 0.5, 0.5, False),
+        (aside(0.1), 0.5, 0.7, False),
+    ],
+    ids=['from afar', 'most of it', 'not believed', 'a part, from beside'],
+)
+def test_what_is_the_scene_teaches_of_what_moves_with_the_camera(
+    begins, unoccluded, probability, teaches, monkeypatch
+):
+    """Behind a gripper few images are nearly certain, and at the goal it is too late."""
+    taught = []
+    monkeypatch.setattr(track_module.AttachedParts, 'update', lambda *seen: taught.append(seen))
+    track = Track(Aligner(), KNOWN, CAMERA)
+    track.begin(Match(alignment(begins, KNOWN, unoccluded=unoccluded), probability, 0.8), IMAGE)
+    assert bool(taught) == teaches
+
+
 def test_a_covered_scene_is_followed_where_it_agrees_with_the_motion_and_only_there(monkeypatch):
     """A few such images end a track that was believed, but not where it is found as the motion says."""
     motion = se3.from_pose_vector([0.004, 0.0, 0.0, 0.0, 0.0, 0.0])
@@ -282,11 +308,6 @@ def test_a_track_that_was_lost_is_found_again_where_the_motion_says_and_only_the
         np.testing.assert_allclose(aligner.starts[-1], place, atol=1e-12)
         assert (answers[-1] is not None) == again
         assert track.is_reported == again
-
-
-def aside(widths: float) -> np.ndarray:
-    """Pose (4, 4) that shows the reference so far from where it shows itself, and from as far away."""
-    return se3.from_pose_vector([widths * CAMERA.width / CAMERA.fx * DEPTH, 0, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize(

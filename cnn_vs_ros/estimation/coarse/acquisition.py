@@ -17,7 +17,8 @@ from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher, ViewMatches
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
 from cnn_vs_ros.estimation.fine.alignment import PhotometricAlignment, Stage
-from cnn_vs_ros.estimation.fine.confidence import DOUBTFUL, Match
+from cnn_vs_ros.estimation.fine.attached import may_be_attached
+from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
@@ -43,7 +44,8 @@ _LEAST_SUPPORT = 7.0
 # With so much support a pose is verified as it is: of 103 on eleven scenes all passed.
 _AMPLE_SUPPORT = 20.0
 _FIRST_LOOKS = ((Stage(0, 8),), 0.015), ((Stage(1, 4),), 0.05)
-_MOST_REPEATS, _BETTER = 3, 1.15  # an alignment is repeated while its evidence grows by so much
+_BETTER = 1.15  # times the evidence, from which one alignment is better than another of the same place
+_MOST_REPEATS = 3  # of an alignment that becomes better
 
 
 class Acquisition:
@@ -63,6 +65,7 @@ class Acquisition:
         self._quick.describe_all()
         self._features = FeatureMatcher(reference, camera, _FEATURES)
         self._contest = Contest(aligner, reference, camera)
+        self._camera = camera.undistorted
 
     def find(
         self, image: ImagePyramid, plane: ScenePlane, least_probability: float, way: int | None = None
@@ -76,11 +79,13 @@ class Acquisition:
             match = self._verified(image, plane, hypothesis)
             if match is not None:
                 found.append(match)
-                if match.probability > _CERTAIN:
+                if match.probability > _CERTAIN and not self._may_be_attached(match):
                     break
         if not found:
             return None
-        best = self._contest.winner(image, plane, found)
+        # What moves with the camera fits at the reference, however well something else does elsewhere.
+        moved = [match for match in found if match.probability > BELIEVED and not self._may_be_attached(match)]
+        best = self._contest.winner(image, plane, moved or found)
         return best if best.probability > least_probability else None
 
     def _hypotheses(
@@ -88,6 +93,9 @@ class Acquisition:
     ) -> Iterator[PlanePose]:
         matches = _promising(self._quick.matches(image))
         yield from self._quick.hypotheses(matches, plane, _LEAST_SUPPORT, _AMPLE_SUPPORT)
+        if any(self._may_be_attached(match) for match in found):
+            matches = _promising(self._quick.matches_of_moved(matches[0]))
+            yield from self._quick.hypotheses(matches, plane, _LEAST_SUPPORT, _AMPLE_SUPPORT)
         if way in (None, 1):
             hypothesis = self._features.hypothesis(image, plane)
             if hypothesis is not None:
@@ -100,6 +108,9 @@ class Acquisition:
         if matches and not found and way in (None, 3):
             near = self._quick.matches(image, zoom=_NEAR)
             yield from self._details(image, plane, near[:_HYPOTHESES], _NEAR)
+
+    def _may_be_attached(self, match: Match) -> bool:
+        return may_be_attached(match.alignment, self._camera)
 
     def _details(
         self, image: ImagePyramid, plane: ScenePlane, matches: Sequence[ViewMatches], zoom: float = 1.0
@@ -121,7 +132,10 @@ class Acquisition:
             if look is None or look.evidence < least_evidence:
                 continue
             match = self._settled(image, plane, finer_match(self._aligner, image, plane, look))
-            if match is not None and (best is None or weight_of(match.alignment) > weight_of(best.alignment)):
+            if match is None:
+                continue
+            # Of two that are about as good the first one: on little the finer samples turn the plane anyhow.
+            if best is None or weight_of(match.alignment) > _BETTER * weight_of(best.alignment):
                 best = match
             if best is not None and best.probability > _CERTAIN:
                 break

@@ -109,6 +109,10 @@ class _Cells:
     centres: Array
     zoom: float
 
+    def of(self, chosen: np.ndarray) -> _Cells:
+        """Return those that are `chosen` (N,), boolean."""
+        return _Cells(self.descriptors[chosen], self.matchability[chosen], self.centres[chosen], self.zoom)
+
 
 @dataclass(frozen=True)
 class ViewMatches:
@@ -154,9 +158,21 @@ class ReferenceMatcher:
 
         The image is enlarged by `zoom` about its middle first.
         """
-        cells = self._cells(image, zoom)
-        views = self._views(range(len(COPIES)) if among is None else among)
-        if not views:
+        return self._matches(self._cells(image, zoom), range(len(COPIES)) if among is None else among)
+
+    def matches_of_moved(self, matches: ViewMatches) -> list[ViewMatches]:
+        """Return the same as `matches`, of all copies, without the cells that show what the reference shows there.
+
+        What moves with the camera holds them, and hides from the others which copy looks most like the image.
+        """
+        view = self._views([matches.index])[matches.index]
+        desired, _ = self._matched(matches.probability, view)
+        moved = self._is_other(desired, matches.cells, np.eye(3))
+        return self._matches(matches.cells.of(moved), range(len(COPIES)))
+
+    def _matches(self, cells: _Cells, among: Iterable[int]) -> list[ViewMatches]:
+        views = self._views(among)
+        if not views or not len(cells.centres):
             return []
         bank = np.concatenate([view.descriptors for view in views.values()])
         first_of = np.cumsum([0] + [len(view.descriptors) for view in views.values()])
@@ -345,12 +361,11 @@ class ReferenceMatcher:
         other_than: PlanePose | None = None,
     ) -> PlanePose | None:
         """Pose of the matches, of those that do not agree with `other_than` if it is given."""
-        points, weights = _soft_matches(probability, view, self._network.stride)
-        desired = map_pixels(view.reference_from_view, points)
+        desired, weights = self._matched(probability, view)
         good = (weights > _MIN_PROBABILITY) & np.isfinite(desired).all(axis=1)
         if other_than is not None:
             known = plane.at(other_than.slope).homography(other_than.current_T_desired, self._camera)
-            good &= misses(known, desired, seen.centres) > _OTHER_CELLS * self._network.stride / seen.zoom
+            good &= self._is_other(desired, seen, known)
         return solve_plane_pose(
             desired[good],
             seen.centres[good],
@@ -360,6 +375,15 @@ class ReferenceMatcher:
             inlier_pixels=_INLIER_CELLS * self._network.stride / seen.zoom,
             start=start,
         )
+
+    def _matched(self, probability: np.ndarray, view: _View) -> tuple[Array, Array]:
+        """Pixels (N, 2) of the reference that an image's cells match best, and the probabilities (N,)."""
+        points, weights = _soft_matches(probability, view, self._network.stride)
+        return map_pixels(view.reference_from_view, points), weights
+
+    def _is_other(self, desired: Array, seen: _Cells, homography: Array) -> np.ndarray:
+        """Which cells (N,) lie elsewhere than a homography from the reference takes what they match."""
+        return misses(homography, desired, seen.centres) > _OTHER_CELLS * self._network.stride / seen.zoom
 
     def _rematch(self, seen: _Cells, pose: PlanePose, plane: ScenePlane) -> PlanePose:
         """Match once more against the reference as the pose says it looks now; keep the better supported."""

@@ -200,6 +200,31 @@ def test_a_reference_whose_corner_is_behind_the_camera_is_found(network):
     assert turn < 0.01
 
 
+@pytest.mark.parametrize(
+    ('gripper', 'vector'),
+    [(np.s_[:, :200], [0.05, 0.04, 0.02, 0.0, 0.2, 0.3]), (np.s_[330:], [0.0, 0.04, 0.0, 0.0, 0.2, -2.0])],
+    ids=['at the left', 'below, half a turn'],
+)
+def test_a_scene_is_found_behind_a_gripper_that_fits_at_the_reference(network, gripper, vector):
+    """A third of the reference and of the image is one and the same; the scene is what else there is."""
+    texture, hand = drawn_texture(), drawn_texture(seed=9)[: CAMERA.height, : CAMERA.width]
+
+    def seen(pose, seed):
+        image = view(texture, pose, seed=seed)
+        image[gripper] = hand[gripper]
+        return ImagePyramid(image, CAMERA)
+
+    reference, pose = seen(np.eye(4), 1), se3.from_pose_vector(vector)
+    acquisition = Acquisition(network, PhotometricAlignment(reference, PLANE), reference, CAMERA)
+    match = acquisition.find(seen(pose, 2), PLANE, LEAST)
+    assert match.probability > BELIEVED
+    distance, turn = se3.pose_error(match.alignment.current_T_desired @ pose)
+    assert distance < 0.002
+    assert turn < 0.01
+    # A camera that has not moved shows more than the gripper.
+    assert is_near(acquisition.find(seen(np.eye(4), 3), PLANE, LEAST).alignment.current_T_desired, np.eye(4))
+
+
 def test_of_matches_that_no_image_of_the_reference_has_nothing_is_made(network, reference, monkeypatch):
     """Nor is the image looked at any larger: that is what takes the time."""
     acquired = Acquisition(network, Aligner(lambda pose: {}), reference, CAMERA)
