@@ -39,6 +39,9 @@ _MIN_IMAGE = 0.25
 # within 1.5, and none had a probability over 0.073.
 _AGREES = 0.0025
 _MIN_AGREEING, _COVERED = 0.08, 0.2
+# Seen so much further on (widths of the image), and within so much of that of where the motion says, it moves as a
+# scene does; what moves with the camera stays.
+_MOVED, _FOLLOWS = 0.015, 0.2
 # After an image in which the track was found so near to where it was expected (widths of the image), and which
 # shows so much of what is in view, the coarsest level is left out: it finds out first what an occluder covers.
 _STEADY, _CLEAR = 0.005, 0.9
@@ -156,6 +159,9 @@ class Track:
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
         self._is_steady = shift < _STEADY and match.alignment.unoccluded > _CLEAR
+        if self._is_believed and motion is not None:
+            moved = match.alignment.plane.image_shift(before, start, self._camera) / self._camera.width
+            self._is_scene |= moved > _MOVED and shift < _FOLLOWS * moved
         self._check.add(self._pose)
         if self._other is None and self._check.contradicts:  # of two planes neither's turns are known
             self._refute()
