@@ -7,6 +7,7 @@ from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.events.process import ProcessExited
 from launch.substitutions import Command, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -56,8 +57,15 @@ def move_arm(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 *(str(folder / f'{name}.yaml') for name in ('kinematics', 'joint_limits', 'moveit_py')),
             ],
             output='screen',
+            on_exit=end,
         )
     ]
+
+
+def end(event: ProcessExited, _: LaunchContext) -> None:
+    """Raise RuntimeError where the command failed: else `ros2 launch` would end with 0."""
+    if event.returncode:
+        raise RuntimeError(f'move_arm ends with {event.returncode}: the arm is not where it was to go')
 
 
 def generate_launch_description() -> LaunchDescription:

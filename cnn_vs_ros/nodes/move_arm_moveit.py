@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 from geometry_msgs.msg import Pose
 from moveit.core.robot_state import RobotState
+from moveit.core.robot_trajectory import RobotTrajectory
 from moveit.planning import MoveItPy, PlanRequestParameters
 from moveit.utils import get_launch_params_filepaths
 from moveit_msgs.msg import CollisionObject
 from shape_msgs.msg import SolidPrimitive
 
 from cnn_vs_ros.errors import ParameterError
+from cnn_vs_ros.nodes.running import stop_signals
 
 _TABLE_SIZE = (4.0, 4.0, 0.1)
+# MoveIt refuses at once to execute where it has not discovered the controller yet: 2 of 14 commands ended so.
+_TRIES, _PAUSE = 5, 0.5  # s
+_STILL = 1e-3  # rad or m, of each joint
 
 
 class MoveItArm:
@@ -32,6 +38,7 @@ class MoveItArm:
 
     def __init__(self, group: str, table: float | None) -> None:
         self._group = group
+        self._is_stopped = False
         self.urdf = _description(get_launch_params_filepaths(sys.argv))
         self._moveit = MoveItPy(node_name='move_arm')
         self._arm = self._moveit.get_planning_component(group)
@@ -49,7 +56,11 @@ class MoveItArm:
         return dict(self._arm.get_named_target_state_values(name))
 
     def move(self, joints: Mapping[str, float], speed: float) -> None:
-        """Plan and go to joint positions; joints not named stay. Raises ParameterError when that fails."""
+        """Plan and go to joint positions; joints not named stay. Main thread only.
+
+        A signal to stop ends the motion: MoveIt's own handler would leave the controller to go on by itself.
+        Raises ParameterError when the arm does not get there.
+        """
         with self._monitor.read_only() as scene:
             goal = RobotState(self._moveit.get_robot_model())
             positions = dict(scene.current_state.joint_positions)
@@ -68,9 +79,31 @@ class MoveItArm:
         plan = self._arm.plan(single_plan_parameters=parameters)
         if not plan:
             raise ParameterError(f'a way to the goal should be found but planning ends with {plan.error_code.val}')
-        status = self._moveit.execute(plan.trajectory, controllers=[])
-        if not status:
-            raise ParameterError(f'the arm should reach the goal but execution ends with {status.status}')
+        with stop_signals(self._stop):
+            self._execute(plan.trajectory, positions)
+
+    def _stop(self) -> None:
+        self._is_stopped = True
+        self._moveit.get_trajectory_execution_manager().stop_execution()
+
+    def _execute(self, trajectory: RobotTrajectory, start: Mapping[str, float]) -> None:
+        """Go along a trajectory; again where the arm has not moved from the joint positions of its `start`."""
+        for _ in range(_TRIES):
+            status = self._moveit.execute(trajectory, controllers=[])
+            if self._is_stopped:
+                raise ParameterError('the arm should reach the goal but was stopped by a signal')
+            if status:
+                return
+            time.sleep(_PAUSE)
+            now = self._positions()
+            if any(abs(now[name] - start[name]) > _STILL for name in start):
+                break
+        raise ParameterError(f'the arm should reach the goal but execution ends with {status.status}')
+
+    def _positions(self) -> Mapping[str, float]:
+        """Joint positions as they were heard last."""
+        with self._monitor.read_only() as scene:
+            return dict(scene.current_state.joint_positions)
 
 
 def _description(files: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -34,6 +35,14 @@ def test_every_launch_file_describes_nodes_that_there_are(file, tmp_path, monkey
     nodes = executables(described(file))
     assert nodes
     assert {name for name, node in nodes.items() if node.named['package'] == 'cnn_vs_ros'} <= set(NODES)
+
+
+def test_a_move_that_fails_ends_its_launch_with_another_status_than_0():
+    [node] = executables(described(LAUNCH / 'move_arm.launch.py')).values()
+    end = node.named['on_exit']
+    end(SimpleNamespace(returncode=0), None)
+    with pytest.raises(RuntimeError, match='move_arm ends with 1'):
+        end(SimpleNamespace(returncode=1), None)
 
 
 def test_the_simulated_robot_needs_all_nodes_of_the_demo():

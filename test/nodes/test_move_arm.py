@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 import sys
+import threading
 import xml.etree.ElementTree as ElementTree
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -118,6 +121,7 @@ class MoveIt:
 
     def __init__(self, **faults: bool) -> None:
         self.faults, self.executed, self.objects = faults, [], []
+        self.preempted = threading.Event()
         self.current_state = SimpleNamespace(
             joint_positions=dict.fromkeys(POSES['up'], 0.0), update=lambda: None, robot_model=self
         )
@@ -133,6 +137,12 @@ class MoveIt:
 
     def get_robot_model(self):
         return self
+
+    def get_trajectory_execution_manager(self):
+        return self
+
+    def stop_execution(self):
+        self.preempted.set()
 
     @contextmanager
     def read_only(self):
@@ -160,8 +170,15 @@ class MoveIt:
         return Answer(not self.faults.get('unplannable', False))
 
     def execute(self, robot_trajectory, controllers):
+        """As the real one: refused where the controller is not discovered yet, and then nothing moves."""
         self.executed.append(robot_trajectory)
-        return Answer(not self.faults.get('aborted', False))
+        if self.faults.get('interrupted'):
+            os.kill(os.getpid(), signal.SIGINT)
+            return Answer(not self.preempted.wait(5.0))
+        if self.faults.get('stopped'):
+            self.current_state.joint_positions = {**self.current_state.joint_positions, 'elbow_joint': 0.1}
+        discovered = not self.faults.get('late') or len(self.executed) > 2
+        return Answer(discovered and not self.faults.get('aborted') and not self.faults.get('stopped'))
 
 
 class Answer:
@@ -188,6 +205,7 @@ def moveit(monkeypatch, tmp_path):
         'moveit': SimpleNamespace(),
         'moveit.core': SimpleNamespace(),
         'moveit.core.robot_state': state,
+        'moveit.core.robot_trajectory': SimpleNamespace(RobotTrajectory=object),
         'moveit.utils': SimpleNamespace(get_launch_params_filepaths=lambda arguments: [str(file)]),
         'moveit_msgs': SimpleNamespace(),
         'moveit_msgs.msg': SimpleNamespace(CollisionObject=message),
@@ -197,6 +215,7 @@ def moveit(monkeypatch, tmp_path):
 
     def make(table=None, **faults):
         stand_in = MoveIt(**faults)
+        monkeypatch.setattr('time.sleep', lambda seconds: None)
         planning = SimpleNamespace(
             MoveItPy=lambda node_name: stand_in, PlanRequestParameters=lambda moveit, ns: SimpleNamespace()
         )
@@ -225,16 +244,26 @@ def test_moveit_plans_and_executes(moveit):
 @pytest.mark.parametrize(
     ('fault', 'sentence', 'executed'),
     [
-        ('colliding', 'would collide', False),
-        ('unplannable', 'planning ends with 99999', False),
-        ('aborted', 'execution ends with ABORTED', True),
+        ('colliding', 'would collide', 0),
+        ('unplannable', 'planning ends with 99999', 0),
+        ('aborted', 'execution ends with ABORTED', 5),
+        ('stopped', 'execution ends with ABORTED', 1),
+        ('interrupted', 'was stopped by a signal', 1),
     ],
 )
 def test_a_motion_that_fails_is_said(moveit, fault, sentence, executed):
+    """And tried again only where the arm has not moved. The controller would go on after a Ctrl-C."""
     arm, stand_in = moveit(**{fault: True})
     with pytest.raises(ParameterError, match=sentence):
         arm.move({'elbow_joint': 1.0}, 0.3)
-    assert bool(stand_in.executed) == executed
+    assert len(stand_in.executed) == executed
+    assert stand_in.preempted.is_set() == (fault == 'interrupted')
+
+
+def test_a_controller_that_is_discovered_late_is_waited_for(moveit):
+    arm, stand_in = moveit(late=True)
+    arm.move({'elbow_joint': 1.0}, 0.3)
+    assert len(stand_in.executed) == 3
 
 
 def test_a_joint_that_moveit_does_not_know_is_refused(moveit):

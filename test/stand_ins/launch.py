@@ -12,6 +12,7 @@ MODULES = (
     'launch',
     'launch.actions',
     'launch.event_handlers',
+    'launch.events.process',
     'launch.launch_description_sources',
     'launch.substitutions',
     'launch_ros',
