@@ -7,6 +7,8 @@ image.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ Array = NDArray[np.float64]
 # Rotational symmetries: of patterns that repeat (2, 3, 4 and 6, and no other) and of single objects.
 _FOLDS = (1, 2, 3, 4, 5, 6, 8)
 _LEAST_CORRELATION = 0.5
-_LEAST_OVERLAP = 0.2  # share of the image's power
+_LEAST_OVERLAP = 0.2  # share of the image's power, of the image and of its copy
 _WINDOW = 1 / 16  # standard deviation of the window of the contrast, as a share of the width
 _CONTRAST_FLOOR = 6.0
 _SELF = 0.04  # widths of the image; nearer than this the reference is itself
@@ -33,15 +35,15 @@ class Rivals:
 
     def __init__(self, level: PyramidLevel) -> None:
         self._level = level
-        self._slope = np.full(2, np.nan)
-        self._repeats = False
+        self._repeats: dict[tuple[float, ...], bool] = {}
 
     def motions(self, plane: ScenePlane) -> list[Array]:
         """Return motions (4, 4), see `repetitions`; of this very plane, for over another one a rival is missed."""
         slope = _SLOPES * np.rint(plane.slope / _SLOPES)
-        if not np.array_equal(slope, self._slope):
-            self._slope, self._repeats = slope, bool(repetitions(self._level, plane.at(slope)))
-        return repetitions(self._level, plane) if self._repeats else []
+        key = tuple(slope.tolist())
+        if key not in self._repeats:
+            self._repeats[key] = bool(repetitions(self._level, plane.at(slope)))
+        return repetitions(self._level, plane) if self._repeats[key] else []
 
 
 def repetitions(level: PyramidLevel, plane: ScenePlane) -> list[Array]:
@@ -56,14 +58,12 @@ def repetitions(level: PyramidLevel, plane: ScenePlane) -> list[Array]:
     distance = plane.depth / float(np.linalg.norm(plane.normal))
     middle = ((camera.width - 1) / 2, (camera.height - 1) / 2)
     centre = np.array([(middle[0] - camera.cx) / camera.fx, (middle[1] - camera.cy) / camera.fy, 0.0]) * distance
-    spectra = _spectra(image, shown)
-    power = float((image * image).sum())
+    fixed = _Spectra.of(image, shown)
+    least = _LEAST_OVERLAP * float((image * image).sum())
     found = []
     for angle in sorted({360.0 * k / fold for fold in _FOLDS for k in range(fold // 2 + 1)}):
         turn = cv2.getRotationMatrix2D(middle, -angle, 1.0)
-        turned, covered = (cv2.warpAffine(each, turn, camera.size) for each in (image, shown))
-        correlation, overlap = _correlate(spectra, _spectra(turned, covered), image.shape)
-        for value, column, row in _peaks(correlation, overlap > _LEAST_OVERLAP * power):
+        for value, column, row in _peaks(*_correlate(fixed, image, shown, turn, least)):
             if angle == 0.0 and np.hypot(column, row) < _SELF * camera.width:
                 continue
             rotation = se3.rotation_exp(np.array([0, 0, np.deg2rad(angle)]))
@@ -111,24 +111,46 @@ def _squarely(
     return (image, mask), square, se3.transform(turn, np.zeros(3))
 
 
-def _spectra(image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
-    size = [2 * side for side in image.shape]
-    return [np.fft.rfft2(each, size) for each in (image, image * image, mask)]
+@dataclass(frozen=True)
+class _Spectra:
+    """Of an image (h, w), its square, and what of it is shown, at twice the size."""
+
+    image: np.ndarray
+    squared: np.ndarray
+    shown: np.ndarray
+
+    @classmethod
+    def of(cls, image: np.ndarray, shown: np.ndarray) -> _Spectra:
+        return cls(*(_spectrum(each) for each in (image, image * image, shown)))
+
+
+def _spectrum(image: np.ndarray) -> np.ndarray:
+    return np.fft.rfft2(image, [2 * side for side in image.shape])
 
 
 def _correlate(
-    fixed: list[np.ndarray], moving: list[np.ndarray], shape: tuple[int, int]
+    fixed: _Spectra, image: np.ndarray, shown: np.ndarray, turn: np.ndarray, least: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Correlation, and the power of `fixed` in the overlap, of `moving` shifted by (x, y): at [h + y, w + x]."""
+    """Correlation with the `image` (h, w) turned, and shifted by (x, y): at [h + y, w + x] of (2 h, 2 w).
+
+    And where both have the `least` power in what both show. There, what reaches _LEAST_CORRELATION has so much of
+    that in common: mostly nothing has, and then zeros are returned.
+    """
+    size = [2 * side for side in image.shape]
+
+    def turned(each: np.ndarray) -> np.ndarray:
+        return cv2.warpAffine(each, turn, image.shape[::-1])
 
     def summed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        product = np.fft.irfft2(a * b.conj(), [2 * side for side in shape])
-        return np.asarray(np.fft.fftshift(product))
+        return np.asarray(np.fft.irfft2(a * b.conj(), size))
 
-    common = summed(fixed[1], moving[2])
-    power = common * summed(fixed[2], moving[1])
-    correlation = summed(fixed[0], moving[0]) / np.sqrt(np.maximum(power, 1.0))
-    return correlation, common
+    common = summed(fixed.image, _spectrum(turned(image)))
+    if common.max() < _LEAST_CORRELATION * least:
+        return np.zeros(size), np.zeros(size, bool)
+    moving = _Spectra.of(turned(image), turned(shown))
+    power, other = summed(fixed.squared, moving.shown), summed(fixed.shown, moving.squared)
+    correlation = common / np.sqrt(np.maximum(power * other, 1.0))
+    return np.fft.fftshift(correlation), np.fft.fftshift(np.minimum(power, other) > least)
 
 
 def _peaks(correlation: np.ndarray, enough: np.ndarray) -> list[tuple[float, float, float]]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.estimation import PoseEstimator, Reference
+from cnn_vs_ros.estimation.coarse import rivals as rivals_module
 from cnn_vs_ros.estimation.coarse.rivals import Rivals, repetitions
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
@@ -67,6 +68,16 @@ def test_the_repetitions_are_those_of_this_very_plane_whatever_was_looked_for_be
     exactly = repetitions(level, plane)
     assert exactly
     np.testing.assert_array_equal(rivals.motions(plane), exactly)
+
+
+def test_whether_a_plane_repeats_is_found_out_once_though_two_are_asked_for_in_turn(monkeypatch):
+    """A view leaves two planes open, and each is asked for again."""
+    looked_at = []
+    monkeypatch.setattr(rivals_module, 'repetitions', lambda level, plane: looked_at.append(plane) or [])
+    rivals = Rivals(ImagePyramid(view(drawn_texture(), np.eye(4), seed=1), CAMERA).levels[1])
+    for slope in ([0.01, 0.0], [0.4, -0.3], [0.02, 0.01], [0.41, -0.3]):
+        assert rivals.motions(ScenePlane(DEPTH).at(np.array(slope))) == []
+    assert len(looked_at) == 2
 
 
 @pytest.fixture(scope='module')
