@@ -13,6 +13,7 @@ import yaml
 
 from cnn_vs_ros.demo.arguments import positive
 from cnn_vs_ros.demo.tools import FAILED
+from cnn_vs_ros.environment import check_environment
 from cnn_vs_ros.errors import CommanderError, VisualServoingError
 from cnn_vs_ros.report.progress import ProgressLine
 
@@ -63,6 +64,7 @@ def _run(
     name: str, action: Callable[[ServoCommander, argparse.Namespace], _Answer], arguments: argparse.Namespace
 ) -> int:
     try:
+        check_environment()  # a middleware that is not there ends the process when rclpy is imported
         from cnn_vs_ros.commander import ServoCommander
 
         with ServoCommander(arguments.namespace) as arm:
