@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,8 +14,18 @@ RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 MIDDLEWARE = 'RMW_IMPLEMENTATION'
 SERVER = 'ROS_DISCOVERY_SERVER'
 _PROFILE, _PROFILE_TO_JAZZY = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
+_BLAS_THREADS = 'OPENBLAS_NUM_THREADS'
 _KILTED = 9
 """Major version of rclpy from which on Fast DDS has its new name, and warns of the old one."""
+
+
+def keep_blas_to_one_core(variables: MutableMapping[str, str] | None = None) -> None:
+    """Let NumPy's OpenBLAS multiply on one core, where the user has set nothing else. Before NumPy is imported.
+
+    It takes all of them for the products of descriptors otherwise, and where one is busy the others wait for it,
+    turning: beside other work an image then takes twice the processor's time.
+    """
+    (os.environ if variables is None else variables).setdefault(_BLAS_THREADS, '1')
 
 
 def check_environment(variables: Mapping[str, str] | None = None) -> None:

@@ -10,10 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from cnn_vs_ros.command_line import main, make_parser
-from cnn_vs_ros.environment import check_environment, profile_variable, remark, ros_home, user_path
+from cnn_vs_ros.command_line import make_parser
+from cnn_vs_ros.environment import (
+    check_environment,
+    keep_blas_to_one_core,
+    profile_variable,
+    remark,
+    ros_home,
+    user_path,
+)
 from cnn_vs_ros.errors import EnvironmentVariableError
 
+ROOT = Path(__file__).resolve().parents[1]
 GOOD = {'ROS_LOG_DIR': tempfile.gettempdir()}
 
 
@@ -65,14 +73,14 @@ def test_a_user_without_home_and_passwd_entry_is_told_so(monkeypatch):
 
 
 @pytest.mark.parametrize('words', ['demo', 'experiment planar', 'record', 'view', 'status', 'check_arm'])
-def test_commands_say_it_before_anything_starts(words, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_nobody_cpp')
-    assert main(words.split()) == 2
-    said = capsys.readouterr()
-    assert 'RMW_IMPLEMENTATION should name' in said.err
-    assert said.err.count('\n') == 1
-    assert not said.out
+def test_commands_say_it_before_anything_starts(words, tmp_path):
+    command = [sys.executable, '-m', 'cnn_vs_ros', *words.split()]
+    variables = os.environ | {'RMW_IMPLEMENTATION': 'rmw_nobody_cpp', 'PYTHONPATH': str(ROOT)}
+    ended = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert 'RMW_IMPLEMENTATION should name' in ended.stderr
+    assert ended.stderr.count('\n') == 1
+    assert not ended.stdout
     assert not list(tmp_path.iterdir())
 
 
@@ -97,3 +105,23 @@ def test_a_node_says_it_and_ends():
 def test_the_variable_of_the_profile_is_that_which_fast_dds_reads(monkeypatch, rclpy, variables, name):
     monkeypatch.setattr('cnn_vs_ros.environment.version', lambda _: rclpy)
     assert profile_variable(variables) == name
+
+
+@pytest.mark.parametrize('package', ['cnn_vs_ros.nodes', 'training'])
+def test_products_of_arrays_take_one_core_in_nodes_and_in_training(package):
+    product = 'import os, numpy as np; a = np.ones((500, 500)); a @ a; print(len(os.listdir("/proc/self/task")))'
+    inherited = {name: value for name, value in os.environ.items() if name != 'OPENBLAS_NUM_THREADS'}
+    run = subprocess.run(
+        [sys.executable, '-c', f'import {package}; {product}'],
+        env=inherited,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == '1\n'
+
+
+def test_cores_that_the_user_has_set_stay():
+    variables = {'OPENBLAS_NUM_THREADS': '4'}
+    keep_blas_to_one_core(variables)
+    assert variables == {'OPENBLAS_NUM_THREADS': '4'}
