@@ -35,6 +35,9 @@ _TELLING = 0.01
 _SCATTER = 0.015
 _CLOSE = 0.15  # difference, in units of the evidence, under which both are aligned on
 _COMPARABLE = 0.3  # share of the best match's view that a rival has to show
+# Share of the best match's evidence that a look has to have for the reference to count as one that repeats itself:
+# of boards 0.4 and more have been seen, at a wrong match 0.8; of a whiteboard and a painted wall 0.04 to 0.13.
+_ALIKE = 0.2
 _LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
 # A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
 _AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1
@@ -150,11 +153,12 @@ class Contest:
 
 
 def _share_of_first(rivals: list[Match]) -> float:
-    """Share of the likelihood that the first of some matches has."""
+    """Share of the likelihood that the first of some matches has; what is none by itself is no rival, be it many."""
     first = rivals[0]
     telling = max(_TELLING, _SCATTER * first.alignment.evidence)
-    leads = np.array([_lead(first.alignment, rival.alignment) for rival in rivals[1:]])
-    return 1.0 / (1.0 + float(np.exp(-leads / telling).sum()))
+    leads = np.array([_lead(first.alignment, rival.alignment) for rival in rivals])
+    likelihoods = np.array([rival.probability for rival in rivals]) * np.exp(-leads / telling)
+    return float(likelihoods[0] / likelihoods.sum())
 
 
 def _lead(first: Alignment, other: Alignment) -> float:
@@ -179,8 +183,8 @@ def _is_comparable(other: Alignment, best: Alignment) -> bool:
 
 
 def _any_comparable(looks: Sequence[Alignment], best: Alignment) -> bool:
-    """Whether a reference repeats itself by more than a corner that happens to look like another."""
-    return any(_is_comparable(look, best) for look in looks)
+    """Whether a reference repeats itself by more than a corner, or a shade, that happens to look like another."""
+    return any(_is_comparable(look, best) and look.evidence > _ALIKE * best.evidence for look in looks)
 
 
 def weight_of(alignment: Alignment) -> float:

@@ -184,6 +184,36 @@ def test_a_corner_that_looks_like_another_makes_no_pattern(network, tiles, monke
     assert found(network, tiles, monkeypatch, (HERE,), tells) is None
 
 
+@pytest.mark.parametrize(('alike', 'believed'), [(0.01, True), (0.5, False)])
+def test_a_part_that_fits_is_believed_where_the_reference_hardly_repeats_itself(
+    network, tiles, monkeypatch, alike, believed
+):
+    """Of a whiteboard, with its marks, copies that are shifted or turned have a twentieth of the evidence."""
+
+    def tells(pose):
+        return {'evidence': 0.2 if is_near(pose, HERE) else 0.2 * alike, 'unoccluded': 0.6}
+
+    assert (found(network, tiles, monkeypatch, (HERE,), tells) is not None) == believed
+
+
+@pytest.mark.parametrize(('probability', 'believed'), [(0.03, True), (PROBABILITY, False)])
+def test_many_that_are_no_matches_by_themselves_are_no_rivals(network, tiles, monkeypatch, probability, believed):
+    """Enlarged, a match of a part of the reference has little evidence over all of it."""
+
+    def judge(alignment):
+        mine = PROBABILITY if is_near(alignment.current_T_desired, HERE) else probability
+        return Match(alignment, mine, mine)
+
+    def tells(pose):
+        return {'evidence': 0.18 if is_near(pose, HERE) else 0.003, 'visible': 0.22}
+
+    monkeypatch.setattr(contest, 'judge', judge)
+    monkeypatch.setattr(Acquisition, '_hypotheses', lambda *_: iter([PlanePose(HERE, np.zeros(2), 50.0)]))
+    match = Acquisition(network, Aligner(tells), tiles, CAMERA).find(tiles, PLANE, LEAST)
+    assert (match is not None) == believed
+
+
+
 def test_a_reference_whose_corner_is_behind_the_camera_is_found(network):
     """Seen from the other side of a plane that the reference looks at steeply."""
     texture, desired, current = drawn_texture(), tilted(55, 1.2), tilted(-20, 1.2)
