@@ -153,7 +153,7 @@ class Contest:
 
 
 def _share_of_first(rivals: list[Match]) -> float:
-    """Share of the likelihood that the first of some matches has; what is none by itself is no rival, be it many."""
+    """Share of the likelihood that the first of some matches has: many that are none by themselves hold little."""
     first = rivals[0]
     telling = max(_TELLING, _SCATTER * first.alignment.evidence)
     leads = np.array([_lead(first.alignment, rival.alignment) for rival in rivals])

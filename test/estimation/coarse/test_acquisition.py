@@ -213,7 +213,6 @@ def test_many_that_are_no_matches_by_themselves_are_no_rivals(network, tiles, mo
     assert (match is not None) == believed
 
 
-
 def test_a_reference_whose_corner_is_behind_the_camera_is_found(network):
     """Seen from the other side of a plane that the reference looks at steeply."""
     texture, desired, current = drawn_texture(), tilted(55, 1.2), tilted(-20, 1.2)
