@@ -39,8 +39,8 @@ _MIN_IMAGE = 0.25
 # within 1.5, and none had a probability over 0.073.
 _AGREES = 0.0025
 _MIN_AGREEING, _COVERED = 0.08, 0.2
-# Seen so much further on (widths of the image), and within so much of that of where the motion says, it moves as a
-# scene does; what moves with the camera stays.
+# Seen so much further on (widths of the image), be it after several images, and within so much of that of where
+# the motion says, it moves as a scene does; what moves with the camera stays.
 _MOVED, _FOLLOWS = 0.015, 0.2
 # After an image in which the track was found so near to where it was expected (widths of the image), and which
 # shows so much of what is in view, the coarsest level is left out: it finds out first what an occluder covers.
@@ -92,6 +92,7 @@ class Track:
         self._pose: Array | None = None
         self._belief: TrackBelief | None = None
         self._motion = np.eye(4)
+        self._anchor = self._expected = np.eye(4)  # where it was seen, and where that should be by now
         self._is_steady = self._is_believed = False
         self._other: OtherPlane | None = None
         self._is_told = False  # which of two planes it is
@@ -122,6 +123,7 @@ class Track:
         match = self._of_one_plane(match, image)
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
+        self._anchor = self._expected = self._pose
         self._is_believed = match.probability > BELIEVED
         self._check.begin()
         self._check.add(self._pose)
@@ -142,6 +144,7 @@ class Track:
         before, self.seen_plane = self._pose, self.plane
         current_T_previous = se3.inverse(self._motion if motion is None else motion)
         start = current_T_previous @ before
+        self._expected = current_T_previous @ self._expected
         self._other = None if self._other is None else self._other.moved(current_T_previous)
         found = self._aligner.align(image, start, self.plane, STEADY_STAGES if self._is_steady else TRACK_STAGES)
         match = None if found is None else judge(found)
@@ -159,9 +162,8 @@ class Track:
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
         self._is_steady = shift < _STEADY and match.alignment.unoccluded > _CLEAR
-        if self._is_believed and motion is not None:
-            moved = match.alignment.plane.image_shift(before, start, self._camera) / self._camera.width
-            self._is_scene |= moved > _MOVED and shift < _FOLLOWS * moved
+        if self._is_believed:
+            self._is_scene |= self._has_followed(match.alignment, motion)
         self._check.add(self._pose)
         if self._other is None and self._check.contradicts:  # of two planes neither's turns are known
             self._refute()
@@ -187,6 +189,15 @@ class Track:
             return None
         match = self._begun(match, image)
         return match if self.is_reported else None
+
+    def _has_followed(self, found: Alignment, motion: Array | None) -> bool:
+        """Whether it has moved, since it was last asked about so much, as the camera was sent."""
+        moved = found.plane.image_shift(self._anchor, self._expected, self._camera) / self._camera.width
+        if motion is not None and moved <= _MOVED:
+            return False
+        follows = motion is not None and self._shift(found, self._expected) < _FOLLOWS * moved
+        self._anchor = self._expected = found.current_T_desired
+        return follows
 
     def _shift(self, found: Alignment, expected: Array) -> float:
         """How far from where it was expected the track is found, in widths of the image."""

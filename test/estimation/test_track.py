@@ -330,14 +330,18 @@ def test_what_comes_to_the_reference_and_shows_no_more_than_a_gripper_is_not_rep
     assert track.follow(IMAGE, None) is None
 
 
+@pytest.mark.parametrize('images', [1, 6])
 @pytest.mark.parametrize(('off', 'reported'), [(0.0, True), (0.002, True), (0.02, False)])
-def test_what_moves_as_the_camera_is_sent_is_more_than_a_gripper(off, reported):
-    """From beside the reference, a part of it is enough where it is seen to follow the motion."""
+def test_what_moves_as_the_camera_is_sent_is_more_than_a_gripper(off, reported, images):
+    """From beside the reference, a part of it is enough where it is seen to follow the motion, however slow."""
     aligner = Aligner()
     track = Track(aligner, KNOWN, CAMERA)
     track.begin(Match(alignment(aside(0.1), KNOWN, unoccluded=0.5), 0.98, 0.95), IMAGE)
-    aligner.finds = [alignment(aside(0.07 - off), unoccluded=0.5), alignment(aside(0.01), unoccluded=0.5)]
-    track.follow(IMAGE, aside(0.03))  # a pose that shows the reference so far on
+    moved = [(0.03 + off) * (k + 1) / images for k in range(images)]
+    aligner.finds = [alignment(aside(0.1 - each), unoccluded=0.5) for each in moved]
+    for _ in moved:
+        track.follow(IMAGE, aside(0.03 / images))  # a pose that shows the reference so far on
+    aligner.finds.append(alignment(aside(0.01), unoccluded=0.5))
     assert (track.follow(IMAGE, None) is not None) == reported
 
 
