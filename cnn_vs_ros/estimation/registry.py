@@ -24,7 +24,8 @@ ESTIMATORS: dict[str, Callable[[ModelFile], Estimator]] = {
 def load_estimator(model: str | os.PathLike[str] = SHIPPED_MODEL, threads: int = 1) -> Estimator:
     """Return the estimator of a shipped model by name, or of a model file by path.
 
-    `threads` is the number of cores that inference may use. Raises ModelError, in one sentence, for what is no
+    `threads` is the number of cores that inference may use; NumPy's own products take all of them in a script that
+    does not call `environment.keep_blas_to_one_core` first. Raises ModelError, in one sentence, for what is no
     model or of a kind that no estimator serves.
     """
     loaded = load_model(model, threads)
