@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import rclpy
 import yaml
 from geometry_msgs.msg import Pose
 from moveit.core.robot_state import RobotState
@@ -14,35 +15,43 @@ from moveit.core.robot_trajectory import RobotTrajectory
 from moveit.planning import MoveItPy, PlanRequestParameters
 from moveit.utils import get_launch_params_filepaths
 from moveit_msgs.msg import CollisionObject
+from rclpy.signals import SignalHandlerOptions
 from shape_msgs.msg import SolidPrimitive
 
 from cnn_vs_ros.errors import ParameterError
+from cnn_vs_ros.nodes.requests import is_provided
 from cnn_vs_ros.nodes.running import stop_signals
 
 _TABLE_SIZE = (4.0, 4.0, 0.1)
 # MoveIt refuses at once to execute where it has not discovered the controller yet: 2 of 14 commands ended so.
 _TRIES, _PAUSE = 5, 0.5  # s
 _STILL = 1e-3  # rad or m, of each joint
+_SCENE, _DISCOVERY = 'get_planning_scene', 2.0  # s
 
 
 class MoveItArm:
     """A planning group of MoveIt, set up by the parameter files of the command line (launch/move_arm.launch.py).
+
+    It keeps clear of what is in the planning scene of a move_group, or Servo, that runs beside it.
 
     Args:
         group: planning group.
         table: height of a table in the planning frame, metres; None for none.
 
     Raises:
-        ParameterError: no robot description among the parameters.
+        ParameterError: no robot description among the parameters, or a planning scene that is not told.
     """
 
     def __init__(self, group: str, table: float | None) -> None:
         self._group = group
         self._is_stopped = False
         self.urdf = _description(get_launch_params_filepaths(sys.argv))
-        self._moveit = MoveItPy(node_name='move_arm')
+        # With a planning service of its own it would answer itself, and others in place of move_group.
+        self._moveit = MoveItPy(node_name='move_arm', provide_planning_service=False)
         self._arm = self._moveit.get_planning_component(group)
         self._monitor = self._moveit.get_planning_scene_monitor()
+        if _is_scene_provided() and not self._monitor.request_planning_scene_state(_SCENE):
+            raise ParameterError(f'{_SCENE} should tell what the arm has to keep clear of but does not answer')
         if table is not None:
             with self._monitor.read_write() as scene:
                 scene.apply_collision_object(_table(table, scene.planning_frame))
@@ -104,6 +113,16 @@ class MoveItArm:
         """Joint positions as they were heard last."""
         with self._monitor.read_only() as scene:
             return dict(scene.current_state.joint_positions)
+
+
+def _is_scene_provided() -> bool:
+    """Whether a node of MoveIt tells its planning scene."""
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        return is_provided(rclpy.create_node('move_arm_scene', context=context), _SCENE, _DISCOVERY)
+    finally:
+        rclpy.shutdown(context=context)
 
 
 def _description(files: list[str]) -> str:

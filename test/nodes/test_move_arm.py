@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import signal
@@ -120,13 +121,17 @@ class MoveIt:
     """Stand-in of moveit_py, whose names are those of its bindings in branch jazzy."""
 
     def __init__(self, **faults: bool) -> None:
-        self.faults, self.executed, self.objects = faults, [], []
+        self.faults, self.executed, self.objects, self.asked = faults, [], [], []
         self.preempted = threading.Event()
         self.current_state = SimpleNamespace(
             joint_positions=dict.fromkeys(POSES['up'], 0.0), update=lambda: None, robot_model=self
         )
         self.planning_frame = 'world'
         self.named_target_states = list(POSES)
+
+    def started(self, node_name, provide_planning_service=True):
+        self.asks_itself = provide_planning_service
+        return self
 
     def get_planning_component(self, planning_component_name):
         assert planning_component_name == 'arm'
@@ -149,6 +154,10 @@ class MoveIt:
         yield self
 
     read_write = read_only
+
+    def request_planning_scene_state(self, service_name):
+        self.asked.append(service_name)
+        return not self.faults.get('silent')
 
     def apply_collision_object(self, collision_object_msg):
         self.objects.append(collision_object_msg)
@@ -217,11 +226,13 @@ def moveit(monkeypatch, tmp_path):
         stand_in = MoveIt(**faults)
         monkeypatch.setattr('time.sleep', lambda seconds: None)
         planning = SimpleNamespace(
-            MoveItPy=lambda node_name: stand_in, PlanRequestParameters=lambda moveit, ns: SimpleNamespace()
+            MoveItPy=stand_in.started, PlanRequestParameters=lambda moveit, ns: SimpleNamespace()
         )
         for name, module in {**modules, 'moveit.planning': planning}.items():
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.delitem(sys.modules, 'cnn_vs_ros.nodes.move_arm_moveit', raising=False)
+        bindings = importlib.import_module('cnn_vs_ros.nodes.move_arm_moveit')
+        monkeypatch.setattr(bindings, '_is_scene_provided', lambda: bool(faults.get('beside')))
         return move_arm.installed_arm('arm', table), stand_in
 
     yield make
@@ -258,6 +269,17 @@ def test_a_motion_that_fails_is_said(moveit, fault, sentence, executed):
         arm.move({'elbow_joint': 1.0}, 0.3)
     assert len(stand_in.executed) == executed
     assert stand_in.preempted.is_set() == (fault == 'interrupted')
+
+
+def test_what_a_move_group_beside_knows_of_is_kept_clear_of(moveit):
+    """It alone knows of the boxes that were put into its scene."""
+    _, stand_in = moveit(beside=True)
+    assert stand_in.asked == ['get_planning_scene']
+    assert not stand_in.asks_itself
+    _, stand_in = moveit()
+    assert not stand_in.asked
+    with pytest.raises(ParameterError, match=r'get_planning_scene should tell .* but does not answer'):
+        moveit(beside=True, silent=True)
 
 
 def test_a_controller_that_is_discovered_late_is_waited_for(moveit):
