@@ -220,6 +220,18 @@ def test_rviz_shows_what_is_published():
     assert set(frames) - {'All Enabled'} <= LINKS | {declared('visualization', 'desired_frame')}
 
 
+def test_rviz_shows_the_images_beside_the_arm():
+    """Without a state it puts all docks on one side; hidden or not is left to chance where it is not said."""
+    settings = yaml.safe_load(config_path('servo.rviz').read_text())
+    window = settings['Window Geometry']
+    assert window['Hide Left Dock'] is window['Hide Right Dock'] is False
+    state = bytes.fromhex(window['QMainWindow State'])
+    shown = [display['Name'] for display in settings['Visualization Manager']['Displays']]
+    images = [name for name in shown if name.lower().endswith('image') or name == 'Difference']
+    assert len(images) == 3
+    assert all(name.encode('utf-16-be') in state for name in images)
+
+
 def test_plots_show_what_is_published():
     root = ElementTree.parse(config_path('plotjuggler.xml')).getroot()
     chosen = root.find('Plugins/plugin/selected_topics').get('value').split(';')
