@@ -14,19 +14,20 @@ from moveit.core.robot_state import RobotState
 from moveit.core.robot_trajectory import RobotTrajectory
 from moveit.planning import MoveItPy, PlanRequestParameters
 from moveit.utils import get_launch_params_filepaths
-from moveit_msgs.msg import CollisionObject
+from moveit_msgs.msg import CollisionObject, PlanningScene, PlanningSceneComponents
+from moveit_msgs.srv import GetPlanningScene
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from shape_msgs.msg import SolidPrimitive
 
 from cnn_vs_ros.errors import ParameterError
-from cnn_vs_ros.nodes.requests import is_provided
 from cnn_vs_ros.nodes.running import stop_signals
 
 _TABLE_SIZE = (4.0, 4.0, 0.1)
 # MoveIt refuses at once to execute where it has not discovered the controller yet: 2 of 14 commands ended so.
 _TRIES, _PAUSE = 5, 0.5  # s
 _STILL = 1e-3  # rad or m, of each joint
-_SCENE, _DISCOVERY = 'get_planning_scene', 2.0  # s
+_SCENE, _DISCOVERY, _ANSWER = 'get_planning_scene', 2.0, 5.0  # s
 
 
 class MoveItArm:
@@ -50,12 +51,17 @@ class MoveItArm:
         self._moveit = MoveItPy(node_name='move_arm', provide_planning_service=False)
         self._arm = self._moveit.get_planning_component(group)
         self._monitor = self._moveit.get_planning_scene_monitor()
-        if _is_scene_provided() and not self._monitor.request_planning_scene_state(_SCENE):
-            raise ParameterError(f'{_SCENE} should tell what the arm has to keep clear of but does not answer')
-        if table is not None:
-            with self._monitor.read_write() as scene:
+        beside = _scene_beside()
+        # Not the monitor's own request_planning_scene_state: what that is told counts some time later only.
+        with self._monitor.read_write() as scene:
+            if beside is not None:
+                for thing in beside.world.collision_objects:
+                    scene.apply_collision_object(thing)
+                for held in beside.robot_state.attached_collision_objects:
+                    scene.process_attached_collision_object(held)
+            if table is not None:
                 scene.apply_collision_object(_table(table, scene.planning_frame))
-                scene.current_state.update()
+            scene.current_state.update()
 
     def named(self, name: str) -> Mapping[str, float]:
         """Joint positions of a named pose of the SRDF. Raises ParameterError when there is none."""
@@ -115,12 +121,28 @@ class MoveItArm:
             return dict(scene.current_state.joint_positions)
 
 
-def _is_scene_provided() -> bool:
-    """Whether a node of MoveIt tells its planning scene."""
+def _scene_beside() -> PlanningScene | None:
+    """Return the planning scene of another node of MoveIt, None where there is none.
+
+    Raises ParameterError where it is there but does not answer.
+    """
     context = rclpy.Context()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        return is_provided(rclpy.create_node('move_arm_scene', context=context), _SCENE, _DISCOVERY)
+        node = rclpy.create_node('move_arm_scene', context=context)
+        client = node.create_client(GetPlanningScene, _SCENE)
+        if not client.wait_for_service(_DISCOVERY):
+            return None
+        wanted = (
+            PlanningSceneComponents.WORLD_OBJECT_GEOMETRY | PlanningSceneComponents.ROBOT_STATE_ATTACHED_OBJECTS
+        )
+        told = client.call_async(GetPlanningScene.Request(components=PlanningSceneComponents(components=wanted)))
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        executor.spin_until_future_complete(told, _ANSWER)
+        if not told.done():
+            raise ParameterError(f'{_SCENE} should tell what the arm has to keep clear of but does not answer')
+        return told.result().scene
     finally:
         rclpy.shutdown(context=context)
 

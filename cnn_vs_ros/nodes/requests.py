@@ -1,4 +1,4 @@
-"""Requests to services that are repeated while there is no answer, which another thread must spin the node for."""
+"""Requests to services that are repeated while there is no answer. Another thread must spin the node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.node import Node
 from rclpy.task import Future
 
 from cnn_vs_ros.errors import NoAnswerError
@@ -19,16 +18,6 @@ MATCHING_TIME = 0.5
 """Seconds from the discovery of a service to the first request: the service has to discover its client as well."""
 
 _POLL_PERIOD = 0.2
-
-
-def is_provided(node: Node, service: str, timeout: float) -> bool:
-    """Whether any node provides a service of that name, as `node` sees within `timeout` seconds of wall time."""
-    name, deadline = node.resolve_service_name(service), time.monotonic() + timeout
-    while name not in dict(node.get_service_names_and_types()):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_PERIOD)
-    return True
 
 
 def answer_of(

@@ -121,7 +121,7 @@ class MoveIt:
     """Stand-in of moveit_py, whose names are those of its bindings in branch jazzy."""
 
     def __init__(self, **faults: bool) -> None:
-        self.faults, self.executed, self.objects, self.asked = faults, [], [], []
+        self.faults, self.executed, self.objects = faults, [], []
         self.preempted = threading.Event()
         self.current_state = SimpleNamespace(
             joint_positions=dict.fromkeys(POSES['up'], 0.0), update=lambda: None, robot_model=self
@@ -130,7 +130,7 @@ class MoveIt:
         self.named_target_states = list(POSES)
 
     def started(self, node_name, provide_planning_service=True):
-        self.asks_itself = provide_planning_service
+        self.answers_itself = provide_planning_service
         return self
 
     def get_planning_component(self, planning_component_name):
@@ -155,12 +155,10 @@ class MoveIt:
 
     read_write = read_only
 
-    def request_planning_scene_state(self, service_name):
-        self.asked.append(service_name)
-        return not self.faults.get('silent')
-
     def apply_collision_object(self, collision_object_msg):
         self.objects.append(collision_object_msg)
+
+    process_attached_collision_object = apply_collision_object
 
     def get_named_target_state_values(self, name):
         return POSES[name]
@@ -217,7 +215,10 @@ def moveit(monkeypatch, tmp_path):
         'moveit.core.robot_trajectory': SimpleNamespace(RobotTrajectory=object),
         'moveit.utils': SimpleNamespace(get_launch_params_filepaths=lambda arguments: [str(file)]),
         'moveit_msgs': SimpleNamespace(),
-        'moveit_msgs.msg': SimpleNamespace(CollisionObject=message),
+        'moveit_msgs.msg': SimpleNamespace(
+            CollisionObject=message, PlanningScene=object, PlanningSceneComponents=object
+        ),
+        'moveit_msgs.srv': SimpleNamespace(GetPlanningScene=object),
         'shape_msgs': SimpleNamespace(),
         'shape_msgs.msg': SimpleNamespace(SolidPrimitive=message),
     }
@@ -232,7 +233,7 @@ def moveit(monkeypatch, tmp_path):
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.delitem(sys.modules, 'cnn_vs_ros.nodes.move_arm_moveit', raising=False)
         bindings = importlib.import_module('cnn_vs_ros.nodes.move_arm_moveit')
-        monkeypatch.setattr(bindings, '_is_scene_provided', lambda: bool(faults.get('beside')))
+        monkeypatch.setattr(bindings, '_scene_beside', lambda: faults.get('beside'))
         return move_arm.installed_arm('arm', table), stand_in
 
     yield make
@@ -272,14 +273,17 @@ def test_a_motion_that_fails_is_said(moveit, fault, sentence, executed):
 
 
 def test_what_a_move_group_beside_knows_of_is_kept_clear_of(moveit):
-    """It alone knows of the boxes that were put into its scene."""
-    _, stand_in = moveit(beside=True)
-    assert stand_in.asked == ['get_planning_scene']
-    assert not stand_in.asks_itself
+    """It alone knows of the boxes that were put into its scene; asked for by the monitor they come too late."""
+    beside = SimpleNamespace(
+        world=SimpleNamespace(collision_objects=['a box']),
+        robot_state=SimpleNamespace(attached_collision_objects=['a gripper']),
+    )
+    _, stand_in = moveit(table=0.0, beside=beside)
+    assert stand_in.objects[:2] == ['a box', 'a gripper']
+    assert len(stand_in.objects) == 3
+    assert not stand_in.answers_itself
     _, stand_in = moveit()
-    assert not stand_in.asked
-    with pytest.raises(ParameterError, match=r'get_planning_scene should tell .* but does not answer'):
-        moveit(beside=True, silent=True)
+    assert not stand_in.objects
 
 
 def test_a_controller_that_is_discovered_late_is_waited_for(moveit):
