@@ -241,6 +241,13 @@ def test_plots_show_what_is_published():
     assert all(any(curve.startswith(f'{topic}/') for topic in chosen) for curve in curves)
 
 
+def test_plots_keep_a_whole_servo_and_have_titles_that_fit():
+    """Seen in PlotJuggler 3.17: a title of 23 letters was cut off, and all but 5 s were gone."""
+    root = ElementTree.parse(config_path('plotjuggler.xml')).getroot()
+    assert float(root.find('streaming_buffer_size').get('value')) >= 60.0
+    assert max(len(area.get('name')) for area in root.iter('DockArea')) <= 20
+
+
 def test_launch_files_use_arguments_that_the_description_has():
     from cnn_vs_ros.simulation.description import _declared_arguments
 
