@@ -22,6 +22,8 @@ _WINDOW = 60  # images
 # share of 0.3 three runs that followed a mirror image were off by 3 to 15 degrees; of 35 that followed the scene
 # none by more than 1.1, those with a focal length off by 10 % and a hand-eye calibration by 5 degrees by none.
 _FLOOR, _SHARE, _LAG = np.deg2rad(1.0), 0.5, 3
+# A single pose may be off, and is put right by the next ones.
+_IN_A_ROW = 3
 # An arm of whose turn less than this is seen does not follow, or the picture is frozen: the controller says so.
 _FOLLOWED = 0.2
 # A turn of so much (rad) that is seen within this share proves that it is the scene which is followed.
@@ -44,10 +46,12 @@ class MotionCheck:
     def __init__(self) -> None:
         self._views: deque[_View] = deque(maxlen=_WINDOW)
         self._sent, self._last = np.eye(3), 0.0
+        self._against = 0
 
     def begin(self) -> None:
         """Look at another track."""
         self._views.clear()
+        self._against = 0
 
     def send(self, motion: Array | None) -> None:
         """Take the motion (4, 4) sent since the image before, if it is known."""
@@ -61,12 +65,16 @@ class MotionCheck:
     def add(self, current_T_desired: Array) -> None:
         """Take the pose (4, 4) of the present image."""
         self._views.append(_View(current_T_desired, self._sent, self._last))
+        self._against = self._against + 1 if self._speaks_against() else 0
 
     @property
     def contradicts(self) -> bool:
         """Whether what is tracked turns otherwise than a scene would, and not only less."""
+        return self._against >= _IN_A_ROW
+
+    def _speaks_against(self) -> bool:
         sent, seen, lag = self._turns()
-        if not seen @ sent > _FOLLOWED * (sent @ sent):
+        if float(np.linalg.norm(sent)) < _FLOOR or not seen @ sent > _FOLLOWED * (sent @ sent):
             return False
         return _rest(seen, sent) > _FLOOR + _SHARE * float(np.linalg.norm(sent)) + lag
 

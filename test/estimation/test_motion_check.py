@@ -36,11 +36,37 @@ def test_a_scene_turns_as_the_camera_does():
 @pytest.mark.parametrize('seen', [2.0 * TURN, TURN[[1, 0, 2]] * (-1, -1, -0.5) + 1.2 * TURN])
 def test_a_mirror_image_and_a_pose_over_the_wrong_plane_do_not(seen):
     # The camera comes to rest in the end, so that no lag explains what is left.
-    check = looked(turn(seen), turn(TURN))
-    check.send(turn(1e-5 * TURN))
-    check.add(se3.inverse(np.linalg.matrix_power(turn(seen), 10)))
+    check = at_rest(looked(turn(seen), turn(TURN)), se3.inverse(np.linalg.matrix_power(turn(seen), 10)))
     assert check.contradicts
     assert not check.proves
+
+
+def at_rest(check: MotionCheck, pose: np.ndarray, images: int = 3) -> MotionCheck:
+    for _ in range(images):
+        check.send(turn(1e-5 * TURN))
+        check.add(pose)
+    return check
+
+
+def test_a_pose_that_is_off_and_put_right_is_no_contradiction():
+    off, right = turn(np.array([0.0, 0.3, 0.3])), se3.inverse(np.linalg.matrix_power(turn(TURN), 10))
+    check = at_rest(looked(turn(TURN), turn(TURN)), off @ right, images=2)
+    assert not check.contradicts
+    check = at_rest(check, right, images=1)
+    assert not at_rest(check, off @ right, images=2).contradicts
+    assert at_rest(check, off @ right).contradicts
+
+
+@pytest.mark.parametrize('sign', [1.0, -1.0])
+def test_without_a_turn_a_pose_that_wavers_is_no_contradiction(sign):
+    """Of a turn that is nothing but rounding half of all others are in its direction."""
+    off = turn(np.array([0.0, 0.03 * sign, 0.02]))
+    check = MotionCheck()
+    check.add(np.eye(4))
+    for _ in range(5):
+        check.send(turn(np.array([0.0, 1e-9, 0.0])))
+        check.add(off)
+    assert not check.contradicts
 
 
 def test_a_hand_eye_calibration_that_is_off_by_some_degrees_is_no_contradiction():
