@@ -121,6 +121,8 @@ class PoseEstimator(SceneHolder[_AcquiredScene]):
         pyramid = scene.pyramid(image)
         match = scene.track.follow(pyramid, None if motion is None else se3.as_transform(motion, 'motion'))
         status = PoseStatus.TRACKED
+        if match is not None and not scene.track.is_undisputed:
+            match = _contested(scene, pyramid, match)
         if match is None:
             status = PoseStatus.ACQUIRED
             match = _acquired(scene, pyramid)
@@ -129,6 +131,16 @@ class PoseEstimator(SceneHolder[_AcquiredScene]):
             return self._lost()
         scene.way = 0
         return self._found(match, status)
+
+
+def _contested(scene: _AcquiredScene, pyramid: ImagePyramid, match: Match) -> Match | None:
+    """Compare a track that has grown to belief with its rivals; forget it where one of them is as good."""
+    track = scene.track
+    track.is_undisputed = scene.acquisition.outdoes_rivals(pyramid, track.plane, match)
+    if not track.is_undisputed:
+        track.forget()
+        return None
+    return match
 
 
 def _acquired(scene: _AcquiredScene, pyramid: ImagePyramid) -> Match | None:

@@ -65,6 +65,9 @@ class Track:
     for a while one has to turn as the camera does before it is reported.
     """
 
+    is_undisputed: bool
+    """Whether it is known to outdo its rivals; one that grew from less may have slid to a rival."""
+
     def __init__(self, aligner: PhotometricAlignment, plane: ScenePlane, camera: PinholeCamera) -> None:
         self._aligner = aligner
         self._camera = camera.undistorted
@@ -93,7 +96,7 @@ class Track:
         self._belief: TrackBelief | None = None
         self._motion = np.eye(4)
         self._anchor = self._expected = np.eye(4)  # where it was seen, and where that should be by now
-        self._is_steady = self._is_believed = False
+        self._is_steady = self._is_believed = self.is_undisputed = False
         self._other: OtherPlane | None = None
         self._is_told = False  # which of two planes it is
         self._most_confidence = 1.0
@@ -124,7 +127,7 @@ class Track:
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
         self._anchor = self._expected = self._pose
-        self._is_believed = match.probability > BELIEVED
+        self._is_believed = self.is_undisputed = match.probability > BELIEVED
         self._check.begin()
         self._check.add(self._pose)
         self._take(match, image)

@@ -6,7 +6,9 @@ import pytest
 
 from cnn_vs_ros.errors import ImageError, ReferenceFolderError
 from cnn_vs_ros.estimation import PoseEstimator, Reference
-from cnn_vs_ros.estimation.coarse.acquisition import WAYS
+from cnn_vs_ros.estimation.coarse.acquisition import WAYS, Acquisition
+from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES
+from cnn_vs_ros.estimation.fine.confidence import Match
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
@@ -121,6 +123,23 @@ def test_after_a_lens_stayed_covered_the_scene_is_looked_for_where_it_was_and_th
     pose = estimator.estimate(view(texture, then, seed=2))
     assert pose.status is status
     assert error(pose, then)[0] < 0.003
+
+
+@pytest.mark.parametrize('outdoes', [True, False])
+def test_a_track_that_grew_to_belief_is_reported_once_it_outdid_its_rivals(
+    estimator, texture, monkeypatch, outdoes
+):
+    """While it was doubtful it may have slid to another place that looks like the reference."""
+    asked = []
+    monkeypatch.setattr(Acquisition, 'outdoes_rivals', lambda *_: asked.append(True) or outdoes)
+    monkeypatch.setattr(Acquisition, 'find', lambda *_: None)
+    image = view(texture, np.eye(4), seed=1)
+    scene = estimator._scene
+    found = scene.aligner.align(scene.pyramid(image), np.eye(4), scene.track.plane, TRACK_STAGES)
+    scene.track.begin(Match(found, 0.4, 0.4), scene.pyramid(image))
+    assert estimator.estimate(image, np.eye(4)).is_lost != outdoes
+    assert estimator.estimate(image, np.eye(4)).is_lost != outdoes
+    assert len(asked) == 1
 
 
 def test_a_goal_half_covered_is_found_by_one_who_knows_that_it_is_there(estimator, texture):

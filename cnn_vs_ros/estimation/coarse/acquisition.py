@@ -88,6 +88,11 @@ class Acquisition:
         best = self._contest.winner(image, plane, moved or found)
         return best if best.probability > least_probability else None
 
+    def outdoes_rivals(self, image: ImagePyramid, plane: ScenePlane, match: Match) -> bool:
+        """Whether no other place that the reference's repetitions make fits the image as well as `match`."""
+        winner = self._contest.among_rivals(image, plane, [match])
+        return winner.probability > DOUBTFUL and self._contest.is_same(winner.alignment, match.alignment)
+
     def _hypotheses(
         self, image: ImagePyramid, plane: ScenePlane, way: int | None, found: Sequence[Match]
     ) -> Iterator[PlanePose]:

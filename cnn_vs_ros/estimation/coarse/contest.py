@@ -38,7 +38,7 @@ _COMPARABLE = 0.3  # share of the best match's view that a rival has to show
 # Share of the best match's evidence that a look has to have for the reference to count as one that repeats itself:
 # of boards 0.4 and more have been seen, at a wrong match 0.8; of a whiteboard and a painted wall 0.04 to 0.13.
 _ALIKE = 0.2
-_LEAST_SHARE = 0.9  # of the likelihood; with less a match is one of several
+_LEAST_SHARE = 0.95  # of the likelihood; with less a match is one of several
 # A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
 _AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1
 # Share of a plane's likelihood with less of which the other one that a view leaves open is not tried.
@@ -64,8 +64,14 @@ class Contest:
     def winner(self, image: ImagePyramid, plane: ScenePlane, found: list[Match]) -> Match:
         """Return the best of the matches that were `found`, and that the reference's repetitions make.
 
-        It is as probable as its share of their likelihood allows. The `plane` is what is believed of it.
+        It is as probable as its share of their likelihood allows, and not at all where it shows no more than what
+        moves with the camera would. The `plane` is what is believed of it.
         """
+        winner = self.among_rivals(image, plane, found)
+        return winner.among_rivals(0.0) if may_be_attached(winner.alignment, self._camera) else winner
+
+    def among_rivals(self, image: ImagePyramid, plane: ScenePlane, found: list[Match]) -> Match:
+        """Return the same by what the rivals alone say."""
         rivals = self._distinct(found)
         repeats = False
         best: Match | None = None
@@ -80,16 +86,21 @@ class Contest:
                 break
         rivals = self._distinct([*self._close_ones_settled(image, rivals), *rivals])
         first = rivals[0].alignment
-        if best is not None and not self._is_same(best.alignment, first):  # it has rivals of its own
+        if best is not None and not self.is_same(best.alignment, first):  # it has rivals of its own
             looks = self._repeated(image, first, plane)
             repeats |= _any_comparable(looks, first)
             rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
-        share = _share_of_first(rivals) if self._is_same(rivals[0].alignment, first) else 0.0
+        share = _share_of_first(rivals) if self.is_same(rivals[0].alignment, first) else 0.0
         winner = rivals[0].alignment
         # Shifted by a period a pattern fits but for its border.
         is_part = repeats and winner.unoccluded <= MOSTLY
-        told = share > _LEAST_SHARE and not is_part and not may_be_attached(winner, self._camera)
+        told = share > _LEAST_SHARE and not is_part
         return rivals[0].among_rivals(share if told else 0.0)
+
+    def is_same(self, first: Alignment, second: Alignment) -> bool:
+        """Whether two alignments are of the same place."""
+        shift = first.plane.image_shift(first.current_T_desired, second.current_T_desired, self._camera)
+        return shift < _SAME_PLACE * self._camera.width
 
     def _with(self, image: ImagePyramid, rivals: list[Match], looks: list[Alignment]) -> list[Match]:
         """Return the rivals and those that some looks, aligned, come to."""
@@ -97,13 +108,20 @@ class Contest:
         return self._distinct([*rivals, *(match for match in aligned if match is not None)])
 
     def _repeated(self, image: ImagePyramid, best: Alignment, plane: ScenePlane) -> list[Alignment]:
-        """Look at where a match may be as well, after motions of the plane onto itself; the most like it first."""
+        """Look at where a match may be as well, after motions of the plane onto itself; the most like it first.
+
+        What fits best has its turn beside what, in part behind something, fits most: either may be right.
+        """
         for shown in self._planes(best, plane):
             motions = self._rivals.motions(shown.plane)
             if motions:
                 break
-        looks = self._aligner.looks(image, shown, motions, _LOOK)
-        return sorted(looks, key=lambda look: (not _is_comparable(look, best), -look.evidence))
+        looks = list(self._aligner.looks(image, shown, motions, _LOOK))
+        fits = {id(look): rank for rank, look in enumerate(sorted(looks, key=lambda look: -look.evidence))}
+        covers = {id(look): rank for rank, look in enumerate(sorted(looks, key=lambda look: -weight_of(look)))}
+        return sorted(
+            looks, key=lambda look: (not _is_comparable(look, best), min(fits[id(look)], covers[id(look)]))
+        )
 
     def _matched(self, image: ImagePyramid, start: Alignment) -> Match | None:
         """Align a rival, whose plane is believed to be as a first look at it shows: a wrong match turns it."""
@@ -143,13 +161,9 @@ class Contest:
         """Return the best match of each place, the best first."""
         kept: list[Match] = []
         for match in sorted(matches, key=lambda match: -weight_of(match.alignment)):
-            if not any(self._is_same(known.alignment, match.alignment) for known in kept):
+            if not any(self.is_same(known.alignment, match.alignment) for known in kept):
                 kept.append(match)
         return kept
-
-    def _is_same(self, first: Alignment, second: Alignment) -> bool:
-        shift = first.plane.image_shift(first.current_T_desired, second.current_T_desired, self._camera)
-        return shift < _SAME_PLACE * self._camera.width
 
 
 def _share_of_first(rivals: list[Match]) -> float:

@@ -11,6 +11,7 @@ from cnn_vs_ros.estimation.coarse import contest
 from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
+from cnn_vs_ros.estimation.coarse.rivals import repetitions
 from cnn_vs_ros.estimation.fine.alignment import Alignment, PhotometricAlignment
 from cnn_vs_ros.estimation.fine.confidence import BELIEVED, Match
 from cnn_vs_ros.estimation.model_file import load_model
@@ -132,7 +133,7 @@ def tiles():
     return ImagePyramid(view(texture, np.eye(4), seed=1), CAMERA)
 
 
-@pytest.mark.parametrize(('lead', 'believed'), [(0.004, False), (0.1, True)])
+@pytest.mark.parametrize(('lead', 'believed'), [(0.004, False), (0.15, True)])
 def test_a_match_on_tiles_is_compared_with_those_a_tile_away(network, tiles, monkeypatch, lead, believed):
     """Of them there is no hypothesis."""
 
@@ -169,6 +170,36 @@ def test_on_tiles_a_match_has_to_show_more_than_a_part_of_what_fits(network, til
 
     assert found(network, tiles, monkeypatch, (HERE,), tells) is None
     assert found(network, reference, monkeypatch, (HERE,), tells) is not None
+
+
+@pytest.mark.parametrize(('covered', 'believed'), [(0.55, False), (0.3, True)])
+def test_on_tiles_a_place_that_fits_less_but_covers_more_is_a_rival(
+    network, tiles, monkeypatch, covered, believed
+):
+    """The right place has something before it; many that show less of the reference are free, and fit better."""
+    half_hidden = HERE @ repetitions(tiles.levels[1], PLANE)[-1]
+
+    def tells(pose):
+        if is_near(pose, HERE):
+            return {'evidence': 1.0, 'visible': 0.5}
+        if is_near(pose, half_hidden):
+            return {'evidence': covered, 'visible': 1.0}
+        return {'evidence': 0.6, 'visible': 0.5}
+
+    assert (found(network, tiles, monkeypatch, (HERE,), tells) is not None) == believed
+
+
+@pytest.mark.parametrize(('lead', 'outdoes'), [(0.004, False), (0.15, True)])
+def test_what_was_followed_before_it_was_believed_has_to_outdo_its_rivals(
+    network, tiles, monkeypatch, lead, outdoes
+):
+    def tells(pose):
+        return {'evidence': 1.5 if is_near(pose, HERE) else 1.5 - lead}
+
+    monkeypatch.setattr(contest, 'judge', lambda alignment: Match(alignment, PROBABILITY, PROBABILITY))
+    acquisition = Acquisition(network, Aligner(tells), tiles, CAMERA)
+    match = Match(alignment(HERE, PLANE, evidence=1.5), PROBABILITY, PROBABILITY)
+    assert acquisition.outdoes_rivals(tiles, PLANE, match) == outdoes
 
 
 def test_a_corner_that_looks_like_another_makes_no_pattern(network, tiles, monkeypatch):
