@@ -21,7 +21,10 @@ PRIOR = 0.3
 """Standard deviation of the slope before anything is known: about 17 degrees."""
 
 STEEPEST = 4.0
-"""Greatest slope along an axis, 76 degrees: what lies steeper is not followed."""
+"""Greatest slope, 76 degrees: what lies steeper is not followed."""
+
+UTMOST = 1.1 * STEEPEST
+"""Slope at which a fit is held, so that one that begins at the steepest has room about it."""
 
 CORRELATED = 25.0
 """Residuals of neighbouring samples are correlated: so many count as one."""
@@ -141,6 +144,12 @@ class ScenePlane:
     def image_shift(self, first: Array, second: Array, camera: PinholeCamera) -> float:
         """Pixels between where two poses ``current_T_desired`` show the view's corners, root mean square."""
         return image_shift(first, second, self.depth, camera, self.normal)
+
+
+def held(slope: Array) -> Array:
+    """Slope (2,) that is no steeper than UTMOST."""
+    steepness = float(np.linalg.norm(slope))
+    return slope if steepness <= UTMOST else np.asarray(slope * (UTMOST / steepness))
 
 
 def _inner(camera: PinholeCamera) -> Array:

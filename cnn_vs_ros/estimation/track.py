@@ -20,7 +20,7 @@ from cnn_vs_ros.estimation.fine.alignment import (
 from cnn_vs_ros.estimation.fine.attached import AttachedParts, is_scene, may_be_attached
 from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, judge
 from cnn_vs_ros.estimation.motion_check import MotionCheck
-from cnn_vs_ros.estimation.plane import ScenePlane
+from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.estimation.two_planes import OtherPlane, likelier
 from cnn_vs_ros.geometry import PinholeCamera, se3
@@ -150,6 +150,9 @@ class Track:
         self._expected = current_T_previous @ self._expected
         self._other = None if self._other is None else self._other.moved(current_T_previous)
         found = self._aligner.align(image, start, self.plane, STEADY_STAGES if self._is_steady else TRACK_STAGES)
+        if found is None and np.linalg.norm(self.plane.slope) > STEEPEST:
+            self._refute('what was followed led to no plane that can be seen', probation=0)
+            return None
         match = None if found is None else judge(found)
         shift = math.inf if found is None else self._shift(found, start)
         probability, least = 0.0 if match is None else match.probability, _MIN_IMAGE
@@ -169,7 +172,7 @@ class Track:
             self._is_scene |= self._has_followed(match.alignment, motion)
         self._check.add(self._pose)
         if self._other is None and self._check.contradicts:  # of two planes neither's turns are known
-            self._refute()
+            self._refute('what was followed turned otherwise than the camera was sent')
             return None
         if self._check.proves:
             self._on_probation = 0
@@ -206,12 +209,13 @@ class Track:
         """How far from where it was expected the track is found, in widths of the image."""
         return found.plane.image_shift(found.current_T_desired, expected, self._camera) / self._camera.width
 
-    def _refute(self) -> None:
+    def _refute(self, reason: str, probation: int = _PROBATION) -> None:
         """Forget the track and what it taught."""
-        _log.warning('what was followed turned otherwise than the camera was sent: the reference counts as lost')
+        _log.warning(f'{reason}: the reference counts as lost')
+        probation = max(probation, self._on_probation)
         self.know(self._given)
         self.forget()
-        self._on_probation = _PROBATION
+        self._on_probation = probation
 
     def _of_one_plane(self, match: Match, image: ImagePyramid) -> Match:
         """Of the two planes that a view leaves open take the better one, and be no surer than it is."""

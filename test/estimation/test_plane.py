@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.errors import ReferenceFolderError
-from cnn_vs_ros.estimation.plane import PRIOR, ScenePlane
+from cnn_vs_ros.estimation.plane import PRIOR, STEEPEST, UTMOST, ScenePlane, held
 from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA
 
@@ -72,3 +72,11 @@ def test_a_view_has_another_plane_with_a_pose_of_its_own():
 def test_another_plane_whose_pose_is_nearer_than_a_confidence_promises_does_not_matter():
     pose = se3.from_pose_vector(0.05 * np.array([0.004, -0.003, 0.005, 0.01, 0.02, 0.05]))
     assert ScenePlane(DEPTH).twin(pose, CAMERA) is None
+
+
+def test_a_slope_is_held_in_every_direction_alike():
+    for slope in (np.array([6.0, 0.0]), np.array([-3.9, 3.9]), np.array([0.1, -9.0])):
+        assert np.linalg.norm(held(slope)) == pytest.approx(UTMOST)
+        np.testing.assert_allclose(held(slope) / UTMOST, slope / np.linalg.norm(slope))
+    steep = np.array([0.0, STEEPEST])
+    np.testing.assert_array_equal(held(steep), steep)

@@ -227,6 +227,19 @@ def test_a_track_that_turns_twice_as_far_as_the_camera_is_no_scene_until_one_tur
     assert track.is_reported
 
 
+def test_a_track_that_leads_to_a_plane_edge_on_is_forgotten_with_what_it_taught():
+    given = ScenePlane.with_normal(DEPTH, (0, 0, 1))
+    for slope, forgotten in ((4.1, True), (2.0, False)):
+        track, aligner = begun(given)
+        aligner.finds = [alignment(BEGIN, given.at(np.array([slope, 0.0]))), None]
+        track.follow(IMAGE, np.eye(4))
+        assert track.plane.slope[0] == slope
+        track.follow(IMAGE, np.eye(4))
+        assert (track.plane is given) == (track.probability == 0.0) == forgotten
+        track.begin(Match(alignment(BEGIN, given), 0.98, 0.95), IMAGE)
+        assert track.is_reported
+
+
 def test_a_track_that_turned_otherwise_is_reported_again_in_time_though_the_camera_stands():
     sent, still = se3.from_pose_vector([0.0, 0.0, 0.0, 0.02, 0.01, 0.0]), np.eye(4)
     track, aligner = begun()

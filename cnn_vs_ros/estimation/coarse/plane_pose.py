@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.errors import PoseError
-from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
+from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane, held
 from cnn_vs_ros.geometry import PinholeCamera, decompose_homography, map_pixels, pose_from_homography, se3
 
 Array = NDArray[np.float64]
@@ -90,7 +90,7 @@ def plane_pose_of(
     for candidate, normal in decompositions:
         away = normal[:2] - plane.slope
         surprise = float(away @ plane.information @ away)
-        if surprise < least and np.abs(normal[:2]).max() < STEEPEST:
+        if surprise < least and np.linalg.norm(normal[:2]) < STEEPEST:
             best, least = PlanePose(candidate, normal[:2], 0.0), surprise
     return best
 
@@ -141,7 +141,7 @@ def _gauss_newton(
         if not np.isfinite(step).all() or np.abs(step[:6]).max() > 10:
             return None
         pose = se3.exp(step[:6]) @ pose
-        slope = np.clip(slope + np.clip(step[6:], -_MOST_SLOPE_STEP, _MOST_SLOPE_STEP), -STEEPEST, STEEPEST)
+        slope = held(slope + np.clip(step[6:], -_MOST_SLOPE_STEP, _MOST_SLOPE_STEP))
         support = float(weights[squared < (2 * scale) ** 2].sum())
         if iteration >= _ANNEALED and max(np.abs(step[:3]).max() / plane.depth, np.abs(step[3:]).max()) < _SETTLED:
             break

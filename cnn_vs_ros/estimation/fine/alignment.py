@@ -20,7 +20,7 @@ from cnn_vs_ros.estimation.fine.hidden import Hidden
 from cnn_vs_ros.estimation.fine.linearisation import System, linearise, seen_at
 from cnn_vs_ros.estimation.fine.local_light import LightModel
 from cnn_vs_ros.estimation.fine.samples import Samples
-from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
+from cnn_vs_ros.estimation.plane import UTMOST, ScenePlane, held
 from cnn_vs_ros.estimation.pyramid import LEVELS, ImagePyramid, PyramidLevel
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
@@ -33,6 +33,7 @@ _JUDGED_EVERY = 2  # iterations after which the occluded cells are judged anew
 _SETTLED = (0.15, 0.1, 0.05, 0.03, 0.05)  # pixels, for each set; a smaller step ends the stage
 _SET_OF_LEVEL = (0, 1, 2, 4)  # the set of samples for each level of the reference
 _MOST_OCTAVES = 2
+_AT_LIMIT = 0.999
 _AS_GOOD_AS_THERE = 0.03  # pixels; after a smaller last step the residuals need not be computed anew
 
 
@@ -123,7 +124,8 @@ class PhotometricAlignment:
     ) -> Alignment | None:
         """Refine ``current_T_desired`` (4, 4) from `start`, and the slope from `slope`, or that of the `plane`.
 
-        The `plane` is what is believed of it so far. None when too little of the reference is in view.
+        The `plane` is what is believed of it so far. None when too little of the reference is in view, and when
+        no plane of less than the steepest slope fits.
         """
         pose = se3.normalised(start)
         seen_plane = plane if slope is None else plane.at(np.asarray(slope, np.float64))
@@ -148,7 +150,7 @@ class PhotometricAlignment:
                     return None
                 step, slope_step = system.step(plane.depth)
                 pose = se3.exp(step) @ pose
-                seen_plane = seen_plane.at(np.clip(seen_plane.slope + slope_step, -STEEPEST, STEEPEST))
+                seen_plane = seen_plane.at(held(seen_plane.slope + slope_step))
                 iterations += 1
                 pixels = level.camera.fx * max(np.abs(step[:3]).max() / plane.depth, np.abs(step[3:]).max())
                 if pixels < _SETTLED[stage.samples]:
@@ -159,7 +161,10 @@ class PhotometricAlignment:
             system = linearise(
                 samples, level, light, pose, seen_plane, plane, hidden, tight=stage.tight, seen=system.seen
             )
-        # Where nothing counts, as in an image that is all saturated, there is no pose.
+        # A plane that ran into the limit fits no better than beyond it: that is no solution. And where nothing
+        # counts, as in an image that is all saturated, there is no pose.
+        if np.linalg.norm(seen_plane.slope) > _AT_LIMIT * UTMOST:
+            return None
         if system is None or not np.isfinite(pose).all() or not np.trace(system.information[:6, :6]) > 0.0:
             return None
         refined = None

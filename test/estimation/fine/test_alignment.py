@@ -78,6 +78,14 @@ def test_too_little_overlap_is_no_result(texture, aligner):
     assert aligner.align(image, se3.inverse(away), PLANE, TRACK_STAGES) is None
 
 
+def test_a_plane_that_runs_into_the_limit_is_no_result(texture, aligner):
+    """At the reference no slope shows, so it stays where it begins."""
+    image = ImagePyramid(view(texture, np.eye(4), seed=2), CAMERA)
+    unknown = ScenePlane(DEPTH, information=1e-9 * np.eye(2))
+    assert aligner.align(image, np.eye(4), unknown, slope=np.array([2.8, 2.8])) is not None
+    assert aligner.align(image, np.eye(4), unknown, slope=np.array([3.9, 3.9])) is None
+
+
 def test_a_black_image_yields_no_confidence(aligner):
     black = ImagePyramid(np.zeros((480, 640), np.uint8), CAMERA)
     found = aligner.align(black, np.eye(4), PLANE, TRACK_STAGES)
