@@ -46,7 +46,7 @@ class MotionCheck:
     def __init__(self) -> None:
         self._views: deque[_View] = deque(maxlen=_WINDOW)
         self._sent, self._last = np.eye(3), 0.0
-        self._against = 0
+        self._against = self._still = 0
 
     def begin(self) -> None:
         """Look at another track."""
@@ -55,9 +55,12 @@ class MotionCheck:
 
     def send(self, motion: Array | None) -> None:
         """Take the motion (4, 4) sent since the image before, if it is known."""
-        if motion is None or np.abs(motion - np.eye(4)).max() < _NO_MOTION:
+        self._still = self._still + 1 if motion is not None and _is_still(motion) else 0
+        if motion is None or self._still > _LAG:
             self.begin()
             self._last = 0.0
+            return
+        if 0 < self._still < _LAG:  # it may still be coming to rest
             return
         self._sent = se3.nearest_rotation(self._sent @ motion[:3, :3])
         self._last = float(np.linalg.norm(se3.rotation_log(motion[:3, :3])))
@@ -96,6 +99,10 @@ class MotionCheck:
             se3.rotation_log(seen),
             _LAG * (first.last + last.last),
         )
+
+
+def _is_still(motion: Array) -> bool:
+    return float(np.abs(motion - np.eye(4)).max()) < _NO_MOTION
 
 
 def _rest(seen: Array, sent: Array) -> float:

@@ -87,6 +87,17 @@ def test_without_a_motion_sent_others_may_move_the_camera(sent):
     assert not check.proves
 
 
+def test_where_the_camera_has_come_to_rest_no_lag_explains_what_is_left():
+    fast = turn(np.array([np.deg2rad(8.0), 0.0, 0.0]))
+    check = looked(fast, fast, images=1)
+    proofs = []
+    for _ in range(4):
+        check.send(np.eye(4))
+        check.add(se3.inverse(fast))
+        proofs.append(check.proves)
+    assert proofs == [False, False, True, False]  # then others may move it
+
+
 def test_a_turn_that_an_arm_may_still_lag_behind_proves_nothing():
     fast, slow = turn(np.array([np.deg2rad(8.0), 0.0, 0.0])), turn(1e-3 * TURN)
     check = looked(fast, fast, images=1)
