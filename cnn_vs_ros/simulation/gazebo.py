@@ -91,7 +91,8 @@ def _add_geom(link: ElementTree.Element, model: mujoco.MjModel, geom: int, folde
     mujoco.mju_quat2Mat(rotation, model.geom_quat[geom])
     kinds = ('visual', 'collision') if model.geom_conaffinity[geom] else ('visual',)
     for kind in kinds:
-        element = ElementTree.SubElement(link, kind, name=name)
+        # In a link no two elements may have the same name, whatever they are.
+        element = ElementTree.SubElement(link, kind, name=name if kind == 'visual' else f'{name}_{kind}')
         _add(element, 'pose', *model.geom_pos[geom], *_roll_pitch_yaw(rotation.reshape(3, 3)))
         geometry = ElementTree.SubElement(element, 'geometry')
         texture = _texture(model, geom, folder)
