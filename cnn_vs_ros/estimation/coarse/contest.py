@@ -117,11 +117,9 @@ class Contest:
             if motions:
                 break
         looks = list(self._aligner.looks(image, shown, motions, _LOOK))
-        fits = {id(look): rank for rank, look in enumerate(sorted(looks, key=lambda look: -look.evidence))}
-        covers = {id(look): rank for rank, look in enumerate(sorted(looks, key=lambda look: -weight_of(look)))}
-        return sorted(
-            looks, key=lambda look: (not _is_comparable(look, best), min(fits[id(look)], covers[id(look)]))
-        )
+        first = np.minimum(_ranks([look.evidence for look in looks]), _ranks([weight_of(look) for look in looks]))
+        order = np.lexsort((first, [not _is_comparable(look, best) for look in looks]))
+        return [looks[index] for index in order]
 
     def _matched(self, image: ImagePyramid, start: Alignment) -> Match | None:
         """Align a rival, whose plane is believed to be as a first look at it shows: a wrong match turns it."""
@@ -164,6 +162,11 @@ class Contest:
             if not any(self.is_same(known.alignment, match.alignment) for known in kept):
                 kept.append(match)
         return kept
+
+
+def _ranks(values: Sequence[float]) -> np.ndarray:
+    """Rank of each value, 0 for the greatest."""
+    return np.argsort(np.argsort(-np.array(values), kind='stable'))
 
 
 def _share_of_first(rivals: list[Match]) -> float:
