@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    Shutdown,
+)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
@@ -16,6 +23,8 @@ from cnn_vs_ros.resources import config_path
 from cnn_vs_ros.simulation.gazebo import write_world
 
 PACKAGE = 'cnn_vs_ros'
+VERSIONS = {'jazzy': '8', 'kilted': '9'}
+"""Of Gazebo, that a distribution's gz_ros2_control is built for."""
 
 
 def declared_arguments() -> list[DeclareLaunchArgument]:
@@ -39,24 +48,30 @@ def gazebo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     def value(argument: str) -> str:
         return LaunchConfiguration(argument).perform(context)
 
-    def included(package: str, file: str, **arguments: object) -> IncludeLaunchDescription:
-        path = PathJoinSubstitution([FindPackageShare(package), 'launch', file])
-        return IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=arguments.items())
-
-    options = '-r -v 2' if value('gui') == 'true' else '-r -v 2 -s --headless-rendering'
+    arm = PathJoinSubstitution([FindPackageShare(PACKAGE), 'launch', 'robot.launch.py'])
+    arm_arguments = {
+        'hardware': 'gazebo',
+        'controller': value('controller'),
+        'description_arguments': value('description_arguments'),
+        'use_sim_time': 'true',
+        'namespace': '',
+    }
+    options = [] if value('gui') == 'true' else ['-s', '--headless-rendering']
+    version = VERSIONS.get(os.environ.get('ROS_DISTRO', ''))
     return [
-        included(
-            'ros_gz_sim', 'gz_sim.launch.py', gz_args=f'{options} {world(value("scene"))}', on_exit_shutdown='true'
+        # Not by the launch file of ros_gz_sim, which starts it from a shell that does not pass signals on: Gazebo
+        # would outlive a launch that ends otherwise than by Ctrl-C.
+        ExecuteProcess(
+            cmd=[
+                *('gz', 'sim', '-r', '-v', '2', *options, str(world(value('scene')))),
+                *(['--force-version', version] if version else []),
+            ],
+            name='gazebo',
+            additional_env={'GZ_SIM_SYSTEM_PLUGIN_PATH': plugin_path()},
+            output='screen',
+            on_exit=Shutdown(reason='gazebo has ended'),
         ),
-        included(
-            PACKAGE,
-            'robot.launch.py',
-            hardware='gazebo',
-            controller=value('controller'),
-            description_arguments=value('description_arguments'),
-            use_sim_time='true',
-            namespace='',
-        ),
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(arm), launch_arguments=arm_arguments.items()),
         Node(
             package='ros_gz_sim',
             executable='create',
@@ -72,6 +87,12 @@ def gazebo_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             on_exit=Shutdown(reason='gazebo_bridge has ended'),
         ),
     ]
+
+
+def plugin_path() -> str:
+    """Return where Gazebo looks for plugins: where the user says, and where ROS has its libraries."""
+    names = ('GZ_SIM_SYSTEM_PLUGIN_PATH', 'LD_LIBRARY_PATH')
+    return os.pathsep.join(filter(None, (os.environ.get(name) for name in names)))
 
 
 def world(scene: str) -> Path:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.simulation.description import load_robot_description
-from cnn_vs_ros.simulation.model import AMBIENT, World, build_world
+from cnn_vs_ros.simulation.model import World, build_world
 from cnn_vs_ros.simulation.offscreen import mujoco
 from cnn_vs_ros.simulation.scenes import find_scene
 
@@ -24,6 +24,10 @@ _SYSTEMS = {
     'SceneBroadcaster': 'scene-broadcaster',
     'Sensors': 'sensors',
 }
+# Gazebo lights in linear light and by another model than MuJoCo: with these a matt surface that faces up has the
+# same grey levels in both, to 0.7 % (measured on gz-sim 8.14 with ogre2).
+_AMBIENT = 1.0
+_DIFFUSE = 1.68  # times MuJoCo's
 _PLANE = 'PLANE'
 _SHAPES = {
     mujoco.mjtGeom.mjGEOM_BOX: 'box',
@@ -72,14 +76,14 @@ def _add_physics(world: ElementTree.Element) -> None:
 
 def _add_light(world: ElementTree.Element, built: World) -> None:
     scene = ElementTree.SubElement(world, 'scene')
-    _add(scene, 'ambient', *[AMBIENT] * 3, 1)
+    _add(scene, 'ambient', *[_AMBIENT] * 3, 1)
     _add(scene, 'background', 0.90, 0.92, 0.95, 1)
     _add(scene, 'shadows', 'false')
     model, index = built.model, built.room_light
     light = ElementTree.SubElement(world, 'light', name='room_light', type='directional')
     _add(light, 'cast_shadows', 'false')
     _add(light, 'pose', *model.light_pos[index], 0, 0, 0)
-    _add(light, 'diffuse', *model.light_diffuse[index], 1)
+    _add(light, 'diffuse', *(_DIFFUSE * model.light_diffuse[index]), 1)
     _add(light, 'specular', *model.light_specular[index], 1)
     _add(light, 'direction', *model.light_dir[index])
 
@@ -154,8 +158,11 @@ def _write_rectangle(path: Path, half_width: float, half_height: float) -> Path:
     corners = ((-1, -1), (1, -1), (1, 1), (-1, 1))
     lines = [f'v {x * half_width:.9g} {y * half_height:.9g} 0' for x, y in corners]
     lines += [f'vt {(x + 1) // 2} {(y + 1) // 2}' for x, y in corners]
-    lines += ['vn 0 0 1', 'f 1/1/1 2/2/1 3/3/1', 'f 1/1/1 3/3/1 4/4/1']
-    path.write_text('\n'.join(lines) + '\n')
+    lines += ['vn 0 0 1', 'usemtl matt', 'f 1/1/1 2/2/1 3/3/1', 'f 1/1/1 3/3/1 4/4/1']
+    # The visual's own material is the one that is shown, but a mesh without any is warned of.
+    material = path.with_suffix('.mtl')
+    material.write_text('newmtl matt\nKd 1 1 1\n')
+    path.write_text('\n'.join([f'mtllib {material.name}', *lines]) + '\n')
     return path
 
 

@@ -76,6 +76,24 @@ def test_the_arm_has_the_time_of_the_nodes(robot, sim_time):
     assert (arm['use_sim_time'] == 'true') is given_to(executables(entities)['pbvs_controller'])['use_sim_time']
 
 
+@pytest.mark.parametrize(('distribution', 'version'), [('jazzy', '8'), ('kilted', '9'), ('rolling', None)])
+@pytest.mark.parametrize('gui', ['true', 'false'])
+def test_gazebo_is_a_process_of_the_launch_itself(gui, distribution, version, tmp_path, monkeypatch):
+    """Begun by a shell, as ros_gz_sim does it, it outlived a launch that was not ended by Ctrl-C in a terminal."""
+    monkeypatch.setenv('ROS_HOME', str(tmp_path))
+    monkeypatch.setenv('ROS_DISTRO', distribution)
+    monkeypatch.setenv('GZ_SIM_SYSTEM_PLUGIN_PATH', '/mine')
+    monkeypatch.setenv('LD_LIBRARY_PATH', '/ros/lib')
+    entities = described(LAUNCH / 'gazebo.launch.py', scene='prints', gui=gui)
+    [gazebo] = [entity.named for entity in entities if 'cmd' in entity.named]
+    assert gazebo['cmd'][:2] == ['gz', 'sim']
+    assert ('-s' in gazebo['cmd']) == ('--headless-rendering' in gazebo['cmd']) == (gui == 'false')
+    assert [word for word in gazebo['cmd'] if word.endswith('.sdf') and Path(word).is_file()]
+    assert (gazebo['cmd'][-2:] == ['--force-version', version]) == (version is not None)
+    assert gazebo['additional_env']['GZ_SIM_SYSTEM_PLUGIN_PATH'] == '/mine:/ros/lib'
+    assert type(gazebo['on_exit']).__name__ == 'Shutdown'
+
+
 def test_moveit_servo_takes_the_place_of_differential_ik():
     nodes = {*DEMO, 'moveit_servo_adapter', 'servo_node'} - {'differential_ik'}
     by_moveit = launched(arm_interface='moveit_servo', experiment='true', end_effector='flange')
