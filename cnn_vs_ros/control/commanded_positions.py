@@ -41,9 +41,10 @@ class LeadBounds:
 class CommandedPositions:
     """Integrates velocities to the positions that an arm is commanded to, from where it is measured to be.
 
-    At rest they stay as they are. An arm that is blocked, or that somebody else moves, takes them along: they
-    are never further from it than the bounds, nor further beyond a joint limit than it is. While it is not known
-    where the arm is, there are only those of a motion that comes to its end.
+    At rest they stay as they are. An arm that is blocked takes them along: they are never further from it than the
+    bounds, nor further beyond a joint limit than it is. One that somebody else moves has them where it is, or it
+    would leap when its controller is ours again. While it is not known where the arm is, there are only those of a
+    motion that comes to its end.
     """
 
     def __init__(
@@ -86,7 +87,10 @@ class CommandedPositions:
     def _near(self, measured: Array, positions: Array) -> Array:
         lead = positions - measured
         turns = np.where(self._kinematics.circular, np.round(lead / (2.0 * np.pi)), 0.0)
-        most = self._bounds.tolerance + self._bounds.lag * np.max([speed for _, speed in self._speeds], axis=0)
+        fastest = np.max([speed for _, speed in self._speeds], axis=0)
+        most = self._bounds.tolerance + self._bounds.lag * fastest
+        if not fastest.any() and (np.abs(lead - 2.0 * np.pi * turns) > most).any():
+            return measured
         return self._within(measured + np.clip(lead - 2.0 * np.pi * turns, -most, most), measured)
 
     def _within(self, positions: Array, known: Array) -> Array:

@@ -15,6 +15,9 @@ from cnn_vs_ros.control.joint_order import JointOrder
 
 Array = NDArray[np.float64]
 
+_HELD = 0.5
+"""Seconds at rest after which no more trajectories are sent: the controller holds the last, or is given others."""
+
 
 class JointCommands:
     """Publishes velocities as they are, or the positions that they lead to.
@@ -31,12 +34,13 @@ class JointCommands:
         kind = JointTrajectory if interface is CommandInterface.TRAJECTORY else Float64MultiArray
         self.publisher = node.create_publisher(kind, interface.topic, 1)
         self.arm: CommandedPositions | None = None
+        self._moved = -np.inf
 
     def send(self, velocities: Array, now: float) -> None:
         """Send velocities (n,) of `now`, seconds.
 
         Where positions are wanted: nothing before they were measured, nor, without names, in an order that is not
-        certain: the arm would leap.
+        certain: the arm would leap. No trajectory while the arm rests, for it would replace anybody else's.
         """
         if self._interface is CommandInterface.VELOCITY:
             self.publisher.publish(Float64MultiArray(data=self._order.arrange(velocities)))
@@ -47,6 +51,10 @@ class JointCommands:
         if self._interface is CommandInterface.POSITION:
             if self._order.is_certain:
                 self.publisher.publish(Float64MultiArray(data=self._order.arrange(positions)))
+            return
+        if velocities.any():
+            self._moved = now
+        if now - self._moved > _HELD:
             return
         point = JointTrajectoryPoint(
             positions=self._order.arrange(self.arm.ahead(velocities, self._horizon)),

@@ -83,6 +83,17 @@ def test_an_arm_that_somebody_moves_takes_its_positions_along():
         assert np.abs(positions - arm.q).max() <= TOLERANCE + 1e-12
 
 
+def test_an_arm_that_somebody_moved_is_commanded_to_where_it_is():
+    """Else it leaps by the tolerance when its controller is active again: seen in Gazebo."""
+    arm = PositionArm()
+    arm.run(SPEED, 0.3).run(np.zeros(4), 1.0)
+    arm.follows = False
+    for _ in range(5):
+        arm.q = arm.q + 3.0 * TOLERANCE
+        arm.step(np.zeros(4))
+    np.testing.assert_array_equal(arm.step(np.zeros(4)), arm.q)
+
+
 def test_nothing_is_commanded_where_the_arm_may_be_anywhere_but_a_stop_comes_to_its_end():
     arm = PositionArm()
     arm.speaks = False
