@@ -50,6 +50,11 @@ class MotionWatch:
         self._sent: deque[tuple[float, Array]] = deque()
         self._since: float | None = None
 
+    @property
+    def agrees(self) -> bool:
+        """Whether the ways agree as far as is known."""
+        return self._since is None
+
     def observe(self, command: Array, positions: Array, now: float) -> str:
         """Note the command (n,) sent and the positions (n,) known at `now`; what disagrees, or an empty string."""
         if np.any(command) and not any(speed.any() for time, speed in self._sent if now - time <= REST):
@@ -80,6 +85,11 @@ class MotionWatch:
         if now - self._since < self._limit:
             return ''
         worst = int(off.argmax())
+        if not length[worst]:
+            return (
+                f'{self._joints[worst]} should stand but moved by {measured[worst]:.3f} '
+                f'in {now - self._seen[0][0]:.2f} s: does somebody else move the arm?'
+            )
         return (
             f'{self._joints[worst]} should have moved by {commanded[worst]:.3f} in {now - self._seen[0][0]:.2f} s '
             f'but moved by {measured[worst]:.3f}: is the controller active, and the arm free?'

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from cnn_vs_ros.control.arm_drive import ArmBounds, ArmDrive
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.control.speed_scaling import SpeedScaling
 from cnn_vs_ros.control.tip_box import TipBox
-from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
+from cnn_vs_ros.errors import ArmError, JointStateError, NotFollowingError, VisualServoingError
 from cnn_vs_ros.simulation import load_robot_description
 
 IK = DifferentialIk(load_robot_description())
@@ -100,6 +102,26 @@ def test_an_arm_that_does_not_follow_stops_until_the_twists_have_been_zero():
     arm.run(np.zeros(6), 0.5)
     arm.run(SPIN, 1.0)
     assert arm.command.any()
+
+
+def test_an_arm_that_somebody_else_moves_is_said_so_once_and_trusted_when_it_rests():
+    arm = Arm()
+    arm.run(np.zeros(6), 0.5)
+    said = []
+    for moving in (True, False):
+        for _ in range(100):
+            arm.q = arm.q + PERIOD * 0.1 * moving
+            arm.step(np.zeros(6))
+            try:
+                arm.drive.follow(np.zeros(6), arm.now)
+                said.append('')
+            except NotFollowingError as error:
+                said.append(str(error))
+    changes = [after for before, after in itertools.pairwise(said) if before != after]
+    assert len(changes) == 2
+    assert 'does somebody else move the arm?' in changes[0]
+    assert not changes[1]
+    assert np.abs(arm.run(SPIN, 0.5).command).max() > 0.1
 
 
 def test_the_tip_stops_at_the_face_of_the_box_and_goes_back():
