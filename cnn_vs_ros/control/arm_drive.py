@@ -96,9 +96,7 @@ class ArmDrive:
                 goes on until the twists have been zero for a while: whoever sends them then knows.
         """
         twist = se3.as_vector(twist, 6, 'twist')
-        # While somebody else moves the arm it would be trusted and distrusted in turn.
-        may_end = self._watch.agrees and not self._ramp.is_moving
-        if self._distrust.hear(not twist.any(), now, may_end):
+        if self._distrust.hear(not twist.any(), now, may_end=not self._ramp.is_moving):
             self._watch.reset()
         try:
             q = self._joint_states.positions(now)

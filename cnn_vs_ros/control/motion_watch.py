@@ -50,11 +50,6 @@ class MotionWatch:
         self._sent: deque[tuple[float, Array]] = deque()
         self._since: float | None = None
 
-    @property
-    def agrees(self) -> bool:
-        """Whether the ways agree as far as is known."""
-        return self._since is None
-
     def observe(self, command: Array, positions: Array, now: float) -> str:
         """Note the command (n,) sent and the positions (n,) known at `now`; what disagrees, or an empty string."""
         if np.any(command) and not any(speed.any() for time, speed in self._sent if now - time <= REST):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,7 @@ from cnn_vs_ros.control.arm_drive import ArmBounds, ArmDrive
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.control.speed_scaling import SpeedScaling
 from cnn_vs_ros.control.tip_box import TipBox
-from cnn_vs_ros.errors import ArmError, JointStateError, NotFollowingError, VisualServoingError
+from cnn_vs_ros.errors import ArmError, JointStateError, VisualServoingError
 from cnn_vs_ros.simulation import load_robot_description
 
 IK = DifferentialIk(load_robot_description())
@@ -104,24 +102,15 @@ def test_an_arm_that_does_not_follow_stops_until_the_twists_have_been_zero():
     assert arm.command.any()
 
 
-def test_an_arm_that_somebody_else_moves_is_said_so_once_and_trusted_when_it_rests():
+def test_a_start_just_after_somebody_else_moved_the_arm_is_followed():
+    """As after it was put to another start: what came before the first twist is not held against it for long."""
     arm = Arm()
-    arm.run(np.zeros(6), 0.5)
-    said = []
-    for moving in (True, False):
-        for _ in range(100):
-            arm.q = arm.q + PERIOD * 0.1 * moving
-            arm.step(np.zeros(6))
-            try:
-                arm.drive.follow(np.zeros(6), arm.now)
-                said.append('')
-            except NotFollowingError as error:
-                said.append(str(error))
-    changes = [after for before, after in itertools.pairwise(said) if before != after]
-    assert len(changes) == 2
-    assert 'does somebody else move the arm?' in changes[0]
-    assert not changes[1]
-    assert np.abs(arm.run(SPIN, 0.5).command).max() > 0.1
+    arm.run(SPIN, 0.5).run(np.zeros(6), 0.1)
+    for _ in range(30):
+        arm.q = arm.q - PERIOD * 0.3
+        arm.step(np.zeros(6))
+    arm.run(np.zeros(6), 0.3)
+    assert np.abs(arm.run(SPIN, 0.3).command).max() > 0.1
 
 
 def test_the_tip_stops_at_the_face_of_the_box_and_goes_back():
