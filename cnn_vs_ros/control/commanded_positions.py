@@ -56,6 +56,11 @@ class CommandedPositions:
         self._time = 0.0
         self._speeds: deque[tuple[float, Array]] = deque()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no motion was commanded of late, so that the arm has nothing to make up for."""
+        return not any(speed.any() for _, speed in self._speeds)
+
     def step(self, velocities: Array, now: float) -> Array | None:
         """Positions (n,) for velocities (n,) commanded at `now`, seconds; None where the arm may be anywhere."""
         measured = self._measured(now)
@@ -86,12 +91,11 @@ class CommandedPositions:
 
     def _near(self, measured: Array, positions: Array) -> Array:
         lead = positions - measured
-        turns = np.where(self._kinematics.circular, np.round(lead / (2.0 * np.pi)), 0.0)
-        fastest = np.max([speed for _, speed in self._speeds], axis=0)
-        most = self._bounds.tolerance + self._bounds.lag * fastest
-        if not fastest.any() and (np.abs(lead - 2.0 * np.pi * turns) > most).any():
+        lead = lead - 2.0 * np.pi * np.where(self._kinematics.circular, np.round(lead / (2.0 * np.pi)), 0.0)
+        most = self._bounds.tolerance + self._bounds.lag * np.max([speed for _, speed in self._speeds], axis=0)
+        if self.is_at_rest and (np.abs(lead) > most).any():
             return measured
-        return self._within(measured + np.clip(lead - 2.0 * np.pi * turns, -most, most), measured)
+        return self._within(measured + np.clip(lead, -most, most), measured)
 
     def _within(self, positions: Array, known: Array) -> Array:
         lower, upper = self._kinematics.lower, self._kinematics.upper

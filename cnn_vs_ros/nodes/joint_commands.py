@@ -15,9 +15,6 @@ from cnn_vs_ros.control.joint_order import JointOrder
 
 Array = NDArray[np.float64]
 
-_HELD = 0.5
-"""Seconds at rest after which no more trajectories are sent: the controller holds the last, or is given others."""
-
 
 class JointCommands:
     """Publishes velocities as they are, or the positions that they lead to.
@@ -34,7 +31,6 @@ class JointCommands:
         kind = JointTrajectory if interface is CommandInterface.TRAJECTORY else Float64MultiArray
         self.publisher = node.create_publisher(kind, interface.topic, 1)
         self.arm: CommandedPositions | None = None
-        self._moved = -np.inf
 
     def send(self, velocities: Array, now: float) -> None:
         """Send velocities (n,) of `now`, seconds.
@@ -52,9 +48,7 @@ class JointCommands:
             if self._order.is_certain:
                 self.publisher.publish(Float64MultiArray(data=self._order.arrange(positions)))
             return
-        if velocities.any():
-            self._moved = now
-        if now - self._moved > _HELD:
+        if self.arm.is_at_rest:
             return
         point = JointTrajectoryPoint(
             positions=self._order.arrange(self.arm.ahead(velocities, self._horizon)),
