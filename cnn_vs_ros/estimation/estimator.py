@@ -123,6 +123,8 @@ class PoseEstimator(SceneHolder[_AcquiredScene]):
         status = PoseStatus.TRACKED
         if match is not None and not scene.track.is_undisputed:
             match = _contested(scene, pyramid, match)
+        elif match is not None and scene.track.is_in_doubt:
+            scene.track.confirm(scene.acquisition.seconded(pyramid, scene.track.plane, match))
         if match is None:
             status = PoseStatus.ACQUIRED
             match = _acquired(scene, pyramid)

@@ -42,9 +42,11 @@ _MIN_AGREEING, _COVERED = 0.08, 0.2
 # Seen so much further on (widths of the image), be it after several images, and within so much of that of where
 # the motion says, it moves as a scene does; what moves with the camera stays.
 _MOVED, _FOLLOWS = 0.015, 0.2
-# After an image in which the track was found so near to where it was expected (widths of the image), and which
-# shows so much of what is in view, the coarsest level is left out: it finds out first what an occluder covers.
-_STEADY, _CLEAR = 0.005, 0.9
+# After an image in which the track was found so near to where it was expected (widths of the image) the coarsest
+# level is left out: only what comes from further needs it, and what has changed in the scene draws it away.
+_STEADY = 0.005
+# Belief under which other looks at the same image are asked for.
+_IN_DOUBT = 0.7
 # What is nearly certain teaches of the plane.
 _TEACHES = 0.9
 
@@ -113,6 +115,16 @@ class Track:
         """Probability that the track is right; 0 without one."""
         return 0.0 if self._belief is None else self._belief.probability
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a track that is still believed will soon not be."""
+        return self._is_believed and self.probability < _IN_DOUBT
+
+    def confirm(self, match: Match) -> None:
+        """Take into account what another look at the newest image says of the same match."""
+        if self._belief is not None:
+            self._belief.update(match.probability)
+
     def begin(self, match: Match, image: ImagePyramid) -> Match:
         """Begin a track at a match, and return it as what is known of the plane shows it.
 
@@ -167,7 +179,7 @@ class Track:
         match = self._of_one_plane(match, image)
         self._pose = match.alignment.current_T_desired
         self._motion = before @ se3.inverse(self._pose)
-        self._is_steady = shift < _STEADY and match.alignment.unoccluded > _CLEAR
+        self._is_steady = shift < _STEADY
         if self._is_believed:
             self._is_scene |= self._has_followed(match.alignment, motion)
         self._check.add(self._pose)

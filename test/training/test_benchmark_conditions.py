@@ -228,3 +228,15 @@ def test_xfeat_finds_a_reference_that_is_turned(world):
     error = se3.pose_error(se3.inverse(pose) @ answer.pose)
     assert error[0] < 5e-3
     assert np.rad2deg(error[1]) < 1.0
+
+
+@pytest.mark.parametrize(
+    ('scene', 'batch', 'run'),
+    [('tissue', 3, 0), ('galaxies', 9, 0)],
+    ids=['near', 'of which small patches are left'],
+)
+def test_a_scene_of_which_two_fifths_are_left_is_servoed_to(scene, batch, run):
+    """Its residuals alone do not tell it from a coincidence: what they are seconded by does."""
+    record = runs.execute(RunKey('scene_agnostic', scene, 'changed', batch, run, 0))
+    assert record.converged
+    assert not record.confidently_wrong

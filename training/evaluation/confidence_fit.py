@@ -179,7 +179,7 @@ class _Scene:
         reference = ImagePyramid(self._sensor.expose(self._world.image(np.eye(4))), CAMERA)
         self._plane = ScenePlane(DEPTH)
         self._matchers = [ReferenceMatcher(network, reference, CAMERA, width) for width in (160, 256)]
-        self._features = FeatureMatcher(reference, CAMERA, 320)
+        self._features = FeatureMatcher(reference, CAMERA, 320, 800)
         self._aligner = PhotometricAlignment(reference, self._plane)
         self._acquisition = Acquisition(network, self._aligner, reference, CAMERA)
 

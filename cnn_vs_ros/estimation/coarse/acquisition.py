@@ -11,26 +11,31 @@ among them those that the reference's own symmetries make.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from cnn_vs_ros.estimation.coarse.contest import Contest, finer_match, weight_of
 from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher, ViewMatches
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
-from cnn_vs_ros.estimation.fine.alignment import PhotometricAlignment, Stage
+from cnn_vs_ros.estimation.fine.alignment import Alignment, PhotometricAlignment, Stage
 from cnn_vs_ros.estimation.fine.attached import may_be_attached
-from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match
+from cnn_vs_ros.estimation.fine.confidence import BELIEVED, DOUBTFUL, Match, seconding
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
 
 # Probability from which one hypothesis is believed without looking at the others.
 _CERTAIN = 0.9
-# Widths, in pixels, of the images that the network looks at, at first and where that did not find the reference,
-# and that features are looked for in.
-_QUICK, _THOROUGH, _FEATURES = 160, 256, 320
+# Widths, in pixels, of the images that the network looks at, at first and where that did not find the reference.
+_QUICK, _THOROUGH = 160, 256
+# The same of the images that features are looked for in, and how many at most.
+_FEATURES, _MORE_FEATURES = (320, 800), (640, 3000)
 _AFAR, _NEAR = 2.0, 0.4  # enlargement of an image that shows the reference small, or a part of it large
-WAYS = 4
-"""Ways of looking where the first look finds nothing: at more details, by features, from afar, from near."""
+WAYS = 5
+"""Ways of looking where the first look finds nothing: at details, by features, afar, near, by many features.
+
+The last takes so long that a single image has to do without it.
+"""
 _HYPOTHESES = 2
 # Score of an image's matches with the best copy, as it is or enlarged, under which nothing is made of them; nor is
 # the image shrunk, for a view from near. Of 65 looks that led to the reference (thirteen scenes, from a third of
@@ -43,7 +48,7 @@ _LEAST_SCORE = 3.0
 _LEAST_SUPPORT = 7.0
 # With so much support a pose is verified as it is: of 103 on eleven scenes all passed.
 _AMPLE_SUPPORT = 20.0
-_FIRST_LOOKS = ((Stage(0, 8),), 0.015), ((Stage(1, 4),), 0.05)
+_FIRST_LOOKS = ((Stage(0, 8),), 0.015), ((Stage(1, 4),), 0.05), ((Stage(2, 4),), 0.05)
 _BETTER = 1.15  # times the evidence, from which one alignment is better than another of the same place
 _MOST_REPEATS = 3  # of an alignment that becomes better
 
@@ -63,9 +68,14 @@ class Acquisition:
             ReferenceMatcher(network, reference, camera, width) for width in (_QUICK, _THOROUGH)
         )
         self._quick.describe_all()
-        self._features = FeatureMatcher(reference, camera, _FEATURES)
+        self._reference = reference
+        self._features = FeatureMatcher(reference, camera, *_FEATURES)
         self._contest = Contest(aligner, reference, camera)
         self._camera = camera.undistorted
+
+    @cached_property
+    def _more_features(self) -> FeatureMatcher:
+        return FeatureMatcher(self._reference, self._camera, *_MORE_FEATURES)
 
     def find(
         self, image: ImagePyramid, plane: ScenePlane, least_probability: float, way: int | None = None
@@ -78,7 +88,7 @@ class Acquisition:
         for hypothesis in self._hypotheses(image, plane, way, found):
             match = self._verified(image, plane, hypothesis)
             if match is not None:
-                found.append(match)
+                found.append(match.seconded(self._shift(match.alignment, hypothesis)))
                 if match.probability > _CERTAIN and not self._may_be_attached(match):
                     break
         if not found:
@@ -92,6 +102,23 @@ class Acquisition:
         """Whether no other place that the reference's repetitions make fits the image as well as `match`."""
         winner = self._contest.among_rivals(image, plane, [match])
         return winner.probability > DOUBTFUL and self._contest.is_same(winner.alignment, match.alignment)
+
+    def seconded(self, image: ImagePyramid, plane: ScenePlane, match: Match) -> Match:
+        """Return a `match` as the network's matches, or those of features where these do not, second it."""
+        best = match
+        for hypothesis in self._proposed_at_once(image, plane):
+            seconded = match.seconded(self._shift(match.alignment, hypothesis))
+            best = max(best, seconded, key=lambda one: one.probability)
+            if best.probability > BELIEVED:
+                break
+        return best
+
+    def _proposed_at_once(self, image: ImagePyramid, plane: ScenePlane) -> Iterator[PlanePose]:
+        matches = _promising(self._quick.matches(image))
+        yield from self._quick.hypotheses(matches, plane, _LEAST_SUPPORT)
+        hypothesis = self._features.hypothesis(image, plane)
+        if hypothesis is not None:
+            yield hypothesis
 
     def _hypotheses(
         self, image: ImagePyramid, plane: ScenePlane, way: int | None, found: Sequence[Match]
@@ -107,6 +134,10 @@ class Acquisition:
                 yield hypothesis
         if way in (None, 0):
             yield from self._details(image, plane, matches)
+        if not found and way == 4:
+            hypothesis = self._more_features.hypothesis(image, plane)
+            if hypothesis is not None:
+                yield hypothesis
         if not found and way in (None, 2):
             afar = _promising(self._quick.matches(image, zoom=_AFAR))
             yield from self._quick.hypotheses(afar, plane, _LEAST_SUPPORT)
@@ -134,7 +165,7 @@ class Acquisition:
         for first_look, least_evidence in _FIRST_LOOKS:
             pose, slope = hypothesis.current_T_desired, hypothesis.slope
             look = self._aligner.align(image, pose, plane, first_look, slope=slope)
-            if look is None or look.evidence < least_evidence:
+            if look is None or look.evidence * seconding(self._shift(look, hypothesis)) < least_evidence:
                 continue
             match = self._settled(image, plane, finer_match(self._aligner, image, plane, look))
             if match is None:
@@ -145,6 +176,11 @@ class Acquisition:
             if best is not None and best.probability > _CERTAIN:
                 break
         return best
+
+    def _shift(self, found: Alignment, hypothesis: PlanePose) -> float:
+        """How far from where it was begun an alignment has come, in widths of the image."""
+        shift = found.plane.image_shift(found.current_T_desired, hypothesis.current_T_desired, self._camera)
+        return shift / self._camera.width
 
     def _settled(self, image: ImagePyramid, plane: ScenePlane, match: Match | None) -> Match | None:
         """Align on, as long as that makes an uncertain match clearly better."""

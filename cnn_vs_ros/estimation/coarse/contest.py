@@ -38,6 +38,9 @@ _COMPARABLE = 0.3  # share of the best match's view that a rival has to show
 # Share of the best match's evidence that a look has to have for the reference to count as one that repeats itself:
 # of boards 0.4 and more have been seen, at a wrong match 0.8; of a whiteboard and a painted wall 0.04 to 0.13.
 _ALIKE = 0.2
+# And the evidence itself: of tiles and boards, half of them changed or covered, 0.04 and more; where little of
+# another scene is left, which has 0.02, a rim that looks like itself once turned has as much.
+_LEAST_ALIKE = 0.03
 _LEAST_SHARE = 0.95  # of the likelihood; with less a match is one of several
 # A rival of this share of a match's weight that leaves so much less of the view unexplained is no worse than it.
 _AS_GOOD, _EXPLAINS_MORE = 0.5, 0.1
@@ -201,7 +204,8 @@ def _is_comparable(other: Alignment, best: Alignment) -> bool:
 
 def _any_comparable(looks: Sequence[Alignment], best: Alignment) -> bool:
     """Whether a reference repeats itself by more than a corner, or a shade, that happens to look like another."""
-    return any(_is_comparable(look, best) and look.evidence > _ALIKE * best.evidence for look in looks)
+    least = max(_LEAST_ALIKE, _ALIKE * best.evidence)
+    return any(_is_comparable(look, best) and look.evidence > least for look in looks)
 
 
 def weight_of(alignment: Alignment) -> float:

@@ -14,17 +14,19 @@ from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
 
-_FEATURES = 800
 _RATIO = 0.8  # of the nearest descriptor's distance to the second's
 _MIN_INLIERS = 10
 _REPROJECTION = 3.0  # pixels
 
 
 class FeatureMatcher:
-    """SIFT on images of at most `width` pixels; ratio test, MAGSAC homography, robust pose from the inliers."""
+    """SIFT on images of at most `width` pixels; ratio test, MAGSAC homography, robust pose from the inliers.
 
-    def __init__(self, reference: ImagePyramid, camera: PinholeCamera, width: int) -> None:
-        self._detector = cv2.SIFT.create(nfeatures=_FEATURES)
+    The strongest `count` features of an image are matched.
+    """
+
+    def __init__(self, reference: ImagePyramid, camera: PinholeCamera, width: int, count: int) -> None:
+        self._detector = cv2.SIFT.create(nfeatures=count)
         self._matcher = cv2.BFMatcher(cv2.NORM_L2)
         width = min(width, camera.width)
         self._camera = camera.undistorted.resized(width, round(camera.height * width / camera.width))

@@ -27,6 +27,16 @@ def test_a_match_that_shares_its_likelihood_with_rivals_is_no_surer_than_its_sha
     assert alone.among_rivals(1.0) == alone
 
 
+def test_the_nearer_what_proposed_a_match_put_it_the_likelier_it_is():
+    poor = confidence.judge(alignment(correlation_unweighted=0.1, unoccluded=0.5, evidence=0.015))
+    seconded = [poor.seconded(shift) for shift in (0.0, 0.002, 0.01, 0.03, float('inf'))]
+    likely = [match.probability for match in seconded]
+    assert likely == sorted(likely, reverse=True)
+    assert poor.probability < 0.6 < likely[1] < 1
+    assert seconded[3:] == [poor, poor]
+    assert {match.confidence for match in seconded} == {poor.confidence}
+
+
 def test_whether_the_reference_is_seen_does_not_depend_on_how_near_the_goal_is():
     far = se3.from_pose_vector([0.05, 0.02, 0.01, 0.1, 0.2, 0.3])
     near, away = alignment(), alignment(pose=far)
