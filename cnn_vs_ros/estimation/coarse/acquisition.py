@@ -15,7 +15,7 @@ from functools import cached_property
 
 from cnn_vs_ros.estimation.coarse.contest import Contest, finer_match, weight_of
 from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
-from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher, ViewMatches
+from cnn_vs_ros.estimation.coarse.matcher import COPIES, MatcherNetwork, ReferenceMatcher, ViewMatches
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
 from cnn_vs_ros.estimation.fine.alignment import Alignment, PhotometricAlignment, Stage
 from cnn_vs_ros.estimation.fine.attached import may_be_attached
@@ -40,8 +40,13 @@ _HYPOTHESES = 2
 # Score of an image's matches with the best copy, as it is or enlarged, under which nothing is made of them; nor is
 # the image shrunk, for a view from near. Of 65 looks that led to the reference (thirteen scenes, from a third of
 # the distance to four times it) none had less than 4.1, nor had 20 right views of faint scenes from near less than
-# 3.2; of 130 looks at images without the reference 89 had less than this. Shrunk, right ones have down to 1.4.
+# 3.2; of 130 looks at images without the reference 89 had less than this.
 _LEAST_SCORE = 3.0
+# The same of an image shrunk: of 32 that led to the reference none had less than 1.45, of 71 others a third.
+_LEAST_NEAR = 1.25
+# The copies that are described for the larger image together with the reference, those turned by quarters: all of
+# them take longer than a reference may, and each that is missing takes 13 ms of an image.
+_UPRIGHT = tuple(index for index, (scale, _) in enumerate(COPIES) if scale == 1.0)[::2]
 # Of 292 right hypotheses of the network, on all that `fit-confidence` draws, one had less support than 10; of the
 # wrong ones three in four. Of 333 right ones none had evidence of less than 0.05 after the first look; of wrong
 # ones, two in three.
@@ -67,7 +72,8 @@ class Acquisition:
         self._quick, self._thorough = (
             ReferenceMatcher(network, reference, camera, width) for width in (_QUICK, _THOROUGH)
         )
-        self._quick.describe_all()
+        self._quick.describe(range(len(COPIES)))
+        self._thorough.describe(_UPRIGHT)
         self._reference = reference
         self._features = FeatureMatcher(reference, camera, *_FEATURES)
         self._contest = Contest(aligner, reference, camera)
@@ -143,7 +149,8 @@ class Acquisition:
             yield from self._quick.hypotheses(afar, plane, _LEAST_SUPPORT)
         if matches and not found and way in (None, 3):
             near = self._quick.matches(image, zoom=_NEAR)
-            yield from self._details(image, plane, near[:_HYPOTHESES], _NEAR)
+            if near and near[0].score > _LEAST_NEAR:
+                yield from self._details(image, plane, near[:_HYPOTHESES], _NEAR)
 
     def _may_be_attached(self, match: Match) -> bool:
         return may_be_attached(match.alignment, self._camera)

@@ -147,9 +147,9 @@ class ReferenceMatcher:
         self._centres = network.cell_centres(self._camera.height, self._camera.width)
         self._bank: dict[int, _View | None] = {}
 
-    def describe_all(self) -> None:
-        """Describe all copies of the reference now."""
-        self._views(range(len(COPIES)))
+    def describe(self, among: Sequence[int]) -> None:
+        """Describe some of COPIES now."""
+        self._views(among)
 
     def matches(
         self, image: ImagePyramid, among: Sequence[int] | None = None, zoom: float = 1.0
