@@ -156,7 +156,9 @@ class Contest:
 
     def _realigned(self, image: ImagePyramid, match: Match) -> Match:
         again = finer_match(self._aligner, image, match.alignment.plane, match.alignment)
-        return match if again is None or weight_of(again.alignment) < weight_of(match.alignment) else again
+        if again is None or weight_of(again.alignment) < weight_of(match.alignment):
+            return match
+        return again.supported(match.support)
 
     def _distinct(self, matches: list[Match]) -> list[Match]:
         """Return the best match of each place, the best first."""

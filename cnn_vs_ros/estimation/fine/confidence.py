@@ -9,7 +9,7 @@ are fitted by ``python -m training fit-confidence`` on scenes that no training r
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -105,30 +105,36 @@ class Match:
     `probability` is that it shows the reference at all, so that tracking will refine it; `confidence` that the
     pose is right: to 0.2 degrees, 1 mm per 25 cm of depth and a twenty-fifth of the way to the goal. It is not
     above the probability, and it is conservative above 0.9, for that is where users begin to rely on it: see
-    `reserved`.
+    `reserved`. What seconded it has raised the odds of the probability by the factor `support`.
     """
 
     alignment: Alignment
     probability: float
     confidence: float
+    support: float = 1.0
 
     def of(self, alignment: Alignment) -> Match:
         """Return the same judgement of another alignment."""
-        return Match(alignment, self.probability, self.confidence)
+        return replace(self, alignment=alignment)
 
     def no_surer_than(self, share: float) -> Match:
         """Return the same match with a confidence of at most `share`."""
-        return Match(self.alignment, self.probability, min(self.confidence, share))
+        return replace(self, confidence=min(self.confidence, share))
 
     def seconded(self, shift: float) -> Match:
         """Return the same match where what proposed it, and looks at other things, is off by `shift` widths."""
-        odds = seconding(shift) * self.probability
-        return Match(self.alignment, odds / (odds + 1.0 - self.probability), self.confidence)
+        return self.supported(seconding(shift))
+
+    def supported(self, support: float) -> Match:
+        """Return the same match with its odds raised by a factor."""
+        odds = support * self.probability
+        probability = odds / (odds + 1.0 - self.probability)
+        return replace(self, probability=probability, support=support * self.support)
 
     def among_rivals(self, share: float) -> Match:
         """Return the same match when only `share` of the likelihood is its own."""
         probability = share * self.probability
-        return Match(self.alignment, probability, min(self.confidence, probability))
+        return replace(self, probability=probability, confidence=min(self.confidence, probability))
 
 
 def judge(alignment: Alignment) -> Match:
