@@ -42,8 +42,9 @@ _MIN_AGREEING, _COVERED = 0.08, 0.2
 # Seen so much further on (widths of the image), be it after several images, and within so much of that of where
 # the motion says, it moves as a scene does; what moves with the camera stays.
 _MOVED, _FOLLOWS = 0.015, 0.2
-# After an image in which the track was found so near to where it was expected (widths of the image) the coarsest
-# level is left out: only what comes from further needs it, and what has changed in the scene draws it away.
+# After an image in which the track was found so near to where it was expected (widths of the image), and where it
+# has just begun and the motion since is known, the coarsest level is left out: only what comes from further needs
+# it, and what has changed in the scene draws it away.
 _STEADY = 0.005
 # Belief under which other looks at the same image are asked for.
 _IN_DOUBT = 0.7
@@ -98,7 +99,7 @@ class Track:
         self._belief: TrackBelief | None = None
         self._motion = np.eye(4)
         self._anchor = self._expected = np.eye(4)  # where it was seen, and where that should be by now
-        self._is_steady = self._is_believed = self.is_undisputed = False
+        self._is_steady = self._is_new = self._is_believed = self.is_undisputed = False
         self._other: OtherPlane | None = None
         self._is_told = False  # which of two planes it is
         self._most_confidence = 1.0
@@ -138,6 +139,7 @@ class Track:
         match = self._of_one_plane(match, image)
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
+        self._is_new = True
         self._anchor = self._expected = self._pose
         self._is_believed = self.is_undisputed = match.probability > BELIEVED
         self._check.begin()
@@ -161,7 +163,9 @@ class Track:
         start = current_T_previous @ before
         self._expected = current_T_previous @ self._expected
         self._other = None if self._other is None else self._other.moved(current_T_previous)
-        found = self._aligner.align(image, start, self.plane, STEADY_STAGES if self._is_steady else TRACK_STAGES)
+        steady = self._is_steady or (self._is_new and motion is not None)
+        self._is_new = False
+        found = self._aligner.align(image, start, self.plane, STEADY_STAGES if steady else TRACK_STAGES)
         if found is None and np.linalg.norm(self.plane.slope) > STEEPEST:
             self._refute('what was followed led to no plane that can be seen', probation=0)
             return None

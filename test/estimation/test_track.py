@@ -100,7 +100,14 @@ def test_the_coarsest_level_is_left_out_after_an_image_as_expected_and_then_alon
     aligner.finds = [found, None]
     for _ in aligner.finds:
         track.follow(IMAGE, np.eye(4))
-    assert aligner.stages == [TRACK_STAGES, stages]
+    assert aligner.stages == [STEADY_STAGES, stages]
+
+
+def test_of_a_camera_whose_motion_is_not_known_yet_the_coarsest_level_is_needed():
+    track, aligner = begun()
+    aligner.finds = [None]
+    track.follow(IMAGE, None)
+    assert aligner.stages == [TRACK_STAGES]
 
 
 def test_there_is_nothing_to_follow_before_a_match_nor_after_it_was_forgotten():

@@ -19,6 +19,7 @@ from cnn_vs_ros.estimation.fine.goal_refinement import GoalRefinement, Refined
 from cnn_vs_ros.estimation.fine.hidden import Hidden
 from cnn_vs_ros.estimation.fine.linearisation import System, linearise, seen_at
 from cnn_vs_ros.estimation.fine.local_light import LightModel
+from cnn_vs_ros.estimation.fine.robust_weights import Visibility
 from cnn_vs_ros.estimation.fine.samples import Samples
 from cnn_vs_ros.estimation.plane import UTMOST, ScenePlane, held
 from cnn_vs_ros.estimation.pyramid import LEVELS, ImagePyramid, PyramidLevel
@@ -132,6 +133,7 @@ class PhotometricAlignment:
         enlarged = _octaves(pose, seen_plane, self.reference.full.camera)
         iterations = 0
         system: System | None = None
+        judged: Visibility | None = None
         coverage: np.ndarray | None = None
         stages = _scaled(stages, enlarged)
         for stage in stages:
@@ -141,13 +143,15 @@ class PhotometricAlignment:
             light_model = self._light_of(samples.level)
             light = light_model.field(level, pose, seen_plane, coverage).at(samples.cells)
             for iteration in range(stage.iterations):
-                kept = system is not None and (stage.tight or iteration % _JUDGED_EVERY)
+                kept = iteration > 0 if stage.tight else system is not None and iteration % _JUDGED_EVERY > 0
                 seen = system.seen if system is not None and kept else None
                 system = linearise(
                     samples, level, light, pose, seen_plane, plane, hidden, tight=stage.tight, seen=seen
                 )
                 if system is None:
                     return None
+                if judged is None or not stage.tight:
+                    judged = system.seen
                 step, slope_step = system.step(plane.depth)
                 pose = se3.exp(step) @ pose
                 seen_plane = seen_plane.at(held(seen_plane.slope + slope_step))
@@ -165,7 +169,9 @@ class PhotometricAlignment:
         # counts, as in an image that is all saturated, there is no pose.
         if np.linalg.norm(seen_plane.slope) > _AT_LIMIT * UTMOST:
             return None
-        if system is None or not np.isfinite(pose).all() or not np.trace(system.information[:6, :6]) > 0.0:
+        if system is None or judged is None or not np.isfinite(pose).all():
+            return None
+        if not np.trace(system.information[:6, :6]) > 0.0:
             return None
         refined = None
         if self._goal.is_near(pose, seen_plane):
@@ -178,8 +184,8 @@ class PhotometricAlignment:
             correlation=correlation,
             correlation_unweighted=unweighted,
             visible=system.visible,
-            unoccluded=system.seen.share,
-            evidence=system.seen.evidence,
+            unoccluded=judged.share,
+            evidence=judged.evidence,
             information=system.pose_information,
             slope_information=system.slope_information,
             residual_scale=system.scale,

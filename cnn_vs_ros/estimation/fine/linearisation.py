@@ -124,7 +124,7 @@ def linearise(
     weights, deviation = tukey_weights(residual, tight=tight)
     cells = samples.cells.cell[index]
     if seen is None:
-        seen = visibility(cells, samples.cells.grid_size, residual, current, desired)
+        seen = visibility(cells, samples.cells.grid_size, residual, current, desired, settled=tight)
     weights *= seen.probability.take(cells)
     if hidden.attached is not None:
         weights *= hidden.keeps(index, projected.column / level.camera.width, projected.row / level.camera.height)

@@ -23,7 +23,9 @@ _LOOSE = 0.6  # share of the root-mean-square residual below which a scale may n
 _SMOOTHING = 1.5  # standard deviation, in cells, of the neighbourhood that is judged together
 _INDEPENDENT = 0.5  # neighbouring residuals are correlated: the share of them that counts as evidence
 _PRIOR = 1.5  # log odds of being visible
-_ITERATIONS = 2
+# Iterations of the fit: of the first judgement, by which a match is judged, and of the last one, at a pose that is
+# nearly right. It begins with the median cell, which of a scene of which most has changed is none of the scene's.
+_ITERATIONS, _MORE_ITERATIONS = 2, 6
 _SCENE_FLOOR = 0.1  # least standard deviation of the scene's residuals, in units of local contrast
 _FOREIGN_FLOOR = 0.22
 
@@ -42,11 +44,18 @@ class Visibility:
 
 
 def visibility(
-    cells: np.ndarray, size: tuple[int, int], residual: np.ndarray, current: np.ndarray, desired: np.ndarray
+    cells: np.ndarray,
+    size: tuple[int, int],
+    residual: np.ndarray,
+    current: np.ndarray,
+    desired: np.ndarray,
+    *,
+    settled: bool = False,
 ) -> Visibility:
     """Judge each cell of a grid of `size` (h, w), from samples (M,) that lie in the flat `cells` (M,).
 
-    `current` and `desired` are the locally normalised grey levels, `residual` their difference.
+    `current` and `desired` are the locally normalised grey levels, `residual` their difference; `settled` takes
+    longer, and is for a pose that is nearly right.
     """
     neighbours = 4 * np.pi * _SMOOTHING**2  # number of cells in a Gaussian neighbourhood
 
@@ -58,7 +67,7 @@ def visibility(
     squared = total(residual * residual) / count
     foreign = np.maximum(total(current * current + desired * desired) / count, _FOREIGN_FLOOR**2)
     scene = _median(squared[count > 0.5]) if (count > 0.5).any() else 1.0
-    for _ in range(_ITERATIONS):
+    for _ in range(_MORE_ITERATIONS if settled else _ITERATIONS):
         scene = max(scene, _SCENE_FLOOR**2)
         ratio = np.maximum(foreign / scene, 1.0)
         gain = 0.5 * (np.log(ratio) - squared / scene * (1.0 - 1.0 / ratio))

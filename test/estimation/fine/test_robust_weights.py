@@ -46,6 +46,17 @@ def test_evidence_grows_with_agreement_and_vanishes_between_strangers():
     assert fine > 2 * poor > 20 * stranger
 
 
+def test_of_a_scene_of_which_most_has_changed_the_rest_is_found_once_the_fit_has_settled():
+    """It begins with the median cell, which shows something else."""
+    kept = np.zeros(GRID, bool)
+    kept[:, 25:] = True
+    found = samples(0.8, ~kept)
+    first, settled = visibility(*found), visibility(*found, settled=True)
+    changed = np.s_[:, :21]
+    assert settled.probability[changed].mean() < 0.1 * first.probability[changed].mean()
+    assert settled.probability[:, 29:].min() > 0.9
+
+
 def test_a_tight_scale_rejects_what_a_loose_one_still_uses():
     residual = np.concatenate([np.full(700, 0.05), np.full(700, -0.05), np.full(600, 1.5)]).astype(np.float32)
     loose, _ = tukey_weights(residual, tight=False)
