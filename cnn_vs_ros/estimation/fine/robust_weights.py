@@ -23,8 +23,10 @@ _LOOSE = 0.6  # share of the root-mean-square residual below which a scale may n
 _SMOOTHING = 1.5  # standard deviation, in cells, of the neighbourhood that is judged together
 _INDEPENDENT = 0.5  # neighbouring residuals are correlated: the share of them that counts as evidence
 _PRIOR = 1.5  # log odds of being visible
+_ANY = 1e-3  # share that is never ruled out
 # Iterations of the fit: of the first judgement, by which a match is judged, and of the last one, at a pose that is
-# nearly right. It begins with the median cell, which of a scene of which most has changed is none of the scene's.
+# nearly right. It begins with the median cell, which of a scene of which most has changed is none of the scene's,
+# and with odds of being visible that are much too high for it.
 _ITERATIONS, _MORE_ITERATIONS = 2, 6
 _SCENE_FLOOR = 0.1  # least standard deviation of the scene's residuals, in units of local contrast
 _FOREIGN_FLOOR = 0.22
@@ -55,7 +57,7 @@ def visibility(
     """Judge each cell of a grid of `size` (h, w), from samples (M,) that lie in the flat `cells` (M,).
 
     `current` and `desired` are the locally normalised grey levels, `residual` their difference; `settled` takes
-    longer, and is for a pose that is nearly right.
+    longer, fits the share that is visible as well, and is for a pose that is nearly right.
     """
     neighbours = 4 * np.pi * _SMOOTHING**2  # number of cells in a Gaussian neighbourhood
 
@@ -66,19 +68,23 @@ def visibility(
     count = np.maximum(total(None), 1e-3)
     squared = total(residual * residual) / count
     foreign = np.maximum(total(current * current + desired * desired) / count, _FOREIGN_FLOOR**2)
+    everything = float(count.sum())
     scene = _median(squared[count > 0.5]) if (count > 0.5).any() else 1.0
+    prior = _PRIOR
     for _ in range(_MORE_ITERATIONS if settled else _ITERATIONS):
         scene = max(scene, _SCENE_FLOOR**2)
         ratio = np.maximum(foreign / scene, 1.0)
         gain = 0.5 * (np.log(ratio) - squared / scene * (1.0 - 1.0 / ratio))
-        odds = np.clip(_INDEPENDENT * neighbours * count * gain + _PRIOR, -30, 30)
+        odds = np.clip(_INDEPENDENT * neighbours * count * gain + prior, -30, 30)
         probability = 1.0 / (1.0 + np.exp(-odds))
         weight = probability * count
         scene = float((weight * squared).sum() / weight.sum())
-    everything = float(count.sum())
+        share = float(weight.sum()) / everything
+        if settled:
+            prior = min(_PRIOR, float(np.log((share + _ANY) / (1.0 - share + _ANY))))
     return Visibility(
         probability=probability,
-        share=float(weight.sum()) / everything,
+        share=share,
         evidence=float((weight * np.maximum(gain, 0.0)).sum()) / everything,
     )
 
