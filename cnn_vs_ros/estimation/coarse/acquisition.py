@@ -3,9 +3,9 @@
 The network looks at a small image first, which mostly suffices. Where it does not, local features have a try, and
 the network at a larger image: a faint texture shows in its details. Where that finds nothing either, it looks at
 the image enlarged, for a view from afar, and shrunk, for one from near. It looks closer, and at the shrunk image,
-only where something of the reference seems to be there. Photometric alignment judges and refines what they
-propose, and what they propose is judged against each other: a pose is believed that stands out from its rivals,
-among them those that the reference's own symmetries make.
+only where something of the reference seems to be there. In a stream features of the full image have a turn as well.
+Photometric alignment judges and refines what they propose, and what they propose is judged against each other: a
+pose is believed that stands out from its rivals, among them those that the reference's own symmetries make.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class Acquisition:
     ) -> Match | None:
         """Best match of more than `least_probability`; each way of looking only where those before it failed.
 
-        All WAYS take a few times as long as the one, by its number, that the next image of a stream is given.
+        `way` is the number of the one of WAYS that the next image of a stream is given. An image of which nothing is
+        known is looked at in all but the last of them, which takes a few times as long.
         """
         found: list[Match] = []
         for hypothesis in self._hypotheses(image, plane, way, found):
@@ -122,9 +123,7 @@ class Acquisition:
     def _proposed_at_once(self, image: ImagePyramid, plane: ScenePlane) -> Iterator[PlanePose]:
         matches = _promising(self._quick.matches(image))
         yield from self._quick.hypotheses(matches, plane, _LEAST_SUPPORT)
-        hypothesis = self._features.hypothesis(image, plane)
-        if hypothesis is not None:
-            yield hypothesis
+        yield from _proposed_by(self._features, image, plane)
 
     def _hypotheses(
         self, image: ImagePyramid, plane: ScenePlane, way: int | None, found: Sequence[Match]
@@ -135,15 +134,11 @@ class Acquisition:
             matches = _promising(self._quick.matches_of_moved(matches[0]))
             yield from self._quick.hypotheses(matches, plane, _LEAST_SUPPORT, _AMPLE_SUPPORT)
         if way in (None, 1):
-            hypothesis = self._features.hypothesis(image, plane)
-            if hypothesis is not None:
-                yield hypothesis
+            yield from _proposed_by(self._features, image, plane)
         if way in (None, 0):
             yield from self._details(image, plane, matches)
         if not found and way == 4:
-            hypothesis = self._more_features.hypothesis(image, plane)
-            if hypothesis is not None:
-                yield hypothesis
+            yield from _proposed_by(self._more_features, image, plane)
         if not found and way in (None, 2):
             afar = _promising(self._quick.matches(image, zoom=_AFAR))
             yield from self._quick.hypotheses(afar, plane, _LEAST_SUPPORT)
@@ -199,6 +194,11 @@ class Acquisition:
                 break
             match = again
         return match
+
+
+def _proposed_by(features: FeatureMatcher, image: ImagePyramid, plane: ScenePlane) -> list[PlanePose]:
+    hypothesis = features.hypothesis(image, plane)
+    return [] if hypothesis is None else [hypothesis]
 
 
 def _promising(matches: Sequence[ViewMatches]) -> Sequence[ViewMatches]:
