@@ -3,9 +3,9 @@
 The network looks at a small image first, which mostly suffices. Where it does not, local features have a try, and
 the network at a larger image: a faint texture shows in its details. Where that finds nothing either, it looks at
 the image enlarged, for a view from afar, and shrunk, for one from near. It looks closer, and at the shrunk image,
-only where something of the reference seems to be there. In a stream features of the full image have a turn as well.
-Photometric alignment judges and refines what they propose, and what they propose is judged against each other: a
-pose is believed that stands out from its rivals, among them those that the reference's own symmetries make.
+only where something of the reference seems to be there. In a stream features of the full image have their turn as
+well. Photometric alignment judges and refines what they propose, and what they propose is judged against each
+other: a pose is believed that stands out from its rivals, among them those that the reference's symmetries make.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Acquisition:
     ) -> Match | None:
         """Best match of more than `least_probability`; each way of looking only where those before it failed.
 
-        `way` is the number of the one of WAYS that the next image of a stream is given. An image of which nothing is
-        known is looked at in all but the last of them, which takes a few times as long.
+        `way` is the number of the one of WAYS that the next image of a stream is given. None are all of them but
+        the last, for an image of which nothing is known, and take a few times as long.
         """
         found: list[Match] = []
         for hypothesis in self._hypotheses(image, plane, way, found):
