@@ -14,7 +14,7 @@ import numpy as np
 from cnn_vs_ros.estimation.coarse.rivals import Rivals
 from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, Alignment, PhotometricAlignment, Stage
 from cnn_vs_ros.estimation.fine.attached import MOSTLY, may_be_attached
-from cnn_vs_ros.estimation.fine.confidence import Match, judge
+from cnn_vs_ros.estimation.fine.confidence import BELIEVED, Match, judge
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
 from cnn_vs_ros.geometry import PinholeCamera
@@ -93,6 +93,8 @@ class Contest:
             looks = self._repeated(image, first, plane)
             repeats |= _any_comparable(looks, first)
             rivals = self._with(image, rivals, looks[:_CLOSEST_RIVALS])
+        if not repeats:
+            rivals = _without_coincidences(rivals)
         share = _share_of_first(rivals) if self.is_same(rivals[0].alignment, first) else 0.0
         winner = rivals[0].alignment
         # Shifted by a period a pattern fits but for its border.
@@ -172,6 +174,14 @@ class Contest:
 def _ranks(values: Sequence[float]) -> np.ndarray:
     """Rank of each value, 0 for the greatest."""
     return np.argsort(np.argsort(-np.array(values), kind='stable'))
+
+
+def _without_coincidences(rivals: list[Match]) -> list[Match]:
+    """Return, of a reference that does not repeat itself, what outdoes a first match that is one by itself."""
+    first = rivals[0]
+    if first.probability <= BELIEVED:
+        return rivals
+    return [first, *(rival for rival in rivals[1:] if rival.probability > BELIEVED)]
 
 
 def _share_of_first(rivals: list[Match]) -> float:

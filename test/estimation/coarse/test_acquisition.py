@@ -117,6 +117,25 @@ def test_what_seconded_a_match_still_does_once_it_has_settled(network, reference
     assert winner.support == 200.0
 
 
+@pytest.mark.parametrize(('rival', 'believed'), [(0.5, True), (0.7, False)])
+def test_a_place_that_is_no_match_by_itself_does_not_outweigh_one_that_is(
+    network, reference, monkeypatch, rival, believed
+):
+    """The reference does not repeat itself: what little of it fits elsewhere as well is a coincidence."""
+
+    def judge(found):
+        return Match(found, 0.5 if is_near(found.current_T_desired, HERE) else rival, 0.2)
+
+    def tells(pose):
+        return {'evidence': 0.02 if is_near(pose, HERE) else 0.018}
+
+    monkeypatch.setattr(contest, 'judge', judge)
+    matches = [judge(alignment(place, PLANE, **tells(place))) for place in (HERE, THERE)]
+    acquisition = Acquisition(network, Aligner(tells), reference, CAMERA)
+    winner = acquisition._contest.among_rivals(reference, PLANE, [matches[0].supported(6.0), matches[1]])
+    assert (winner.probability > BELIEVED) == believed
+
+
 def test_hypotheses_of_one_place_are_no_rivals(network, reference, monkeypatch):
     beside = se3.from_pose_vector([1e-3, 0, 0, 0, 0, 0]) @ HERE
     match = found(network, reference, monkeypatch, (HERE, beside), lambda pose: {})
