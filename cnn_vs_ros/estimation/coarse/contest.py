@@ -160,7 +160,7 @@ class Contest:
         again = finer_match(self._aligner, image, match.alignment.plane, match.alignment)
         if again is None or weight_of(again.alignment) < weight_of(match.alignment):
             return match
-        return again.supported(match.support)
+        return again.raised(match.raised_by)
 
     def _distinct(self, matches: list[Match]) -> list[Match]:
         """Return the best match of each place, the best first."""

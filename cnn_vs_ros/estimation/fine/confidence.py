@@ -35,9 +35,9 @@ _LOGIT_LIMIT = 0.9995
 _LEAST_EVIDENCE = 2e-3
 _SURE, _RESERVED_UNTIL = 0.9, 0.987
 # An alignment that stays within so much (widths of the image) of where matches of a network or of features put it
-# is seconded by them; within the second it is as near as it can be told. On 3900 alignments (thirteen scenes under
-# eight conditions, strangers, 600 pairs of real photographs) the odds of a right one grow as the inverse of that
-# distance, to the power of 0.8; of the 360 wrong ones none comes to be believed by it.
+# is seconded by them; within the second it is as near as it can be told. On 3881 alignments (thirteen scenes under
+# five conditions, strangers, 682 pairs of real photographs) the odds of a right one grow as the inverse of that
+# distance, to the power of 0.8; of the 369 wrong ones none comes to be believed by it.
 _SECONDED, _EXACT = 0.02, 0.001
 
 
@@ -105,13 +105,13 @@ class Match:
     `probability` is that it shows the reference at all, so that tracking will refine it; `confidence` that the
     pose is right: to 0.2 degrees, 1 mm per 25 cm of depth and a twenty-fifth of the way to the goal. It is not
     above the probability, and it is conservative above 0.9, for that is where users begin to rely on it: see
-    `reserved`. What seconded it has raised the odds of the probability by the factor `support`.
+    `reserved`. What seconded it has raised the odds of the probability by the factor `raised_by`.
     """
 
     alignment: Alignment
     probability: float
     confidence: float
-    support: float = 1.0
+    raised_by: float = 1.0
 
     def of(self, alignment: Alignment) -> Match:
         """Return the same judgement of another alignment."""
@@ -123,13 +123,13 @@ class Match:
 
     def seconded(self, shift: float) -> Match:
         """Return the same match where what proposed it, and looks at other things, is off by `shift` widths."""
-        return self.supported(seconding(shift))
+        return self.raised(seconding(shift))
 
-    def supported(self, support: float) -> Match:
+    def raised(self, factor: float) -> Match:
         """Return the same match with its odds raised by a factor."""
-        odds = support * self.probability
+        odds = factor * self.probability
         probability = odds / (odds + 1.0 - self.probability)
-        return replace(self, probability=probability, support=support * self.support)
+        return replace(self, probability=probability, raised_by=factor * self.raised_by)
 
     def among_rivals(self, share: float) -> Match:
         """Return the same match when only `share` of the likelihood is its own."""
