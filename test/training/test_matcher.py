@@ -87,10 +87,15 @@ def test_normalisation_of_a_constant_image_is_zero() -> None:
     assert matcher.normalise(torch.full((1, 1, 64, 64), 130.0)).abs().max() < 1e-4
 
 
-def test_window_mean_at_a_corner_covers_only_the_image() -> None:
+def test_window_means_cover_only_the_image_at_its_corners() -> None:
     view = image(1, 40, 48)
-    mean = matcher._window_mean(view)
-    torch.testing.assert_close(mean[0, 0, 0, 0], view[0, 0, :9, :9].mean(), atol=1e-3, rtol=1e-4)
+    mean = matcher._window_means(40, view) @ view @ matcher._window_means(48, view).T
+    for seen, window in (
+        (mean[0, 0, 0, 0], view[0, 0, :9, :9]),
+        (mean[0, 0, 20, 47], view[0, 0, 12:29, 39:]),
+        (mean[0, 0, 20, 20], view[0, 0, 12:29, 12:29]),
+    ):
+        torch.testing.assert_close(seen, window.mean(), atol=1e-3, rtol=1e-4)
 
 
 def labels_and_ideal_descriptors() -> tuple[torch.Tensor, torch.Tensor]:

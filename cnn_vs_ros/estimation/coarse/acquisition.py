@@ -15,7 +15,7 @@ from functools import cached_property
 
 from cnn_vs_ros.estimation.coarse.contest import Contest, finer_match, weight_of
 from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
-from cnn_vs_ros.estimation.coarse.matcher import COPIES, MatcherNetwork, ReferenceMatcher, ViewMatches
+from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher, ViewMatches
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
 from cnn_vs_ros.estimation.fine.alignment import Alignment, PhotometricAlignment, Stage
 from cnn_vs_ros.estimation.fine.attached import may_be_attached
@@ -45,9 +45,6 @@ _HYPOTHESES = 2
 _LEAST_SCORE = 3.0
 # The same of an image shrunk: of 32 that led to the reference none had less than 1.45, of 71 others a third.
 _LEAST_NEAR = 1.25
-# The copies that are described for the larger image together with the reference, those turned by quarters: all of
-# them take longer than a reference may, and each that is missing takes 13 ms of an image.
-_UPRIGHT = tuple(index for index, (scale, _) in enumerate(COPIES) if scale == 1.0)[::2]
 # Of 292 right hypotheses of the network, on all that `fit-confidence` draws, one had less support than 10; of the
 # wrong ones three in four. Of 333 right ones none had evidence of less than 0.05 after the first look; of wrong
 # ones, two in three.
@@ -73,8 +70,6 @@ class Acquisition:
         self._quick, self._thorough = (
             ReferenceMatcher(network, reference, camera, width) for width in (_QUICK, _THOROUGH)
         )
-        self._quick.describe(range(len(COPIES)))
-        self._thorough.describe(_UPRIGHT)
         self._reference = reference
         self._features = FeatureMatcher(reference, camera, *_FEATURES)
         self._contest = Contest(aligner, reference, camera)

@@ -128,7 +128,7 @@ class ViewMatches:
 
 
 class ReferenceMatcher:
-    """Matches images against one reference, described under rotations and scales when first asked for.
+    """Matches images against one reference, described under rotations and scales.
 
     Images are taken at `width`, by default that of the network: more pixels show finer texture and take longer.
     """
@@ -145,11 +145,7 @@ class ReferenceMatcher:
         self._valid = self._valid_cells(reference)
         self._reference = self._resize(reference)
         self._centres = network.cell_centres(self._camera.height, self._camera.width)
-        self._bank: dict[int, _View | None] = {}
-
-    def describe(self, among: Sequence[int]) -> None:
-        """Describe some of COPIES now."""
-        self._views(among)
+        self._copies = self._described()
 
     def matches(
         self, image: ImagePyramid, among: Sequence[int] | None = None, zoom: float = 1.0
@@ -165,13 +161,13 @@ class ReferenceMatcher:
 
         What moves with the camera holds them, and hides from the others which copy looks most like the image.
         """
-        view = self._views([matches.index])[matches.index]
+        view = self._copies[matches.index]
         desired, _ = self._matched(matches.probability, view)
         moved = self._is_other(desired, matches.cells, np.eye(3))
         return self._matches(matches.cells.of(moved), range(len(COPIES)))
 
     def _matches(self, cells: _Cells, among: Iterable[int]) -> list[ViewMatches]:
-        views = self._views(among)
+        views = {index: self._copies[index] for index in among if index in self._copies}
         if not views or not len(cells.centres):
             return []
         bank = np.concatenate([view.descriptors for view in views.values()])
@@ -202,7 +198,7 @@ class ReferenceMatcher:
         for each in matches:
             if each.score < _LEAST_SCORE * matches[0].score:
                 return
-            view = self._views([each.index])[each.index]
+            view = self._copies[each.index]
             first = self._solve(view, each.cells, each.probability, plane)
             if first is None or first.support < _LEAST_SHARE * each.score:
                 continue
@@ -271,21 +267,22 @@ class ReferenceMatcher:
         borders = top, height - inner[1] - top, left, width - inner[0] - left
         return cv2.copyMakeBorder(resized, *borders, cv2.BORDER_CONSTANT, value=float(resized.mean()))
 
-    def _views(self, indices: Iterable[int]) -> dict[int, _View]:
-        """Return those of the copies that show the reference at all, described once."""
-        wanted = list(indices)
-        for scale in {COPIES[index][0] for index in wanted}:
-            self._describe([k for k in wanted if COPIES[k][0] == scale and k not in self._bank], scale)
-        return {index: view for index in wanted if (view := self._bank[index]) is not None}
+    def _described(self) -> dict[int, _View]:
+        """Describe those of COPIES that show the reference at all, of one scale together."""
+        return {
+            index: view
+            for scale in sorted({scale for scale, _ in COPIES}, reverse=True)
+            for index, view in self._described_at(scale)
+            if len(view.descriptors)
+        }
 
-    def _describe(self, indices: list[int], scale: float) -> None:
-        """Describe copies of one scale together, on canvases just large enough."""
-        if not indices:
-            return
+    def _described_at(self, scale: float) -> Iterator[tuple[int, _View]]:
+        """Describe the copies of one scale, on canvases just large enough, with their indices."""
         stride = self._network.stride
         side = int(np.ceil(max(self._camera.size) * scale / stride)) * stride
         source = self._reference if scale > 0.9 else cv2.GaussianBlur(self._reference, (0, 0), 0.36 / scale)
         centre = np.array([(self._camera.width - 1) / 2, (self._camera.height - 1) / 2])
+        indices = [index for index, copy in enumerate(COPIES) if copy[0] == scale]
         drawn = []
         for index in indices:
             turn = COPIES[index][1]
@@ -297,8 +294,7 @@ class ReferenceMatcher:
         descriptors, matchability = self._network.describe(np.stack([image for image, _, _ in drawn]))
         for k, index in enumerate(indices):
             _, valid, transform = drawn[k]
-            view = self._view(descriptors[k], matchability[k], valid, transform, (side, side))
-            self._bank[index] = view if len(view.descriptors) else None
+            yield index, self._view(descriptors[k], matchability[k], valid, transform, (side, side))
 
     def _draw(
         self, source: np.ndarray, view_from_reference: Array, size: tuple[int, int]
