@@ -134,6 +134,19 @@ def test_a_homography_that_is_given_roughly_is_brought_to_the_images(real_folder
     assert refinement.refine(off, first, noise) == (pytest.approx(off), 0.0)
 
 
+def test_images_of_several_sizes_are_cut_to_what_all_have(tmp_path):
+    texture = drawn_texture(width=400, height=300)
+    (tmp_path / 'plane').mkdir()
+    for name, (width, height) in {'1': (400, 300), '2': (320, 300), '3': (400, 240)}.items():
+        cv2.imwrite(str(tmp_path / 'plane' / f'{name}.png'), texture[:height, :width])
+    still = np.eye(3).tolist()
+    (tmp_path / 'truth.json').write_text(json.dumps({'plane': {'H1to': {'2': still, '3': still}}}))
+    [real] = folder.read(tmp_path, ['plane'], Choice(every_pair=True))
+    assert {real.load(name).shape[:2] for name in '123'} == {(240, 320)}
+    assert {(pair.camera.width, pair.camera.height) for pair in real.pairs} == {(320, 240)}
+    assert any('cut to 320x240' in note for note in real.notes)
+
+
 def test_a_board_turned_upside_down_is_told_from_one_that_is_not(real_folder):
     pairs = read(real_folder, 'boards').pairs
     turns = {pair.image: np.rad2deg(se3.pose_error(pair.truth.desired_T_current)[1]) for pair in pairs}
