@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from cnn_vs_ros.estimation import load_model
-from cnn_vs_ros.estimation.coarse.acquisition import Acquisition
+from cnn_vs_ros.estimation.coarse.acquisition import FEATURES, WIDTHS, Acquisition
 from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.coarse.plane_pose import PlanePose
@@ -178,8 +178,8 @@ class _Scene:
         self._sensor = Sensor(hash_of(_seed(rng)))
         reference = ImagePyramid(self._sensor.expose(self._world.image(np.eye(4))), CAMERA)
         self._plane = ScenePlane(DEPTH)
-        self._matchers = [ReferenceMatcher(network, reference, CAMERA, width) for width in (160, 256)]
-        self._features = FeatureMatcher(reference, CAMERA, 320, 800)
+        self._matchers = [ReferenceMatcher(network, reference, CAMERA, width) for width in WIDTHS]
+        self._features = FeatureMatcher(reference, CAMERA, *FEATURES)
         self._aligner = PhotometricAlignment(reference, self._plane)
         self._acquisition = Acquisition(network, self._aligner, reference, CAMERA)
 

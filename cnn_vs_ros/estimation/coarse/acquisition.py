@@ -26,11 +26,13 @@ from cnn_vs_ros.geometry import PinholeCamera
 
 # Probability from which one hypothesis is believed without looking at the others.
 _CERTAIN = 0.9
-# Widths, in pixels, of the images that the network looks at, at first and where that did not find the reference.
-_QUICK, _THOROUGH = 160, 256
-# The same of the images that features are looked for in, and how many at most. Of 15 images of changed scenes that
-# were not found else the more of them find 12; 2000 in 512 pixels, and 2500 in 576, as many, 3000 in 640 ten.
-_FEATURES, _MORE_FEATURES = (320, 800), (448, 1500)
+WIDTHS = 160, 256
+"""In pixels, of the images that the network looks at, at first and where that did not find the reference."""
+FEATURES = 320, 800
+"""Width, in pixels, of the images that features are looked for in, and how many at most."""
+# The same where those found nothing. Of 15 images of changed scenes that were not found else these find 12; 2000
+# in 512 pixels, and 2500 in 576, as many, 3000 in 640 ten.
+_MORE_FEATURES = 448, 1500
 _AFAR, _NEAR = 2.0, 0.4  # enlargement of an image that shows the reference small, or a part of it large
 WAYS = 5
 """Ways of looking where the first look finds nothing: at details, by features, afar, near, by many features.
@@ -67,11 +69,9 @@ class Acquisition:
         camera: PinholeCamera,
     ) -> None:
         self._aligner = aligner
-        self._quick, self._thorough = (
-            ReferenceMatcher(network, reference, camera, width) for width in (_QUICK, _THOROUGH)
-        )
+        self._quick, self._thorough = (ReferenceMatcher(network, reference, camera, width) for width in WIDTHS)
         self._reference = reference
-        self._features = FeatureMatcher(reference, camera, *_FEATURES)
+        self._features = FeatureMatcher(reference, camera, *FEATURES)
         self._contest = Contest(aligner, reference, camera)
         self._camera = camera.undistorted
 
