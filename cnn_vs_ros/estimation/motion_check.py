@@ -26,8 +26,10 @@ _FLOOR, _SHARE, _LAG = np.deg2rad(1.0), 0.5, 3
 _IN_A_ROW = 3
 # An arm of whose turn less than this is seen does not follow, or the picture is frozen: the controller says so.
 _FOLLOWED = 0.2
-# A turn of so much (rad) that is seen within this share proves that it is the scene which is followed.
-_PROOF, _PROVES = np.deg2rad(6.0), 0.25
+# A turn of so much (rad) that is seen within this share proves that it is the scene which is followed, where no
+# lag makes that of what turns twice as far. Within the lesser share it does in any case, after so many images in a
+# row between which the camera turned on: what lags behind agrees so well in one or two.
+_PROOF, _PROVES, _PROVES_AT_ONCE = np.deg2rad(6.0), 0.25, 0.12
 _NO_MOTION = 1e-9  # m and rad: nothing is sent, and others may move the camera
 
 
@@ -46,12 +48,12 @@ class MotionCheck:
     def __init__(self) -> None:
         self._views: deque[_View] = deque(maxlen=_WINDOW)
         self._sent, self._last = np.eye(3), 0.0
-        self._against = self._still = 0
+        self._for = self._against = self._still = 0
 
     def begin(self) -> None:
         """Look at another track."""
         self._views.clear()
-        self._against = 0
+        self._for = self._against = 0
 
     def send(self, motion: Array | None) -> None:
         """Take the motion (4, 4) sent since the image before, if it is known."""
@@ -67,8 +69,11 @@ class MotionCheck:
 
     def add(self, current_T_desired: Array) -> None:
         """Take the pose (4, 4) of the present image."""
+        turned = bool(self._views) and self._sent is not self._views[-1].sent and self._last > _FLOOR
         self._views.append(_View(current_T_desired, self._sent, self._last))
         self._against = self._against + 1 if self._speaks_against() else 0
+        if turned:
+            self._for = self._for + 1 if self._agrees(_PROVES_AT_ONCE, lag=0.0) else 0
 
     @property
     def contradicts(self) -> bool:
@@ -84,9 +89,13 @@ class MotionCheck:
     @property
     def proves(self) -> bool:
         """Whether it has turned far enough as a scene would."""
-        sent, seen, lag = self._turns()
+        return self._for >= _IN_A_ROW or self._agrees(_PROVES, lag=2.0 * self._turns()[2] / (1.0 - _PROVES))
+
+    def _agrees(self, share: float, lag: float) -> bool:
+        """Whether a turn that proves something, and is greater than the lag, is seen within a share of it."""
+        sent, seen, _ = self._turns()
         turned = float(np.linalg.norm(sent))
-        return turned > _PROOF + lag and float(np.linalg.norm(seen - sent)) < _PROVES * turned
+        return turned > _PROOF + lag and float(np.linalg.norm(seen - sent)) < share * turned
 
     def _turns(self) -> tuple[Array, Array, float]:
         """Turns sent and seen (3,) since the first view, in its axes, and how far an arm may lag; radians."""

@@ -98,6 +98,24 @@ def test_where_the_camera_has_come_to_rest_no_lag_explains_what_is_left():
     assert proofs == [False, False, True, False]  # then others may move it
 
 
+FAST = np.array([np.deg2rad(8.0), 0.0, 0.0])
+
+
+def test_fast_turns_that_are_seen_as_they_are_sent_prove_it_before_they_end():
+    assert not looked(turn(FAST), turn(FAST), images=2).proves
+    assert looked(turn(FAST), turn(FAST), images=4).proves
+
+
+@pytest.mark.parametrize('lag', [0, 1, 2, 3])
+def test_a_mirror_image_that_lags_behind_fast_turns_proves_nothing(lag):
+    check = MotionCheck()
+    check.add(np.eye(4))
+    for image in range(1, 12):
+        check.send(turn(FAST))
+        check.add(se3.inverse(turn(2.0 * max(0, image - lag) * FAST)))
+        assert not check.proves
+
+
 def test_a_turn_that_an_arm_may_still_lag_behind_proves_nothing():
     fast, slow = turn(np.array([np.deg2rad(8.0), 0.0, 0.0])), turn(1e-3 * TURN)
     check = looked(fast, fast, images=1)
