@@ -40,10 +40,7 @@ _AS_GOOD_AS_THERE = 0.03  # pixels; after a smaller last step the residuals need
 
 @dataclass(frozen=True)
 class Stage:
-    """A number of iterations on a set of samples, with loose or tight outlier rejection.
-
-    With none it is seen what covers the scene, for the light of the next stage, and the pose stays.
-    """
+    """A number of iterations on a set of samples, with loose or tight outlier rejection."""
 
     samples: int
     iterations: int
@@ -52,8 +49,8 @@ class Stage:
 
 ACQUIRE_STAGES = (Stage(0, 8), Stage(1, 12), Stage(2, 8), Stage(3, 3, tight=True))
 TRACK_STAGES = (Stage(0, 2), Stage(1, 3), Stage(2, 2), Stage(3, 2, tight=True))
-STEADY_STAGES = (Stage(0, 0), *TRACK_STAGES[1:])
-"""For a start that is known to a few pixels: what has changed in the scene would draw the coarsest level away."""
+STEADY_STAGES = TRACK_STAGES[1:]
+"""For a start that is known to a few pixels: the coarsest level would only take a seventh more time."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,7 @@ class PhotometricAlignment:
             level = _level_like(samples, image, enlarged)
             light_model = self._light_of(samples.level)
             light = light_model.field(level, pose, seen_plane, coverage).at(samples.cells)
-            for iteration in range(max(stage.iterations, 1)):
+            for iteration in range(stage.iterations):
                 kept = iteration > 0 if stage.tight else system is not None and iteration % _JUDGED_EVERY > 0
                 seen = system.seen if system is not None and kept else None
                 system = linearise(
@@ -155,8 +152,6 @@ class PhotometricAlignment:
                     return None
                 if judged is None or not stage.tight:
                     judged = system.seen
-                if not stage.iterations:
-                    break
                 step, slope_step = system.step(plane.depth)
                 pose = se3.exp(step) @ pose
                 seen_plane = seen_plane.at(held(seen_plane.slope + slope_step))
