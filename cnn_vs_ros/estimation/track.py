@@ -46,6 +46,9 @@ _MOVED, _FOLLOWS = 0.015, 0.2
 # has just begun and the motion since is known, the coarsest level is left out: only what comes from further needs
 # it, and what has changed in the scene draws it away.
 _STEADY = 0.005
+# A track that is begun where one was, turned by no more than this (rad), goes on with it; over the other one of
+# the planes that a view leaves open the camera is elsewhere.
+_SAME_TURN = 0.05
 # Belief under which other looks at the same image are asked for.
 _IN_DOUBT = 0.7
 # What is nearly certain teaches of the plane.
@@ -129,20 +132,22 @@ class Track:
     def begin(self, match: Match, image: ImagePyramid) -> Match:
         """Begin a track at a match, and return it as what is known of the plane shows it.
 
-        One that is not believed yet has to grow to it over the next images.
+        One that is not believed yet has to grow to it over the next images. Where it is the place that was tracked
+        the turns seen until now still count.
         """
         self._is_scene = False
         return self._begun(match, image)
 
     def _begun(self, match: Match, image: ImagePyramid) -> Match:
         self._other, self._is_told = None, False
-        match = self._of_one_plane(match, image)
+        before, match = self._pose, self._of_one_plane(match, image)
+        if before is None or not self._is_same(match.alignment, before):
+            self._check.begin()
         self._pose, self._belief = match.alignment.current_T_desired, TrackBelief(match.probability)
         self._motion = np.eye(4)
         self._is_new = True
         self._anchor = self._expected = self._pose
         self._is_believed = self.is_undisputed = match.probability > BELIEVED
-        self._check.begin()
         self._check.add(self._pose)
         self._take(match, image)
         return match
@@ -224,6 +229,11 @@ class Track:
     def _shift(self, found: Alignment, expected: Array) -> float:
         """How far from where it was expected the track is found, in widths of the image."""
         return found.plane.image_shift(found.current_T_desired, expected, self._camera) / self._camera.width
+
+    def _is_same(self, found: Alignment, before: Array) -> bool:
+        """Whether a track that is begun goes on from the pose `before`, over the same plane."""
+        turn = se3.pose_error(found.current_T_desired @ se3.inverse(before))[1]
+        return self._shift(found, before) < _STEADY and turn < _SAME_TURN
 
     def _refute(self, reason: str, probation: int = _PROBATION) -> None:
         """Forget the track and what it taught."""

@@ -234,6 +234,24 @@ def test_a_track_that_turns_twice_as_far_as_the_camera_is_no_scene_until_one_tur
     assert track.is_reported
 
 
+@pytest.mark.parametrize(('off', 'proved'), [(0.0, True), (0.1, False)], ids=['same place', 'another place'])
+def test_a_track_that_is_begun_anew_where_it_is_goes_on_proving_itself(off, proved):
+    """While it is not reported the reference is looked for in every image, and mostly found where the track is."""
+    sent = se3.from_pose_vector([0.0, 0.0, 0.0, 0.02, 0.01, 0.0])
+    track, aligner = begun()
+    aligner.finds = [alignment(se3.exp(-2.0 * count * se3.log(sent)) @ BEGIN) for count in range(1, 13)]
+    for _ in range(12):
+        track.follow(IMAGE, sent)
+    assert not track.is_reported
+    track.begin(Match(alignment(BEGIN, KNOWN), 0.98, 0.95), IMAGE)
+    for count in range(1, 13):
+        pose = se3.exp(-count * se3.log(sent)) @ BEGIN
+        aligner.finds, aligner.starts = [alignment(pose)], []
+        track.follow(IMAGE, sent)
+        track.begin(Match(alignment(pose @ aside(off), KNOWN), 0.98, 0.95), IMAGE)
+    assert track.is_reported == proved
+
+
 def test_a_track_that_leads_to_a_plane_edge_on_is_forgotten_with_what_it_taught():
     given = ScenePlane.with_normal(DEPTH, (0, 0, 1))
     for slope, forgotten in ((4.1, True), (2.0, False)):
