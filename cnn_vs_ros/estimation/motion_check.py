@@ -73,7 +73,7 @@ class MotionCheck:
         self._views.append(_View(current_T_desired, self._sent, self._last))
         self._against = self._against + 1 if self._speaks_against() else 0
         if turned:
-            self._for = self._for + 1 if self._agrees(_PROVES_AT_ONCE, lag=0.0) else 0
+            self._for = self._for + 1 if self._agrees(_PROVES_AT_ONCE, lags=0.0) else 0
 
     @property
     def contradicts(self) -> bool:
@@ -89,13 +89,13 @@ class MotionCheck:
     @property
     def proves(self) -> bool:
         """Whether it has turned far enough as a scene would."""
-        return self._for >= _IN_A_ROW or self._agrees(_PROVES, lag=2.0 * self._turns()[2] / (1.0 - _PROVES))
+        return self._for >= _IN_A_ROW or self._agrees(_PROVES, lags=2.0 / (1.0 - _PROVES))
 
-    def _agrees(self, share: float, lag: float) -> bool:
-        """Whether a turn that proves something, and is greater than the lag, is seen within a share of it."""
-        sent, seen, _ = self._turns()
+    def _agrees(self, share: float, lags: float) -> bool:
+        """Whether a turn that proves something, beyond so many times the lag, is seen within a share of it."""
+        sent, seen, lag = self._turns()
         turned = float(np.linalg.norm(sent))
-        return turned > _PROOF + lag and float(np.linalg.norm(seen - sent)) < share * turned
+        return turned > _PROOF + lags * lag and float(np.linalg.norm(seen - sent)) < share * turned
 
     def _turns(self) -> tuple[Array, Array, float]:
         """Turns sent and seen (3,) since the first view, in its axes, and how far an arm may lag; radians."""

@@ -5,7 +5,7 @@ the network at a larger image: a faint texture shows in its details. Where that 
 the image enlarged, for a view from afar, and shrunk, for one from near. It looks closer, and at the shrunk image,
 only where something of the reference seems to be there. Photometric alignment judges and refines what they
 propose, and what they propose is judged against each other: a pose is believed that stands out from its rivals,
-among them those that its own symmetries make.
+among them those that the reference's own symmetries make.
 """
 
 from __future__ import annotations
