@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,6 +24,9 @@ from training.errors import TrainingError
 from training.images import textures
 from training.networks import plane_pose
 from training.networks.building import make_regressor
+from training.networks.first_look import FirstLook
+from training.networks.image_plane import ImagePlane
+from training.networks.looks import Looks
 from training.networks.onnx_weights import fold, read_folded
 from training.networks.site import Site
 from training.regression import pairs
@@ -92,6 +98,104 @@ def test_a_scene_is_located_before_it_is_trained_for(reference: Reference) -> No
         found = model(torch.from_numpy(sample.image[None, None, ..., 0]).float())[0].double().numpy()
     assert np.linalg.norm(found[:3] - sample.pose[:3]) < 3e-3
     assert np.linalg.norm(found[3:] - sample.pose[3:]) < np.deg2rad(0.7)
+
+
+@pytest.mark.parametrize(
+    'vector',
+    [
+        [-0.0121, 0.0362, -0.0036, 0.3318, 0.6881, -0.6599],
+        [-0.1007, 0.0431, -0.0153, -0.287, -0.1717, -0.0489],
+        [0.0166, -0.0537, 0.0042, 0.0368, 0.5359, -0.6929],
+    ],
+)
+def test_a_closer_look_finds_what_shows_an_edge_askew(vector: list[float]) -> None:
+    """Starts of the benchmark's batches 7 and 9, of which the first look tells something else."""
+    network = PairNetwork(load_model('scene_agnostic_pairs'))
+    camera, pose = network.camera, se3.from_pose_vector(vector)
+    desired = textures.draw(np.random.default_rng(5), 320)[:240]
+    wide = PinholeCamera(960, 720, camera.fx, camera.fy, camera.cx + 320, camera.cy + 240)
+    world = textures.draw(np.random.default_rng(6), 960)[:720].copy()
+    world[240:480, 320:640] = desired
+    seen, _ = geometry.warp_plane(world, se3.inverse(pose), 0.25, wide, current_camera=camera)
+    found = network.vector(seen.astype(np.float32), desired.astype(np.float32))
+    found[:3] *= 0.25
+    distance, angle = se3.pose_error(se3.inverse(pose) @ se3.from_pose_vector(found))
+    assert distance < 0.01
+    assert angle < np.deg2rad(2)
+
+
+class _Function(torch.nn.Module):
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function, self.calls = function, 0
+
+    def forward(self, *given: torch.Tensor) -> Any:
+        self.calls += 1
+        return self.function(*given)
+
+
+def test_a_closer_look_is_taken_in_doubt_alone_and_believed_where_it_leaves_less() -> None:
+    """Images (B, 2) are the doubts that the first and the closer look lead to; the pose says which it is."""
+
+    def look(images: torch.Tensor, x: float) -> plane_pose.Pose:
+        return torch.eye(3).repeat(len(images), 1, 1), torch.full((len(images), 3), x)
+
+    closer = _Function(lambda images: look(images, 1.0))
+    looks = Looks(
+        _Function(lambda images: (images, images, *look(images, 0.0))),
+        _Function(lambda image, _, turn, place: (turn, place, image.gather(1, place[:, :1].long())[:, 0])),
+        closer,
+        _Function(lambda _, place: place[:, 0]),
+    )
+    assert looks(torch.tensor([[-1.5, -2.0], [-1.1, -2.0]])).tolist() == [0, 0]
+    assert closer.calls == 0
+    assert looks(torch.tensor([[-1.5, -2.0], [1.5, -1.2], [1.5, 1.6], [0.5, -0.5]])).tolist() == [0, 1, 0, 1]
+    assert closer.calls == 1
+
+
+def test_an_image_is_warped_as_opencv_does() -> None:
+    camera = ImagePlane(64, 48, (60.0, 80.0, 30.5, 24.5))
+    image = textures.draw(np.random.default_rng(3), 64)[:48].astype(np.float32)
+    maps = torch.tensor([[[0.9, -0.2, 0.05], [0.1, 1.1, -0.1], [0.05, -0.02, 1.0]]])
+    matrix = camera.matrix.double().numpy()
+    pixels = matrix @ maps[0].double().numpy() @ np.linalg.inv(matrix)
+    wanted = cv2.warpPerspective(
+        image, pixels, (64, 48), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+    found = camera.warped(torch.from_numpy(image)[None, None], maps)[0, 0].numpy()
+    assert np.abs(found - wanted).mean() < 0.5  # of grey levels; OpenCV interpolates in steps of a 32nd
+
+
+def test_a_copy_is_the_image_turned_about_its_middle() -> None:
+    look = FirstLook(ImagePlane(64, 48, (60.0, 80.0, 30.5, 24.5)), 1, (0.1,), askew=False)
+    image = torch.rand(1, 1, 48, 64)
+    half = look.plane.warped(image, look.turns[4:5])
+    torch.testing.assert_close(half, image.flip(2, 3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(look.copy_rays[0], look.rays)
+    assert look.copy_inside[0].all()
+
+
+def test_tilted_poses_see_the_middle_where_it_was() -> None:
+    points, weights = torch.rand(2, 30, 2) - 0.5, torch.rand(2, 30)
+    facing = plane_pose.similarity_pose(points, points + 0.1, weights, (1.0,))
+    tilts = torch.tensor([[0.0, 0.0, 0.0], [0.6, 0.0, 0.0], [0.0, -0.6, 0.0]])
+    rotation, translation = plane_pose.tilted(facing, points, weights, tilts)
+    middle = (weights[..., None] * points).sum(dim=1) / weights.sum(dim=1)[:, None]
+    maps = plane_pose.homography((rotation, translation), torch.tensor([0.0, 0.0, 1.0]))
+    seen, _ = plane_pose.transfer(maps, middle.repeat_interleave(3, dim=0)[:, None])
+    torch.testing.assert_close(seen[:, 0], (middle + 0.1).repeat_interleave(3, dim=0), atol=1e-5, rtol=0)
+    between = torch.einsum('bij,bij->b', rotation, facing[0].repeat_interleave(3, dim=0))  # 1 + 2 cos
+    torch.testing.assert_close(torch.acos((between - 1) / 2).reshape(2, 3)[:, 1:], torch.full((2, 2), 0.6))
+
+
+def test_what_a_pose_explains_is_counted() -> None:
+    points = torch.rand(1, 50, 2) - 0.5
+    still = torch.eye(3)[None], torch.zeros(1, 3)
+    seen = points.clone()
+    seen[:, :20, 0] += 0.02  # as far as counts for half
+    seen[:, 20:30] += 5.0
+    found = plane_pose.support(still, points, seen, torch.ones(1, 50), torch.tensor([0.0, 0.0, 1.0]), 0.02)
+    assert float(found) == pytest.approx(20 + 10, abs=0.01)
 
 
 def test_training_changes_what_measures_displacements_alone(reference: Reference) -> None:

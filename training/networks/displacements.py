@@ -11,6 +11,9 @@ from training.networks.matcher import DARK, ConvolutionBlock, ResidualBlock
 REACH = 16.0
 """Displacements in pixels, along an axis, up to which they are learned: what the correlations span."""
 
+UNSURE = 4.0
+"""Logarithm of the deviation, in pixels, of a cell that tells nothing."""
+
 _CHANNELS = 32
 _FEATURE_STRIDE = 4
 _NEAR, _FAR = 1, 2  # radii of the correlations, in cells of 4 and of 8 pixels
@@ -38,13 +41,13 @@ class Displacements(nn.Module):
         return functional.normalize(self.encoder(light_free(image)), dim=1)
 
     def forward(self, desired: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
-        """Return displacements (B, N, 2) in pixels and their deviations (B, N), for cells of 8x8 pixels."""
+        """Return displacements (B, N, 2) px and the logarithms of their deviations (B, N), of cells of 8x8 px."""
         same = desired.expand(current.shape[0], -1, -1, -1)
         far = _correlation(functional.avg_pool2d(same, 2), functional.avg_pool2d(current, 2), _FAR)
         near = _correlation(same, current, _NEAR)
         halved = self.halve(torch.cat([near, 4 * same, 4 * current], dim=1))
         found = self.head(torch.cat([halved, far], dim=1)).flatten(2).transpose(1, 2)
-        return _FEATURE_STRIDE * found[..., :2], torch.exp(found[..., 2].clamp(-4.0, 4.0))
+        return _FEATURE_STRIDE * found[..., :2], found[..., 2].clamp(-UNSURE, UNSURE)
 
 
 def light_free(image: Tensor) -> Tensor:

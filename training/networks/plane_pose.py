@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_NEAREST = 0.05  # depth that a point is taken to have at least, in depths of the plane
+NEAREST = 0.05
+"""Depth that a point is taken to have at least, in depths of the plane."""
 _DAMPING = 1e-6  # of the normal matrix's diagonal, where points are few
 
 _GENERATORS = torch.tensor(
@@ -75,7 +76,7 @@ def transfer(matrix: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """Map points (B or 1, N, 2) on the image plane z = 1; return (B, N, 2) and their depth (B, N)."""
     mapped = points @ matrix[:, :, :2].transpose(1, 2) + matrix[:, None, :, 2]
     depth = mapped[..., 2]
-    return mapped[..., :2] / depth.clamp(min=_NEAREST)[..., None], depth
+    return mapped[..., :2] / depth.clamp(min=NEAREST)[..., None], depth
 
 
 def similarity_pose(points: Tensor, seen: Tensor, weights: Tensor, scales: tuple[float, ...]) -> Pose:
@@ -124,10 +125,10 @@ def fit_pose(
     for scale in scales:
         rotation, translation = pose
         placed = plane_points @ rotation.transpose(1, 2) + translation[:, None]
-        depth = placed[..., 2].clamp(min=_NEAREST)
+        depth = placed[..., 2].clamp(min=NEAREST)
         u, v = placed[..., 0] / depth, placed[..., 1] / depth
         left = seen - torch.stack([u, v], dim=-1)
-        robust = weights * (placed[..., 2] > _NEAREST) / (1 + left.square().sum(dim=-1) / scale**2)
+        robust = weights * (placed[..., 2] > NEAREST) / (1 + left.square().sum(dim=-1) / scale**2)
         near, zero = 1 / depth, torch.zeros_like(u)
         across = torch.stack([near, zero, -u * near, -u * v, 1 + u * u, -v], dim=-1)
         down = torch.stack([zero, near, -v * near, -1 - v * v, u * v, u], dim=-1)
@@ -141,6 +142,24 @@ def fit_pose(
         turn = rotation_exp(step[:, 3:])
         pose = turn @ rotation, (turn @ translation[..., None])[..., 0] + step[:, :3]
     return pose
+
+
+def tilted(pose: Pose, points: Tensor, weights: Tensor, tilts: Tensor) -> Pose:
+    """Return the poses (B T, ...) that see the middle of `points` where `pose` does, turned by `tilts` (T, 3)."""
+    total = weights.sum(dim=1)[:, None] + 1e-9
+    middle = ((weights / total)[..., None] * points).sum(dim=1)
+    ray = torch.cat([middle, torch.ones_like(middle[:, :1])], dim=1)[..., None]
+    place = pose[0] @ ray + pose[1][..., None]
+    rotation = rotation_exp(tilts) @ pose[0][:, None]
+    translation = (place[:, None] - rotation @ ray[:, None])[..., 0]
+    return rotation.flatten(0, 1), translation.flatten(0, 1)
+
+
+def support(pose: Pose, points: Tensor, seen: Tensor, weights: Tensor, normal: Tensor, scale: float) -> Tensor:
+    """Return the weight (B,) of the points that `pose` explains; arguments as of `fit_pose`."""
+    projected, depth = transfer(homography(pose, normal), points)
+    explained = 1 / (1 + (projected - seen).square().sum(dim=-1) / scale**2)
+    return (weights * (depth > NEAREST) * explained).sum(dim=1)
 
 
 def _cross_matrix(vector: Tensor) -> Tensor:
