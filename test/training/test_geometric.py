@@ -147,9 +147,13 @@ def test_a_closer_look_is_taken_in_doubt_alone_and_believed_where_it_leaves_less
         closer,
         _Function(lambda _, place: place[:, 0]),
     )
-    assert looks(torch.tensor([[-1.5, -2.0], [-1.1, -2.0]])).tolist() == [0, 0]
+    taken, doubt = looks(torch.tensor([[-1.5, -2.0], [-1.1, -2.0]]))
+    assert taken.tolist() == [0, 0]
+    assert doubt.tolist() == pytest.approx([-1.5, -1.1])
     assert closer.calls == 0
-    assert looks(torch.tensor([[-1.5, -2.0], [1.5, -1.2], [1.5, 1.6], [0.5, -0.5]])).tolist() == [0, 1, 0, 1]
+    taken, doubt = looks(torch.tensor([[-1.5, -2.0], [1.5, -1.2], [1.5, 1.6], [0.5, -0.5]]))
+    assert taken.tolist() == [0, 1, 0, 1]
+    assert doubt.tolist() == pytest.approx([-1.5, -1.2, 1.5, -0.5])
     assert closer.calls == 1
 
 

@@ -22,6 +22,7 @@ from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regression.regressor import KIND
 from training.errors import TrainingError
 from training.matcher.export import git_commit, save_graph
+from training.networks.looks import MOST_DOUBT
 from training.networks.onnx_weights import fold
 from training.regression.pairs import PairRegression
 from training.regression.training import Regression
@@ -41,9 +42,7 @@ def export_regressor(run: Regression, model: nn.Module, output: Path) -> dict[st
     Raises:
         TrainingError: the written graph disagrees with the network.
     """
-    metadata = _metadata(run, run.component_errors(model))
-    write_onnx(model, output, metadata, run.examples(_EXAMPLES))
-    return metadata
+    return write_onnx(model, output, _metadata(run, run.component_errors(model)), run.examples(_EXAMPLES))
 
 
 def export_pairs(run: PairRegression, model: nn.Module, output: Path) -> dict[str, str]:
@@ -66,25 +65,29 @@ def export_pairs(run: PairRegression, model: nn.Module, output: Path) -> dict[st
         'errors': json.dumps(run.component_errors(model)),
         'training': json.dumps({**_training(run), 'pairs': run.pairs, 'views': asdict(run.drawn)}),
     }
-    write_onnx(model, output, metadata, run.examples(_EXAMPLES))
-    return metadata
+    return write_onnx(model, output, metadata, run.examples(_EXAMPLES))
 
 
-def write_onnx(model: nn.Module, output: Path, metadata: dict[str, str], examples: Tensor) -> None:
+def write_onnx(model: nn.Module, output: Path, metadata: dict[str, str], examples: Tensor) -> dict[str, str]:
     """Trace `model` with a free batch, compare it with onnxruntime on `examples`, and write it atomically.
 
-    A model with a loop has `scripted(examples)`, which is exported in its place. By TorchScript: torch's newer
-    exporter takes minutes for a graph with least squares inside.
+    A model with a loop has `scripted(examples)`, which is exported in its place; that tells its doubt (B,) too, as
+    the output `doubt`, and the metadata up to which it is believed. By TorchScript: torch's newer exporter takes
+    minutes for a graph with least squares inside. Returns the metadata.
     """
     model = fold(model).cpu().to(memory_format=torch.contiguous_format)
     examples = examples.float()
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_suffix('.partial.onnx')
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+    scripted = getattr(model, 'scripted', None)
+    outputs = ['pose']
+    if scripted is not None:
+        outputs.append('doubt')
+        metadata = {**metadata, 'most_doubt': repr(MOST_DOUBT)}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of torch about its own exporter
-            scripted = getattr(model, 'scripted', None)
             torch.onnx.export(
                 scripted(examples) if scripted is not None else model,
                 (examples,),
@@ -93,12 +96,13 @@ def write_onnx(model: nn.Module, output: Path, metadata: dict[str, str], example
                 opset_version=_OPSET,
                 do_constant_folding=False,  # it would spell out what a few numbers say: eight turned grids
                 input_names=['image'],
-                output_names=['pose'],
-                dynamic_axes={'image': {0: 'batch'}, 'pose': {0: 'batch'}},
+                output_names=outputs,
+                dynamic_axes={name: {0: 'batch'} for name in ('image', *outputs)},
             )
         save_graph(onnx.load(temporary), temporary, metadata)
         _check(model, temporary, examples)
         os.replace(temporary, output)
+        return metadata
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -144,7 +148,7 @@ def _check(model: nn.Module, path: Path, examples: Tensor) -> None:
     scale = model.get_buffer('scale')
     worst = 0.0
     for images in (examples[:1], examples):
-        (actual,) = session.run(None, {'image': images.numpy()})
+        (actual,) = session.run(['pose'], {'image': images.numpy()})
         with torch.inference_mode():
             expected, nudged = model(images), model(images + _NUDGE)
         difference, unrest = (

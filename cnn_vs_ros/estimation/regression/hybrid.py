@@ -90,8 +90,8 @@ class HybridEstimator(SceneHolder[_RegressedScene]):
 
     Far from the goal the regressor's pose is taken, close to it the photometric one.
     With `photometric` False the regressor alone. Poses of the regressor have status ACQUIRED, the covariance of
-    its validation and confidence None: it cannot tell whether it is right. `details['photometric']` is 1 when the
-    alignment has the word.
+    its validation and confidence None; one in doubt, of a model that tells that, is LOST. `details['photometric']`
+    is 1 when the alignment has the word.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation.model_file import ModelFile
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.estimation.reference import Reference
-from cnn_vs_ros.estimation.regression.regressor import TRAINED_RANGE, pose_vector_of
+from cnn_vs_ros.estimation.regression.regressor import TRAINED_RANGE, pose_vector_of, regressed_vector
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
@@ -45,10 +45,9 @@ class PairNetwork:
         view = cv2.warpPerspective(grey, homography, self.camera.size, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(view, np.float32)
 
-    def vector(self, current: np.ndarray, desired: np.ndarray) -> Array:
-        """[t; theta u] (6,) of ``desired_T_current`` of two views (H, W): depths of the scene and radians."""
-        (found,) = self._model.run({'pose': 2}, np.stack([current, desired])[None])
-        return np.asarray(found[0], np.float64)
+    def vector(self, current: np.ndarray, desired: np.ndarray) -> Array | None:
+        """[t; theta u] (6,) of ``desired_T_current`` of two views (H, W) in depths and radians; None: in doubt."""
+        return regressed_vector(self._model, np.stack([current, desired])[None])
 
 
 class PairRegressor:
@@ -60,9 +59,9 @@ class PairRegressor:
         self._desired = network.view(desired.image, desired.camera)
 
     def pose(self, image: np.ndarray) -> Array | None:
-        """``desired_T_current`` (4, 4) of an image; None when the answer is outside what was trained."""
+        """``desired_T_current`` (4, 4) of an image; None when in doubt or outside what was trained."""
         vector = self.network.vector(self.network.view(image, self._camera), self._desired)
-        if not (np.abs(vector) <= TRAINED_RANGE * self.network.deviations).all():
+        if vector is None or not (np.abs(vector) <= TRAINED_RANGE * self.network.deviations).all():
             return None
         return se3.from_pose_vector(vector * self._unit)
 

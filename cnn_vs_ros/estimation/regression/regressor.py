@@ -65,19 +65,34 @@ class RegressorNetwork:
             'it is right only if the two show the same scene from nearby poses'
         )
 
-    def pose(self, image: np.ndarray, camera: PinholeCamera) -> Array:
-        """Regress ``c0_T_c`` (4, 4) of `image` (H, W[, 3]) uint8, as `camera` delivered it."""
+    def pose(self, image: np.ndarray, camera: PinholeCamera) -> Array | None:
+        """Regress ``c0_T_c`` (4, 4) of `image` (H, W[, 3]) uint8, as `camera` delivered it; None when in doubt."""
         image = camera.undistort(image if self.channels == 3 and image.ndim == 3 else to_grey(image))
         small = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA)
         if small.ndim == 2:
             small = np.repeat(small[..., None], self.channels, axis=2)
         planes = np.ascontiguousarray(np.moveaxis(small, 2, 0), dtype=np.float32)[None]
-        (found,) = self._model.run({'pose': 2}, planes)
-        return se3.from_pose_vector(np.asarray(found[0], np.float64))
+        vector = regressed_vector(self._model, planes)
+        return None if vector is None else se3.from_pose_vector(vector)
 
     def in_range(self, pose: Array) -> bool:
         """Whether ``c0_T_c`` (4, 4) lies among the views that the network was trained on."""
         return bool((np.abs(se3.pose_vector(pose)) <= TRAINED_RANGE * self.deviations).all())
+
+
+def regressed_vector(model: ModelFile, images: np.ndarray) -> Array | None:
+    """[t; theta u] (6,) that a regressor gives for `images` (1, C, H, W) float32; None when that is not finite.
+
+    None as well where the model tells its doubt and it is above the ``most_doubt`` of its metadata. Raises
+    ModelError as `ModelFile.run` does.
+    """
+    if 'most_doubt' not in model.metadata:
+        (found,), doubt, most = model.run({'pose': 2}, images), 0.0, 0.0
+    else:
+        found, told = model.run({'pose': 2, 'doubt': 1}, images)
+        doubt, most = float(told[0]), model.number('most_doubt')
+    vector = np.asarray(found[0], np.float64)
+    return vector if np.isfinite(vector).all() and doubt <= most else None
 
 
 def pose_vector_of(model: ModelFile, key: str) -> Array:
@@ -95,8 +110,8 @@ class RelativeRegressor:
     """The relative pose of two images by two inferences: ``c*_T_c = inv(c0_T_c*) c0_T_c`` (paper, section III).
 
     The desired image need not be the trained reference, only near it. Where the desired image and the current one
-    are alike the errors of the two inferences cancel. Raises ModelError when the network places the desired image
-    outside the views that it was trained on.
+    are alike the errors of the two inferences cancel. Raises ModelError when the network does not know the desired
+    image, or places it outside the views that it was trained on.
     """
 
     def __init__(self, network: RegressorNetwork, desired: Reference) -> None:
@@ -106,6 +121,10 @@ class RelativeRegressor:
         if warning:
             _log.warning(warning)
         c0_T_desired = network.pose(desired.image, desired.camera)
+        if c0_T_desired is None:
+            raise ModelError(
+                f'model {network.path} should know the desired image but does not: train it for this reference'
+            )
         if not network.in_range(c0_T_desired):
             distance, angle = se3.pose_error(c0_T_desired)
             raise ModelError(
@@ -121,8 +140,8 @@ class RelativeRegressor:
         return np.diag(np.square(self.network.errors))
 
     def pose(self, image: np.ndarray) -> Array | None:
-        """``desired_T_current (4, 4) of an image; None when the answer is outside what was trained."""
+        """``desired_T_current`` (4, 4) of an image; None when in doubt or outside what was trained."""
         c0_T_current = self.network.pose(image, self._camera)
-        if not (np.isfinite(c0_T_current).all() and self.network.in_range(c0_T_current)):
+        if c0_T_current is None or not self.network.in_range(c0_T_current):
             return None
         return np.asarray(self._desired_T_c0 @ c0_T_current)

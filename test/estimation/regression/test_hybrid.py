@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from cnn_vs_ros.errors import ModelError, ParameterError
-from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.estimation import Reference, load_model
 from cnn_vs_ros.estimation.regression.hybrid import HybridEstimator, Switch
-from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork, RelativeRegressor
+from cnn_vs_ros.estimation.regression.regressor import RegressorNetwork, RelativeRegressor, regressed_vector
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 
@@ -26,6 +26,8 @@ class Oracle(RegressorNetwork):
         return ''
 
     def pose(self, image, camera):
+        if self.truth is None:
+            return None
         noise = self.error * self.rng.normal(size=6) * self.deviations
         return self.truth @ se3.exp(noise)
 
@@ -51,6 +53,51 @@ def test_two_inferences_give_the_pose_relative_to_any_desired_image(reference):
 def test_a_desired_image_outside_the_training_is_refused(reference):
     with pytest.raises(ModelError, match='outside its training'):
         RelativeRegressor(Oracle(se3.from_pose_vector([0.5, 0, 0, 0, 0, 0])), reference)
+
+
+def test_a_desired_image_that_the_network_does_not_know_is_refused(reference):
+    network = Oracle()
+    network.truth = None
+    with pytest.raises(ModelError, match='should know the desired image but does not'):
+        RelativeRegressor(network, reference)
+
+
+class Told:
+    """A model that gives an answer, in doubt of it or not."""
+
+    def __init__(self, answer, doubt, metadata):
+        self.answer, self.doubt, self.metadata = answer, doubt, metadata
+
+    def run(self, outputs, images):
+        told = {'pose': np.array([self.answer]), 'doubt': np.array([self.doubt])}
+        return [told[name] for name in outputs]
+
+    def number(self, key):
+        return float(self.metadata[key])
+
+
+@pytest.mark.parametrize(
+    ('answer', 'doubt', 'metadata', 'believed'),
+    [
+        (0.1, -1.4, {'most_doubt': '0.0'}, True),
+        (0.1, 0.1, {'most_doubt': '0.0'}, False),
+        (0.1, np.nan, {'most_doubt': '0.0'}, False),
+        (np.nan, -1.4, {'most_doubt': '0.0'}, False),
+        (0.1, 9.0, {}, True),
+    ],
+)
+def test_an_answer_in_doubt_is_none(answer, doubt, metadata, believed):
+    found = regressed_vector(Told([answer] * 6, doubt, metadata), np.zeros((1, 1, 8, 8), np.float32))
+    assert (found is not None) == believed
+
+
+def test_the_shipped_pairs_do_not_find_the_reference_where_it_is_not(reference):
+    estimator = HybridEstimator.of_model(load_model('scene_agnostic_pairs'))
+    estimator.set_reference(reference)
+    assert not estimator.estimate(reference.image).is_lost
+    estimator.reset()
+    for image in (view(drawn_texture(seed=77), np.eye(4), seed=2), np.full_like(reference.image, 3)):
+        assert estimator.estimate(image).is_lost
 
 
 def test_an_answer_outside_the_training_is_lost(reference):
