@@ -25,6 +25,7 @@ from training.networks.regressor import PoseRegressor, load_weights
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
 from training.regression.training import Regression
+from training.regression.validation import Validation
 from training.snapshot.generator import SnapshotSettings
 from training.snapshot.perturbations import Perturbations
 
@@ -50,6 +51,31 @@ def test_the_papers_loss_counts_metres_and_degrees() -> None:
     assert float(loss(*pose_error(0.1, 0.0))) == pytest.approx(0.01)
     assert float(loss(*pose_error(0.0, 1.0))) == pytest.approx(0.01)
     assert float(PoseLoss.named('paper', DEVIATIONS, beta=1.0)(*pose_error(0.0, 2.0))) == pytest.approx(4.0)
+
+
+class _Teller(torch.nn.Module):
+    """Is off by what an image says, and as much in doubt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(6))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.regress(images)[0]
+
+    def regress(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        off = images.flatten(1)[:, :1]
+        return off + self.weight, off[:, 0] - 1.5
+
+
+def test_errors_are_those_of_what_is_believed() -> None:
+    views = [(torch.full((1, 2, 2), off), torch.zeros(6)) for off in (1.0, 1.0, 50.0)]
+    validation = Validation(views, 3, 2)
+    assert validation.component_errors(_Teller()) == pytest.approx([1.0] * 6)
+    assert Validation(views[2:], 1, 2).component_errors(_Teller()) == pytest.approx([50.0] * 6)
+    assert validation.judge(_Teller(), PoseLoss.named('paper', DEVIATIONS))['median_mm'] == pytest.approx(
+        1e3 * math.sqrt(3)
+    )
 
 
 def test_the_balanced_loss_charges_ignorance_three_for_each_part() -> None:

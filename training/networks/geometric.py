@@ -66,8 +66,12 @@ class GeometricNetwork(nn.Module):
         """Return the features (B or 1, C, H/4, W/4) of desired images."""
         raise NotImplementedError
 
+    def regress(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return [t; theta u] (B, 6) of ``desired_T_current`` and the doubt (B,) about it."""
+        return self.looks()(images)
+
     def looks(self) -> Looks:
-        """Return what gives [t; theta u] (B, 6) of ``desired_T_current``, and the doubt (B,) about it."""
+        """Return what regresses."""
         return Looks(_First(self), _Next(self), _Closer(self), _Last(self))
 
     def scripted(self, examples: Tensor) -> nn.Module:
@@ -169,7 +173,7 @@ class GeometricPairs(GeometricNetwork):
     def forward(self, images: Tensor, poses: Tensor | None = None) -> Tensor:
         """Regress the poses; given the true ones, return the loss of a training step."""
         if poses is None:
-            return self.looks()(images)[0]
+            return self.regress(images)[0]
         return self.displacement_loss(images[:, :1], self.features_of(images[:, 1:]), poses)
 
 
@@ -208,7 +212,7 @@ class GeometricScene(GeometricNetwork):
     def forward(self, images: Tensor, poses: Tensor | None = None) -> Tensor:
         """Regress the poses; given the true ones, return the loss of a training step."""
         if poses is None:
-            return self.looks()(images)[0]
+            return self.regress(images)[0]
         return self.displacement_loss(self._grey(images), self.features, poses / self.units)
 
     def _grey(self, images: Tensor) -> Tensor:

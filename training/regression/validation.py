@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -10,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from cnn_vs_ros.estimation import Reference
 from training.loop.training import VALIDATION_SEED
+from training.networks.looks import MOST_DOUBT
 from training.regression.loss import PoseLoss
 from training.snapshot.generator import SnapshotSettings
 from training.snapshot.occluders import ClusterBank
@@ -34,7 +37,7 @@ class Validation:
 
     def judge(self, model: nn.Module, loss: PoseLoss) -> dict[str, float]:
         """Return the loss over all views, and the median errors on the wide draw."""
-        estimates, poses = self._estimate(model)
+        estimates, poses, _ = self._estimate(model)
         error = (estimates - poses)[: self._wide]
         return {
             'validation_loss': float(loss(estimates, poses)),
@@ -47,19 +50,33 @@ class Validation:
         return torch.stack([self._views[index][0] for index in range(min(count, len(self._views)))])
 
     def component_errors(self, model: nn.Module) -> list[float]:
-        """Return the root mean square errors (6,) on the wide draw, in metres and radians."""
-        estimates, poses = self._estimate(model)
-        return (estimates - poses)[: self._wide].square().mean(dim=0).sqrt().tolist()
+        """Return the root mean square errors (6,) of what is believed, on the wide draw, in metres and radians."""
+        estimates, poses, believed = (values[: self._wide] for values in self._estimate(model))
+        squared = (estimates - poses).square()
+        return (squared[believed] if believed.any() else squared).mean(dim=0).sqrt().tolist()
 
-    def _estimate(self, model: nn.Module) -> tuple[Tensor, Tensor]:
-        """Return estimates and poses (N, 6), those of the wide draw first."""
+    def _estimate(self, model: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
+        """Return estimates and poses (N, 6), those of the wide draw first, and which are believed (N,)."""
         device = next(model.parameters()).device
         was_training = model.training
         model.eval()
-        found, true = [], []
+        regress = getattr(model, 'regress', _without_doubt(model))
+        found, true, doubts = [], [], []
         with torch.inference_mode():
             for images, poses in DataLoader(self._views, batch_size=self._batch):
-                found.append(model(images.to(device).float()).cpu())
+                estimates, doubt = regress(images.to(device).float())
+                found.append(estimates.cpu())
+                doubts.append(doubt.cpu())
                 true.append(poses)
         model.train(was_training)
-        return torch.cat(found), torch.cat(true)
+        return torch.cat(found), torch.cat(true), torch.cat(doubts) <= MOST_DOUBT
+
+
+def _without_doubt(model: nn.Module) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return what regresses by a model that does not tell its doubt."""
+
+    def regress(images: Tensor) -> tuple[Tensor, Tensor]:
+        poses = model(images)
+        return poses, torch.full((len(poses),), -math.inf)
+
+    return regress
