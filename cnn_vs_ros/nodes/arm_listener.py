@@ -91,12 +91,17 @@ class ArmListener:
             DescriptionError: no robot_description has come.
             JointStateError: a joint is missing, old, not finite or has jumped.
         """
+        self.catch_up()
         if self.kinematics is None or self._joint_states is None:
             raise DescriptionError('a robot_description should have come but has not')
         return self.kinematics, self._joint_states.positions(self.clock.now())
 
     def catch_up(self) -> None:
-        """Take all joint states that wait. The executor takes one a turn, too few for a node with long turns."""
+        """Take all joint states that wait, as before any use of them.
+
+        The executor takes one a turn: on a busy computer, or in a node with long turns, they would be ever older
+        and yet pass for those of now.
+        """
         for _ in range(JOINT_STATES.depth):
             if (message := take(self._states)) is None:
                 return

@@ -142,6 +142,7 @@ class DifferentialIkNode(Node):
     # Motion
 
     def _on_twist(self, message: TwistStamped, info: dict[str, Any]) -> None:
+        self._arm.catch_up()
         now = self._arm.clock.now()
         self._twist_time = now
         try:
@@ -164,6 +165,7 @@ class DifferentialIkNode(Node):
         # Before the first twist nothing is sent: the controller may still be someone else's.
         if self._twist_time is None:
             return
+        self._arm.catch_up()
         now = self._arm.clock.now()
         if now - self._twist_time > self._settings.twist_timeout:
             self._holding = True

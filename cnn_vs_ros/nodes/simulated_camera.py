@@ -77,7 +77,6 @@ class SimulatedCamera(Node):
 
     def publish_image(self) -> None:
         """Draw the arm as it is, and publish the image, its calibration and the pose that it is of."""
-        self._arm.catch_up()
         # That of the pose, not of when it is drawn: on a busy computer this takes long.
         stamp, frame = stamp_now(self), self._arm.tip_frame
         try:

@@ -287,6 +287,29 @@ def test_the_arm_halts_at_a_joint_limit_and_says_so(ik):
     ik.move(-outwards, 0.1)
 
 
+def test_a_command_is_of_the_newest_joint_states_though_older_ones_wait(ik):
+    """As on a busy computer, where joint states come faster than the node's turns."""
+    outwards = np.zeros(6)
+    ik.arm.speaks = False
+    ik.graph.spin(0.25)
+    q = POSTURE.copy()
+    q[5] = IK.upper[5] - 0.5
+    outwards[3:] = IK.jacobian(q)[3:, 5]
+    ik.arm.positions, ik.arm.speaks = q.copy(), True
+    ik.move(outwards)
+    ik.expect_zeros(lambda: ik.send(np.zeros(6)))
+    ik.arm.speaks = False
+    ik.process.process.send_signal(signal.SIGSTOP)
+    for q[5] in np.linspace(ik.arm.positions[5], IK.upper[5] - 1e-4, 40):
+        ik.arm.publisher.publish(JointState(name=IK.joint_names, position=q))
+    ik.arm.positions, begun = q, time.monotonic()
+    ik.send(outwards)
+    ik.process.process.send_signal(signal.SIGCONT)
+    ik.arm.speaks = True
+    ik.expect('limited', 'halted: before a joint limit', lambda: ik.send(outwards))
+    assert np.abs(ik.arm.since(begun)[:, 5]).max() < 0.01
+
+
 def test_diagnostics_say_why_there_is_no_motion(ik):
     ik.diagnostics.clear()
     ik.graph.spin_until(

@@ -40,8 +40,6 @@ _SAID = 0.5
 """Seconds that a status may come after the answer to a start."""
 _UNASKED = 1.5
 """Seconds in which a task that has ended must not go on by itself."""
-_IN_TIME = 0.7
-"""Part of the wall's time that the simulated arm keeps up with; where it does not, its task may end of that."""
 _RESTARTS = 2 / 3
 """Part of the time in which processes are killed; in the rest they grow old, and their memory is looked at."""
 
@@ -152,7 +150,7 @@ class _Campaign:
     def _try(self, name: str) -> None:
         fault, watch = FAULTS[name], self._watch
         self._move()
-        begun, arm_begun = time.monotonic(), watch.arm_time
+        in_time = watch.pace()
         watch.mark()
         problem = fault.act(Scene(self._graph, watch, self._random, self._random.uniform(*fault.hold)))
         problem = problem or self._not_stopped(fault)
@@ -163,8 +161,7 @@ class _Campaign:
         if fault.ends and wait_for(lambda: watch.speed > MOVING, _UNASKED):
             problem = problem or f'moves without a start: {watch.status}, {watch.reason}'
         over = self._servoes_again()
-        in_time = watch.arm_time - arm_begun > _IN_TIME * (time.monotonic() - begun)
-        if over and fault.by_itself and in_time:
+        if over and fault.by_itself and in_time():
             problem = problem or f'does not servo again by itself: {over}'
         result.time_to_servo = time.monotonic() - ended
         self._note(name, result, problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,9 @@ STATE_PERIOD = 0.01
 
 QUIET = 0.3
 """Seconds of the arm for which it does not move when it is at rest."""
+
+_IN_TIME = 0.7
+"""Part of the wall's time that the simulated arm keeps up with; where it does not, what happens may be of that."""
 
 _REPEAT_AFTER = 4.0
 """Seconds of wall time after which a request is repeated."""
@@ -105,6 +108,11 @@ class Watch:
         """Whether the arm is at rest, and has been for QUIET seconds, as told by joint states from now on."""
         now = time.time()
         return wait_for(lambda: self._newest >= now and self._since_mark - self.time_to_rest >= QUIET, patience)
+
+    def pace(self) -> Callable[[], bool]:
+        """What tells whether the simulated arm keeps up with the wall's time from now on."""
+        wall, arm = time.monotonic(), self.arm_time
+        return lambda: self.arm_time - arm > _IN_TIME * (time.monotonic() - wall)
 
     def fault(self, kind: str, clock_jump: float = 0.0) -> None:
         """Set the fault of the relay, an empty kind is none, and measure the time to rest from there.
