@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from training.networks import plane_pose
 from training.networks.cells import STRIDE
+from training.networks.constants import add_constants
 from training.networks.image_plane import ImagePlane
 from training.networks.matcher import Matcher
 from training.networks.plane_pose import Pose
@@ -58,14 +59,17 @@ class FirstLook(nn.Module):
         cells = plane.grid(shrink * STRIDE)
         turned = cells @ turns[:, :2, :2].transpose(1, 2) + turns[:, None, :2, 2]
         tilts = _TILT * torch.stack([cosine, sine, torch.zeros(TURNS)], dim=1)
-        self._constant('turns', plane.matrix.inverse() @ turns @ plane.matrix)
-        self._constant('rays', plane.rays(cells))
-        self._constant('copy_rays', plane.rays(turned))
-        self._constant('copy_inside', plane.contains(turned, -0.5).float())
-        self._constant('tilts', torch.cat([torch.zeros(1, 3), tilts]))
         self._best = min(_BEST, len(cells))
         drawn = torch.randint(self._best, (_TWOS, 2), generator=torch.Generator().manual_seed(0))
-        self._constant('twos', drawn)
+        add_constants(
+            self,
+            turns=plane.matrix.inverse() @ turns @ plane.matrix,
+            rays=plane.rays(cells),
+            copy_rays=plane.rays(turned),
+            copy_inside=plane.contains(turned, -0.5).float(),
+            tilts=torch.cat([torch.zeros(1, 3), tilts]),
+            twos=drawn,
+        )
 
     def remember(self, matcher: Matcher, desired: Tensor) -> None:
         """Look at the desired image (1, 1, H, W), grey levels 0..255, for good."""
@@ -136,9 +140,6 @@ class FirstLook(nn.Module):
 
     def _shrunk(self, images: Tensor) -> Tensor:
         return functional.avg_pool2d(images, self._shrink) if self._shrink > 1 else images
-
-    def _constant(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value, persistent=False)
 
 
 def _repeated(values: Tensor, times: int) -> Tensor:

@@ -20,6 +20,7 @@ from training.errors import TrainingError
 from training.networks import plane_pose
 from training.networks.architectures import PAIRS, SHIPPED
 from training.networks.cells import STRIDE
+from training.networks.constants import add_constants
 from training.networks.displacements import REACH, UNSURE, Displacements
 from training.networks.first_look import FirstLook
 from training.networks.image_plane import ImagePlane
@@ -48,9 +49,12 @@ class GeometricNetwork(nn.Module):
         self.first = FirstLook(self.plane, 2, _FIRST_STEPS, askew=False)
         self.closer = FirstLook(self.plane, 1, _CLOSER_STEPS, askew=True)
         self.register_buffer('scale', torch.tensor(site.scale, dtype=torch.float32))
-        self._constant('units', torch.tensor([site.depth] * 3 + [1.0] * 3))
-        self._constant('normal', torch.tensor(site.normal))
-        self._constant('cell_rays', self.plane.rays(self.plane.grid(STRIDE)))
+        add_constants(
+            self,
+            units=torch.tensor([site.depth] * 3 + [1.0] * 3),
+            normal=torch.tensor(site.normal),
+            cell_rays=self.plane.rays(self.plane.grid(STRIDE)),
+        )
 
     def train(self, mode: bool = True) -> GeometricNetwork:
         """Set the mode; the matcher stays as it is."""
@@ -118,9 +122,6 @@ class GeometricNetwork(nn.Module):
         centres, depth = plane_pose.transfer(warp, self.cell_rays[None])
         inside = self.plane.contains(self.plane.pixels(centres), _EDGE) & (depth > 0)
         return shift, log_deviation, inside.float()
-
-    def _constant(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value, persistent=False)
 
 
 class _Part(nn.Module):
@@ -194,7 +195,7 @@ class GeometricScene(GeometricNetwork):
             self.first.remember(self.matcher, desired)
             self.closer.remember(self.matcher, desired)
             self.features = nn.Parameter(self.displacements.features(desired))
-        self._constant('grey', torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1))  # of BGR
+        add_constants(self, grey=torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1))  # of BGR
 
     def train(self, mode: bool = True) -> GeometricScene:
         """Stay in evaluation mode."""

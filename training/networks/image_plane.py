@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.networks.constants import add_constants
 from training.networks.plane_pose import NEAREST
 
 
@@ -23,14 +24,20 @@ class ImagePlane(nn.Module):
         super().__init__()
         self.size = width, height
         fx, fy, cx, cy = intrinsics
-        self._constant('focal', torch.tensor([fx, fy]))
-        self._constant('centre', torch.tensor([cx, cy]))
-        self._constant('sides', torch.tensor([float(width), float(height)]))
-        self._constant('matrix', torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]))
+        add_constants(
+            self,
+            focal=torch.tensor([fx, fy]),
+            centre=torch.tensor([cx, cy]),
+            sides=torch.tensor([float(width), float(height)]),
+            matrix=torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]),
+        )
         rays = self.rays(self.grid(1))
-        self._constant('_every_ray', torch.cat([rays, torch.ones_like(rays[:, :1])], dim=1).T.contiguous())
         sampling = [[2 / width, 0.0, 1 / width - 1], [0.0, 2 / height, 1 / height - 1], [0.0, 0.0, 1.0]]
-        self._constant('_sampling', torch.tensor(sampling) @ self.matrix)
+        add_constants(
+            self,
+            _every_ray=torch.cat([rays, torch.ones_like(rays[:, :1])], dim=1).T.contiguous(),
+            _sampling=torch.tensor(sampling) @ self.matrix,
+        )
 
     def grid(self, stride: int) -> Tensor:
         """Return the pixels (N, 2) of the centres of cells of `stride` x `stride`, row by row."""
@@ -60,6 +67,3 @@ class ImagePlane(nn.Module):
         grid = (mapped[:, :2] / mapped[:, 2:].clamp(min=NEAREST)).clamp(-4.0, 4.0)
         pixels = grid.transpose(1, 2).reshape(-1, height, width, 2)
         return functional.grid_sample(images, pixels, padding_mode='border', align_corners=False)
-
-    def _constant(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value, persistent=False)
