@@ -93,10 +93,12 @@ class ArmDrive:
         Raises:
             VisualServoingError: the arm should not move, which is to be followed by `stop`. A JointStateError: for
                 want of joint states; a NotFollowingError: because it did not do what it was commanded. The latter
-                goes on until the twists have been zero for a while: whoever sends them then knows.
+                goes on until the twists have been zero for a while, whoever sends them then knows, and for as long
+                as somebody else moves the arm.
         """
         twist = se3.as_vector(twist, 6, 'twist')
-        if self._distrust.hear(not twist.any(), now, may_end=not self._ramp.is_moving):
+        stands = self._watch.stands and not self._ramp.is_moving
+        if self._distrust.hear(not twist.any(), now, may_end=stands):
             self._watch.reset()
         try:
             q = self._joint_states.positions(now)

@@ -22,6 +22,9 @@ LAG = 0.1
 REST = 0.1
 """Seconds of zeros after which a command is the first of another motion."""
 
+STILL = 0.2
+"""Seconds after which joints that have not moved by TOLERANCE stand."""
+
 TOLERANCE = 0.004
 """Radians or metres by which they may differ in any case."""
 
@@ -50,6 +53,15 @@ class MotionWatch:
         self._sent: deque[tuple[float, Array]] = deque()
         self._since: float | None = None
 
+    @property
+    def stands(self) -> bool:
+        """Whether the joints are known to have stood for the last STILL."""
+        if not self._seen:
+            return False
+        now, _, where = self._seen[-1]
+        lately = np.array([positions for time, _, positions in self._seen if now - time <= STILL + 1e-9])
+        return now - self._seen[0][0] >= STILL and bool((np.abs(self._turn(lately - where)) <= TOLERANCE).all())
+
     def observe(self, command: Array, positions: Array, now: float) -> str:
         """Note the command (n,) sent and the positions (n,) known at `now`; what disagrees, or an empty string."""
         if np.any(command) and not any(speed.any() for time, speed in self._sent if now - time <= REST):
@@ -68,9 +80,7 @@ class MotionWatch:
             self._sent.popleft()
         _, way, where = self._seen[0]
         commanded, length = self._way - way
-        measured = positions - where
-        turned = (measured + np.pi) % (2 * np.pi) - np.pi
-        measured = np.where(self._circular, turned, measured)
+        measured = self._turn(positions - where)
         off = np.abs(commanded - measured) - PART * length - TOLERANCE
         off -= LAG * np.max([speed for _, speed in self._sent], axis=0)
         if not (off > 0.0).any():
@@ -89,3 +99,8 @@ class MotionWatch:
             f'{self._joints[worst]} should have moved by {commanded[worst]:.3f} in {now - self._seen[0][0]:.2f} s '
             f'but moved by {measured[worst]:.3f}: is the controller active, and the arm free?'
         )
+
+    def _turn(self, difference: Array) -> Array:
+        """A difference (..., n) of positions, the shorter way round where there are two."""
+        turned = (difference + np.pi) % (2 * np.pi) - np.pi
+        return np.where(self._circular, turned, difference)

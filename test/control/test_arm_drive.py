@@ -26,6 +26,7 @@ class Arm:
         self.drive = ArmDrive(IK, self.states, ArmBounds(**bounds), scaling=self.scaling)
         self.q, self.now, self.command = POSTURE.copy(), 0.0, np.zeros(6)
         self.follows = self.speaks = True
+        self.refused = False
         self.commands: list[np.ndarray] = []
 
     def step(self, twist: np.ndarray | None) -> None:
@@ -37,8 +38,9 @@ class Arm:
         try:
             if twist is None:
                 raise VisualServoingError
-            self.command = self.drive.follow(twist, self.now)
+            self.command, self.refused = self.drive.follow(twist, self.now), False
         except VisualServoingError:
+            self.refused = True
             self.command = self.drive.stop(self.now)
         self.commands.append(self.command)
 
@@ -100,6 +102,20 @@ def test_an_arm_that_does_not_follow_stops_until_the_twists_have_been_zero():
     arm.run(np.zeros(6), 0.5)
     arm.run(SPIN, 1.0)
     assert arm.command.any()
+
+
+def test_while_somebody_else_moves_the_arm_it_is_not_driven_and_said_to_be_stopped_all_the_while():
+    """As by another controller, while pbvs_controller sends zeros."""
+    arm = Arm()
+    arm.run(SPIN, 0.5).run(np.zeros(6), 0.5)
+    refused = []
+    for _ in range(round(3.0 / PERIOD)):
+        arm.q = arm.q + PERIOD * 0.1
+        arm.step(np.zeros(6))
+        refused.append(arm.refused)
+    assert sum(np.diff(refused)) == 1
+    assert not arm.run(SPIN, 0.1).command.any()
+    assert np.abs(arm.run(np.zeros(6), 1.0).run(SPIN, 0.3).command).max() > 0.1
 
 
 def test_a_start_just_after_somebody_else_moved_the_arm_is_followed():

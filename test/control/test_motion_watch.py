@@ -89,3 +89,15 @@ def test_what_moves_the_arm_between_two_motions_is_no_fault():
 
 def test_an_arm_that_lags_behind_may_begin_anew_while_it_still_comes_to_rest():
     assert watch_arm(lambda now: 3.0 if now < 1.0 else 0.0 if now < 1.15 else 0.02, lag=0.1, limit=0.3) is None
+
+
+def test_joints_stand_that_have_not_moved_for_a_while():
+    watch = MotionWatch(['a', 'b'], 0.3, [False, True])
+    assert not watch.stands
+    for now in np.arange(0.0, 2.0, PERIOD):
+        positions = np.array([0.1 * min(now, 1.0), np.pi - 1e-3 * np.sign(np.sin(20 * now))])
+        positions[1] = (positions[1] + np.pi) % (2 * np.pi) - np.pi  # it trembles at the seam
+        watch.observe(np.zeros(2), positions, now)
+        assert watch.stands == (now > 1.16)
+    watch.reset()
+    assert not watch.stands

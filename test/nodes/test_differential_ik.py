@@ -275,6 +275,22 @@ def test_an_arm_that_does_not_follow_is_stopped_until_the_twists_are_zero(ik):
     ik.move()
 
 
+def test_while_somebody_else_moves_the_arm_it_says_stopped_and_that_once(ik):
+    """As by another controller, while pbvs_controller sends zeros."""
+    ik.move()
+    ik.expect_zeros(lambda: ik.send(np.zeros(6)))
+    ik.expect('servoing', '', lambda: ik.send(np.zeros(6)))
+    count, end = len(ik.status), time.monotonic() + 3.0
+    while time.monotonic() < end:
+        ik.arm.positions = ik.arm.positions + 0.003
+        ik.send(np.zeros(6))
+        ik.graph.spin(1 / 30)
+    assert 'does somebody else move the arm?' in ik.says[1]
+    ik.expect('servoing', '', lambda: ik.send(np.zeros(6)))
+    assert [said.data for said in ik.status[count:]] == ['stopped', 'servoing']
+    ik.move()
+
+
 def test_the_arm_halts_at_a_joint_limit_and_says_so(ik):
     q = POSTURE.copy()
     q[5] = IK.upper[5] - 1e-4
