@@ -38,11 +38,12 @@ def cell(monkeypatch, tmp_path):
         pose, now, next_image, end = START.copy(), 10.0, 10.0, time.monotonic() + PATIENCE
         while session.result is None:
             assert time.monotonic() < end
-            if session._motion is None or session._job is not None:
-                time.sleep(0.005)
             while any(not look.done() for look in session._looks):
                 time.sleep(0.001)
-            now += PERIOD
+            if session._motion is None or session._job is not None:
+                time.sleep(0.005)  # and let no time go by, by which the images would be others each time
+            else:
+                now += PERIOD
             session.take_arm(now, pose)
             if now > next_image and shows:
                 next_image = now + IMAGE_PERIOD
