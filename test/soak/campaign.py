@@ -48,10 +48,12 @@ class NotServoingError(VisualServoingError):
     """The graph does not come back."""
 
 
-def run_soak(seconds: float, seed: int, names: list[str], output: Path, into: Path | None = None) -> int:
+def run_soak(
+    seconds: float, names: list[str], output: Path, into: Path | None, *, seed: int, image_rate: float
+) -> int:
     """Run a soak and return its exit status: 0 if every limit held and the last run converged.
 
-    `into` is a folder of earlier results, to which these are added.
+    `into` is a folder of earlier results, to which these are added; `image_rate` is in Hz.
     """
     try:
         earlier = _earlier(into)
@@ -69,7 +71,7 @@ def run_soak(seconds: float, seed: int, names: list[str], output: Path, into: Pa
     leave_shared_memory()
     # Under nohup SIGHUP is ignored, and so it would be by the nodes: a handler is not inherited.
     signal.signal(signal.SIGHUP, lambda *_: None)
-    graph = SoakGraph(folder, variables, seed)
+    graph = SoakGraph(folder, variables, seed, image_rate)
     records = _Records(graph, SoakReport([seed], aborted=UNFINISHED), earlier, into)
     watch = Watch()
     print(f'soak: {seconds / 60:g} min, seed {seed}, results in {folder}', flush=True)

@@ -179,18 +179,17 @@ def _arm_stands(scene: Scene) -> str:
     does it where the simulation falls behind: for want of images hardly any motion is commanded then. The time to
     rest is measured from there.
     """
-    watch, end, noticed = scene.watch, time.monotonic() + scene.hold, False
+    watch, end, ended = scene.watch, time.monotonic() + scene.hold, False
     in_time = watch.pace()
-    while not noticed and time.monotonic() < end:
+    while not ended and time.monotonic() < end:
         watch.send_zero_command()
         time.sleep(0.001)
-        noticed = watch.status == 'error'
+        ended = '~/start' in watch.reason
     stood = watch.way < _STANDING and in_time()
     watch.mark()
-    if not noticed:
-        return 'an arm that stands is taken to follow' if stood else _stop(scene)
-    wait_for(lambda: '~/start' in watch.reason, scene.hold)
-    return ''
+    if ended:
+        return ''
+    return 'an arm that stands is taken to follow' if stood else _stop(scene)
 
 
 def _reference_deleted(scene: Scene) -> str:

@@ -26,13 +26,14 @@ _ESTIMATOR_PATIENCE = 30.0
 class SoakGraph:
     """The processes of the nodes, to be killed, frozen and restarted, and their use of memory."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], seed: int) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], seed: int, image_rate: float) -> None:
         self.folder, self.reference = folder, folder / 'data' / DEFAULT_NAME
         self.reference.parent.mkdir(parents=True)
         self.processes = ProcessGroup(folder, environment)
         given = {'library': self.reference.parent}
         parameters = parameters_of(set(NODES) - {RELAY}, given, {}, sim_time=True)
-        self._overrides = write_parameters(folder / 'parameters.yaml', {**parameters, RELAY: {'seed': seed}})
+        parameters |= {RELAY: {'seed': seed}, 'simulator': {**parameters['simulator'], 'image_rate': image_rate}}
+        self._overrides = write_parameters(folder / 'parameters.yaml', parameters)
         self._begun: dict[str, float] = {}
         self.memory: dict[str, list[tuple[int, float, float]]] = {name: [] for name in NODES}
         self.cpu_percent: dict[str, float] = {}
@@ -86,15 +87,17 @@ class SoakGraph:
         """Largest growth of memory (MiB) of one process of each node.
 
         That is over the most that it had in the first half of its life after `settled` seconds: what a node needs
-        for the first time, to look for a lost target for instance, it needs no more of later.
+        for the first time, to look for a lost target for instance, it needs no more of later. A life that is
+        shorter than that once more tells nothing.
         """
         result = {}
         for name, samples in self.memory.items():
             growth = 0.0
             for pid in {sample[0] for sample in samples}:
-                own = [mebibytes for other, age, mebibytes in samples if other == pid and age > settled]
-                first = own[: len(own) // 2]
-                growth = max(growth, own[-1] - max(first)) if first else growth
+                life = [(age, mebibytes) for other, age, mebibytes in samples if other == pid and age > settled]
+                if life and life[-1][0] - life[0][0] > settled:
+                    first = [mebibytes for _, mebibytes in life[: len(life) // 2]]
+                    growth = max(growth, life[-1][1] - max(first))
             result[name] = growth
         return result
 
