@@ -27,13 +27,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m test.soak', description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument('--minutes', type=_positive, default=30.0, metavar='M', help='duration (default: 30)')
     parser.add_argument('--seed', type=int, help='of the faults and starts (default: a new one, which is printed)')
-    parser.add_argument(
-        '--image-rate',
-        type=_positive,
-        default=30.0,
-        metavar='HZ',
-        help='images a second (default: 30); fewer leave the computer room for a second soak beside this one',
-    )
     parser.add_argument('--faults', metavar='NAME,...', help='only these, in this order (default: all, at random)')
     parser.add_argument(
         '--into',
@@ -51,8 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(words)
     seed = random.SystemRandom().randrange(2**31) if arguments.seed is None else arguments.seed
     names = arguments.faults.split(',') if arguments.faults else []
-    given = {'seed': seed, 'image_rate': arguments.image_rate}
-    return run_soak(60.0 * arguments.minutes, names, arguments.output, arguments.into, **given)
+    return run_soak(60.0 * arguments.minutes, seed, names, arguments.output, arguments.into)
 
 
 def _positive(text: str) -> float:

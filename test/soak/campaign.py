@@ -48,12 +48,10 @@ class NotServoingError(VisualServoingError):
     """The graph does not come back."""
 
 
-def run_soak(
-    seconds: float, names: list[str], output: Path, into: Path | None, *, seed: int, image_rate: float
-) -> int:
+def run_soak(seconds: float, seed: int, names: list[str], output: Path, into: Path | None = None) -> int:
     """Run a soak and return its exit status: 0 if every limit held and the last run converged.
 
-    `into` is a folder of earlier results, to which these are added; `image_rate` is in Hz.
+    `into` is a folder of earlier results, to which these are added.
     """
     try:
         earlier = _earlier(into)
@@ -71,7 +69,7 @@ def run_soak(
     leave_shared_memory()
     # Under nohup SIGHUP is ignored, and so it would be by the nodes: a handler is not inherited.
     signal.signal(signal.SIGHUP, lambda *_: None)
-    graph = SoakGraph(folder, variables, seed, image_rate)
+    graph = SoakGraph(folder, variables, seed)
     records = _Records(graph, SoakReport([seed], aborted=UNFINISHED), earlier, into)
     watch = Watch()
     print(f'soak: {seconds / 60:g} min, seed {seed}, results in {folder}', flush=True)

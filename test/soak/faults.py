@@ -242,6 +242,7 @@ def _many_clients(scene: Scene) -> str:
             wait_for(future.done, 40.0)
             if future.done():
                 answers.append(future.result())
+        scene.watch.node.destroy_client(client)
 
     threads = [threading.Thread(target=call, args=(name,)) for name in chosen]
     for thread in threads:

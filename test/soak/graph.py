@@ -26,14 +26,13 @@ _ESTIMATOR_PATIENCE = 30.0
 class SoakGraph:
     """The processes of the nodes, to be killed, frozen and restarted, and their use of memory."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], seed: int, image_rate: float) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], seed: int) -> None:
         self.folder, self.reference = folder, folder / 'data' / DEFAULT_NAME
         self.reference.parent.mkdir(parents=True)
         self.processes = ProcessGroup(folder, environment)
         given = {'library': self.reference.parent}
         parameters = parameters_of(set(NODES) - {RELAY}, given, {}, sim_time=True)
-        parameters |= {RELAY: {'seed': seed}, 'simulator': {**parameters['simulator'], 'image_rate': image_rate}}
-        self._overrides = write_parameters(folder / 'parameters.yaml', parameters)
+        self._overrides = write_parameters(folder / 'parameters.yaml', {**parameters, RELAY: {'seed': seed}})
         self._begun: dict[str, float] = {}
         self.memory: dict[str, list[tuple[int, float, float]]] = {name: [] for name in NODES}
         self.cpu_percent: dict[str, float] = {}

@@ -17,7 +17,7 @@ from test.soak.graph import SoakGraph
     ],
 )
 def test_growth_is_that_of_a_later_life(memory, growth, tmp_path):
-    graph = SoakGraph(tmp_path / 'soak', {}, 0, 30.0)
+    graph = SoakGraph(tmp_path / 'soak', {}, 0)
     ages = [150.0 + 50 * index for index in range(len(memory))]
     graph.memory['simulator'] = [(7, age, float(own)) for age, own in zip(ages, memory, strict=True)]
     graph.memory['simulator'].insert(0, (7, 10.0, 20.0))  # it had not settled yet
