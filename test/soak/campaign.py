@@ -36,6 +36,8 @@ _BRISK = 0.1
 """Joint speed, rad/s, at which the arm is on its way."""
 _ON_THE_WAY = ('servoing', 'converged')
 _OVER = ('idle', 'stopped', 'limited')
+_APART = 0.15
+"""Seconds of zeros by which an arm that is put elsewhere is told from one that does not follow."""
 _SAID = 0.5
 """Seconds that a status may come after the answer to a start."""
 _UNASKED = 1.5
@@ -233,8 +235,10 @@ class _Campaign:
     def _start(self, batch: int) -> None:
         start = {'start.seed': int(self._random.integers(1000)), 'start.batch': batch}
         self._watch.set_values('simulator', start)
-        for name in ('pbvs_controller/stop', 'simulator/move_to_start'):
-            self._ask(name)
+        self._ask('pbvs_controller/stop')
+        wait_for(lambda: not self._watch.command.any(), _ZEROS)
+        self._ask('simulator/move_to_start')
+        time.sleep(_APART)
         wait_for(lambda: self._watch.trigger('pbvs_controller/start') is None, _START_PATIENCE, 0.1)
         wait_for(lambda: self._watch.status not in _OVER, _SAID)
 
