@@ -97,7 +97,7 @@ class ArmDrive:
                 as somebody else moves the arm.
         """
         twist = se3.as_vector(twist, 6, 'twist')
-        stands = self._watch.stands and not self._ramp.is_moving
+        stands = not self._ramp.is_moving and self._watch.stands
         if self._distrust.hear(not twist.any(), now, may_end=stands):
             self._watch.reset()
         try:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.control.joint_ramp import LONGEST_STEP
-from cnn_vs_ros.control.joint_states import JointStates
+from cnn_vs_ros.control.joint_states import JointStates, within_half_a_turn
 from cnn_vs_ros.control.speed_scaling import SpeedScaling
 from cnn_vs_ros.errors import JointStateError, ParameterError
 
@@ -91,7 +91,7 @@ class CommandedPositions:
 
     def _near(self, measured: Array, positions: Array) -> Array:
         lead = positions - measured
-        lead = lead - 2.0 * np.pi * np.where(self._kinematics.circular, np.round(lead / (2.0 * np.pi)), 0.0)
+        lead = np.where(self._kinematics.circular, within_half_a_turn(lead), lead)
         most = self._bounds.tolerance + self._bounds.lag * np.max([speed for _, speed in self._speeds], axis=0)
         if self.is_at_rest and (np.abs(lead) > most).any():
             return measured

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,9 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from cnn_vs_ros.errors import JointStateError
 
 Array = NDArray[np.float64]
+Angle = TypeVar('Angle', float, Array)
 
 _JITTER = 0.1
 """Seconds by which the arrival of a message may differ from when it was measured."""
+
+
+def within_half_a_turn(angle: Angle) -> Angle:
+    """Return an angle, or angles (...), radians, less the whole turns in it: the shorter way round."""
+    return angle - 2 * np.pi * np.round(angle / (2 * np.pi))  # exact where there are none
 
 
 @dataclass
@@ -110,7 +117,7 @@ class JointStates:
             joint.settles, joint.jump = before.settles, before.jump
             moved = abs(position - before.position)
             if self._circular[index]:
-                moved = abs((moved + np.pi) % (2 * np.pi) - np.pi)
+                moved = abs(within_half_a_turn(moved))
             if moved > self._speeds[index] * (max(0.0, now - before.time) + _JITTER):
                 joint.settles, joint.jump = now + self.timeout, moved
         self._known[index] = joint

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_vs_ros.control.joint_states import within_half_a_turn
+
 Array = NDArray[np.float64]
 
 WINDOW = 0.5
@@ -102,5 +104,4 @@ class MotionWatch:
 
     def _turn(self, difference: Array) -> Array:
         """A difference (..., n) of positions, the shorter way round where there are two."""
-        turned = (difference + np.pi) % (2 * np.pi) - np.pi
-        return np.where(self._circular, turned, difference)
+        return np.where(self._circular, within_half_a_turn(difference), difference)

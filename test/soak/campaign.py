@@ -172,9 +172,12 @@ class _Campaign:
         """What is wrong with the stop that a fault must lead to, if it must."""
         if fault.rests and not self._watch.rests():
             return 'the arm does not come to rest'
-        if fault.rests and not fault.mute and not wait_for(lambda: not self._watch.command.any(), _ZEROS):
+        if fault.rests and not fault.mute and not self._is_sent_zeros():
             return 'the last command is not zeros'
         return ''
+
+    def _is_sent_zeros(self) -> bool:
+        return wait_for(lambda: not self._watch.command.any(), _ZEROS)
 
     def _note(self, name: str, result: FaultResult, problem: str) -> None:
         """Add what was seen since the last note to the report."""
@@ -229,18 +232,22 @@ class _Campaign:
         return self._watch.status in _OVER or '~/start' in self._watch.reason
 
     def _capture(self) -> None:
-        for name in ('pbvs_controller/stop', 'simulator/move_to_reference', 'pose_estimator/capture_reference'):
-            self._ask(name)
+        self._put('simulator/move_to_reference')
+        self._ask('pose_estimator/capture_reference')
 
     def _start(self, batch: int) -> None:
         start = {'start.seed': int(self._random.integers(1000)), 'start.batch': batch}
         self._watch.set_values('simulator', start)
-        self._ask('pbvs_controller/stop')
-        wait_for(lambda: not self._watch.command.any(), _ZEROS)
-        self._ask('simulator/move_to_start')
-        time.sleep(_APART)
+        self._put('simulator/move_to_start')
         wait_for(lambda: self._watch.trigger('pbvs_controller/start') is None, _START_PATIENCE, 0.1)
         wait_for(lambda: self._watch.status not in _OVER, _SAID)
+
+    def _put(self, move: str) -> None:
+        """Have the arm stand, and be elsewhere at once by the service `move`."""
+        self._ask('pbvs_controller/stop')
+        self._is_sent_zeros()
+        self._ask(move)
+        time.sleep(_APART)
 
     def _ask(self, name: str) -> None:
         """Have a service succeed; a node that became deaf has ended."""

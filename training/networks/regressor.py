@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from training.errors import TrainingError
 from training.networks.architectures import PAIRS, architecture, make_body
+from training.networks.constants import add_constants
 from training.networks.torchvision_models import torchvision_models
 
 _REDUCED, _HIDDEN = 64, 512
@@ -36,8 +37,11 @@ class PoseRegressor(nn.Module):
         self.architecture = name
         self.is_paired = name.endswith(PAIRS)
         body = make_body(name)
-        self.register_buffer('mean', torch.tensor(body.mean).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer('deviation', torch.tensor(body.deviation).view(1, 3, 1, 1) * 255, persistent=False)
+        add_constants(
+            self,
+            mean=torch.tensor(body.mean).view(1, 3, 1, 1) * 255,
+            deviation=torch.tensor(body.deviation).view(1, 3, 1, 1) * 255,
+        )
         self.register_buffer('scale', torch.tensor(scale, dtype=torch.float32))
         self.body: nn.Module = body.features
         self.published_name = body.rename
