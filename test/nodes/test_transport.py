@@ -19,7 +19,7 @@ def test_our_profile_is_taken_without_its_shared_memory(shared, alone):
     assert 'SHM' not in config_path(alone).read_text()
 
 
-@pytest.mark.parametrize('profile', [None, 'fastdds.xml'])
+@pytest.mark.parametrize('profile', [None, *PROFILES])
 def test_what_is_kept_to_this_computer_stays_so_by_the_profile(profile):
     variables = {RANGE: 'LOCALHOST'}
     if profile is not None:
