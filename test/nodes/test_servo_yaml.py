@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.graph.table import NODES
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.camera import CameraNode
+from cnn_vs_ros.nodes.moveit_servo_adapter import MoveItServoAdapter
 from cnn_vs_ros.nodes.record import RecordNode
 from cnn_vs_ros.nodes.simulator import Simulator
 from cnn_vs_ros.nodes.speed_scaling import TOPIC as SPEED_SCALING
 from test.node_classes import node_class
+from test.stand_ins.moveit_servo import stand_in_messages
 
 try:
     from cnn_vs_ros.nodes.view import ViewNode
@@ -72,13 +75,13 @@ class ViewParameters(Node):
 STAND_INS = {
     'simulator': SimulatorParameters,
     'camera': CameraParameters,
+    'moveit_servo_adapter': partial(MoveItServoAdapter, stand_in_messages()),
     'record': RecordParameters,
     'view': ViewParameters,
 }
-UNLISTED = {'move_arm', 'moveit_servo_adapter', 'visualization'}
-"""Commands, and nodes whose parameters the launch file gives."""
+COMMANDS = {'move_arm'}
 MISSING = set() if ViewNode else {'view'}
-MAKERS = {name: STAND_INS.get(name) or node_class(name) for name in NODES if name not in UNLISTED | MISSING}
+MAKERS = {name: STAND_INS.get(name) or node_class(name) for name in NODES if name not in COMMANDS | MISSING}
 
 
 def flat(values: dict, prefix: str = '') -> dict:
@@ -127,9 +130,8 @@ def test_shows_every_parameter_of_its_node_with_the_default(sections, name):
 
 
 def documentation() -> str:
-    return ''.join(
-        (FILE.parents[1] / 'docs' / name).read_text() for name in ('nodes.md', 'tools.md', 'cameras.md')
-    )
+    pages = 'nodes.md', 'tools.md', 'cameras.md', 'moveit.md'
+    return ''.join((FILE.parents[1] / 'docs' / name).read_text() for name in pages)
 
 
 def test_documentation_names_every_parameter(sections):
