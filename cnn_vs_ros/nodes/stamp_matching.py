@@ -26,17 +26,15 @@ class StampMatcher(Generic[First, Second]):
 
     def add_first(self, stamp: Stamp, item: First) -> tuple[First, Second] | None:
         """Add an item of the first stream; return the pair if its partner has come."""
-        partner = self._second.pop(stamp, None)
-        if partner is not None:
-            return item, partner
+        if stamp in self._second:
+            return item, self._second.pop(stamp)
         self._remember(self._first, stamp, item)
         return None
 
     def add_second(self, stamp: Stamp, item: Second) -> tuple[First, Second] | None:
         """Add an item of the second stream; return the pair if its partner has come."""
-        partner = self._first.pop(stamp, None)
-        if partner is not None:
-            return partner, item
+        if stamp in self._first:
+            return self._first.pop(stamp), item
         self._remember(self._second, stamp, item)
         return None
 

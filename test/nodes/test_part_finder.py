@@ -34,6 +34,7 @@ class Cell:
 
     def __init__(self, graph: Graph, folder) -> None:
         self.graph, self.folder, self.q, self.base_T_part, self.word = graph, folder, Q, np.eye(4), 'tracked'
+        self.confidence: float | None = 0.9
         self.poses = graph.listen(PoseStamped, 'part_finder/desired_camera')
         make = graph.node.create_publisher
         self._states, self._said = make(JointState, 'joint_states', 1), make(DiagnosticArray, 'pose_status', 10)
@@ -44,7 +45,8 @@ class Cell:
 
     def speak(self) -> None:
         self._states.publish(JointState(name=KINEMATICS.joint_names, position=list(map(float, self.q))))
-        status = DiagnosticStatus(message=self.word, values=messages.key_values({'confidence': 0.9}))
+        values = {'confidence': messages.confidence_to_text(self.confidence)}
+        status = DiagnosticStatus(message=self.word, values=messages.key_values(values))
         said = messages.diagnostics(status, self.graph.now())
         pose = PoseWithCovarianceStamped(header=said.header)
         desired = self.base_T_part @ TAUGHT
@@ -89,6 +91,13 @@ def test_how_far_the_part_has_gone_is_told_from_wherever_the_camera_rests(cell):
     assert 'since it was taught' in values['said']
     np.testing.assert_allclose(messages.pose_from_message(cell.poses[-1].pose), MOVED @ TAUGHT, atol=1e-6)
     assert cell.poses[-1].header.frame_id == 'world'
+
+
+def test_an_estimator_that_cannot_tell_how_sure_it_is_will_do(cell):
+    cell.confidence = None
+    answer = cell.call('offset')
+    assert answer.success, answer.message
+    assert json.loads(answer.message)['confidence'] is None
 
 
 def test_nothing_is_said_while_the_arm_moves_or_the_target_is_lost(cell):

@@ -19,6 +19,15 @@ def test_nanoseconds_count_and_a_pair_is_given_once():
     assert matcher.add_second(1005, 'd') is None
 
 
+def test_none_is_an_item_like_any_other():
+    """As the confidence of an estimator that cannot tell."""
+    matcher: StampMatcher[float | None, str | None] = StampMatcher()
+    matcher.add_first(1000, None)
+    assert matcher.add_second(1000, 'pose') == (None, 'pose')
+    matcher.add_second(2000, None)
+    assert matcher.add_first(2000, 0.9) == (0.9, None)
+
+
 def test_forgets_the_oldest_beyond_its_depth():
     matcher: StampMatcher[int, int] = StampMatcher(depth=3)
     for second in range(5):
