@@ -39,6 +39,10 @@ class FeatureEstimator:
         points, self._described = self._found(reference.image)
         self._points = reference.camera.rays(points) * reference.depth  # of a plane across the optical axis
 
+    def forget_reference(self) -> None:
+        """Have none, as before the first."""
+        self.reference = None
+
     def reset(self) -> None:
         """Each image stands for itself: there is no track to forget."""
 

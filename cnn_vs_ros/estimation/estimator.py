@@ -47,6 +47,9 @@ class Estimator(Protocol):
     def set_reference(self, reference: Reference) -> None:
         """Take a new desired image."""
 
+    def forget_reference(self) -> None:
+        """Have none, as before the first."""
+
     def reset(self) -> None:
         """Forget the track."""
 

@@ -38,14 +38,17 @@ class KeptReference:
     def save(self, reference: Reference, folder: str | os.PathLike[str]) -> Path:
         """Have the estimator use a new reference and write it to `folder`, or neither.
 
-        Raises VisualServoingError or OSError; the estimator then has the reference, and the plane, that it had.
+        Raises VisualServoingError or OSError; the estimator then has the reference, and the plane, that it had, or
+        none.
         """
         previous, plane = self._estimator.reference, self._estimator.believed_plane
         self._estimator.set_reference(reference)
         try:
             self.folder = reference.save(folder)
         except (VisualServoingError, OSError):
-            if previous is not None and plane is not None:
+            if previous is None or plane is None:
+                self._estimator.forget_reference()
+            else:
                 self._estimator.set_reference(previous.of_plane(plane))
             raise
         self._held = reference

@@ -64,6 +64,10 @@ class SceneHolder(Generic[SomeScene]):
         """The reference's plane as all images together taught it."""
         return None if self._scene is None else self._scene.track.plane
 
+    def forget_reference(self) -> None:
+        """Have none, as before the first."""
+        self._scene = None
+
     def forget_scene(self) -> None:
         """Know no more of the plane, and of what moves with the camera, than the reference says."""
         if self._scene is not None:

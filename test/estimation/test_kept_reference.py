@@ -23,6 +23,9 @@ class Learner:
     def set_reference(self, reference):
         self.reference, self.believed_plane = reference, reference.plane
 
+    def forget_reference(self):
+        self.reference = self.believed_plane = None
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -112,6 +115,15 @@ def test_a_reference_that_cannot_be_written_leaves_the_old_one_and_its_plane(kep
     np.testing.assert_allclose(estimator.believed_plane.slope, LEARNED.slope)
     kept.keep_plane()
     assert Reference.load(folder).normal is not None
+
+
+def test_a_first_reference_that_cannot_be_written_is_none(tmp_path):
+    (tmp_path / 'letters').mkdir()
+    (tmp_path / 'letters' / 'dear.txt').write_text('keep me')
+    estimator = Learner()
+    with pytest.raises(ReferenceFolderError, match='holds other files'):
+        KeptReference(estimator).save(Reference(IMAGE, CAMERA, 0.25), tmp_path / 'letters')
+    assert estimator.reference is None
 
 
 def test_a_mask_given_for_all_is_for_references_without_one(kept, estimator, folder):
