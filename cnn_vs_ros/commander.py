@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.parameter_client import AsyncParameterClient
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from std_msgs.msg import String
@@ -36,6 +37,7 @@ from cnn_vs_ros.nodes.common import LATCHED_HISTORY
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
 from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
 from cnn_vs_ros.nodes.signals import is_heeded
+from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
 CONTROLLER, ESTIMATOR, FINDER = 'pbvs_controller', 'pose_estimator', 'part_finder'
 START, STOP = f'{CONTROLLER}/start', f'{CONTROLLER}/stop'
@@ -118,8 +120,8 @@ class ServoCommander:
         prefix = f'/{namespace.strip("/")}/' if namespace.strip('/') else ''
         self._prefix = prefix
         names = START, STOP, CAPTURE, LIST, OFFSET, TEACH
-        self._clients = {name: node.create_client(Trigger, prefix + name) for name in names}
-        self._parameter_clients: dict[str, AsyncParameterClient] = {}
+        self._clients: dict[str, Any] = {name: node.create_client(Trigger, prefix + name) for name in names}
+        self._warn = ThrottledWarnings(node.get_logger())
         self._heard = threading.Condition()
         self._status: ServoStatus | None = None
         self._was_under_way = False  # since the last start: what ended before says nothing of this task
@@ -128,10 +130,13 @@ class ServoCommander:
         self._pose: tuple[Any, np.ndarray] | None = None
         self._reference = ReferenceListener(node, prefix)
         self._subscriptions = [
-            node.create_subscription(String, f'{prefix}servo_status', self._on_status, LATCHED_HISTORY),
-            node.create_subscription(String, f'{prefix}servo_status_reason', self._on_reason, LATCHED_HISTORY),
-            node.create_subscription(DiagnosticArray, f'{prefix}pose_status', self._on_said, 10),
-            node.create_subscription(PoseWithCovarianceStamped, f'{prefix}relative_pose', self._on_pose, 10),
+            node.create_subscription(kind, prefix + topic, partial(self._take, heed), qos)
+            for kind, topic, heed, qos in (
+                (String, 'servo_status', self._heed_status, LATCHED_HISTORY),
+                (String, 'servo_status_reason', self._heed_reason, LATCHED_HISTORY),
+                (DiagnosticArray, 'pose_status', self._heed_said, 10),
+                (PoseWithCovarianceStamped, 'relative_pose', self._heed_pose, 10),
+            )
         ]
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
@@ -162,14 +167,14 @@ class ServoCommander:
         """Take the present view as the reference `name`, or as the one in use, and return what is said of it."""
         if name:
             self.set(ESTIMATOR, 'capture_as', name)
-        success, sentence = self._call(CAPTURE)
+        success, sentence = self._trigger(CAPTURE)
         if not success:
             raise CommanderError(sentence)
         return sentence
 
     def references(self) -> list[dict[str, Any]]:
         """List the references: `name`, `folder`, `in_use`, and `width`, `height` and `depth` or a `problem`."""
-        entries: list[dict[str, Any]] = json.loads(self._call(LIST)[1])
+        entries: list[dict[str, Any]] = json.loads(self._trigger(LIST)[1])
         return entries
 
     def use(self, name: str) -> None:
@@ -178,20 +183,22 @@ class ServoCommander:
 
     def set(self, node: str, parameter: str, value: Any) -> None:
         """Set a parameter of a node. Raises CommanderError, with the node's own sentence, where it refuses."""
-        if node not in self._parameter_clients:
-            self._parameter_clients[node] = AsyncParameterClient(self._node, self._prefix + node)
-        client = self._parameter_clients[node]
-        if not client.services_are_ready():
-            self._wait(client.services_are_ready, f'the parameters of {node}')
-            time.sleep(MATCHING_TIME)
-        wanted = [Parameter(parameter, value=value)]
-        answer = self._answer(lambda: client.set_parameters(wanted), f'{node}/set_parameters', CALL_TIMEOUT)
+        service = f'{node}/set_parameters'
+        if service not in self._clients:
+            self._clients[service] = self._node.create_client(SetParameters, self._prefix + service)
+        try:
+            wanted = Parameter(parameter, value=_of_one_kind(value)).to_parameter_msg()
+        except (TypeError, AssertionError) as error:
+            raise CommanderError(
+                f'{parameter} should be a truth value, a number, text, or a list of one of these but is {value!r}'
+            ) from error
+        answer = self._call(service, SetParameters.Request(parameters=[wanted]))
         if not answer.results[0].successful:
             raise CommanderError(f'{node} refuses {parameter} {value!r}: {answer.results[0].reason}')
 
     def stop(self) -> str:
         """Have the arm come to a stop, and return what the controller says."""
-        return self._call(STOP)[1]
+        return self._trigger(STOP)[1]
 
     def status(self) -> ServoState:
         """What controller and estimator say."""
@@ -244,7 +251,7 @@ class ServoCommander:
         return self._offset_by(TEACH)
 
     def _offset_by(self, service: str) -> Offset:
-        success, said = self._call(service)
+        success, said = self._trigger(service)
         if not success:
             raise CommanderError(said)
         return Offset.from_values(json.loads(said))
@@ -293,7 +300,7 @@ class ServoCommander:
         """
         while True:
             said = self._said
-            success, refusal = self._call(START)
+            success, refusal = self._trigger(START)
             if success or time.monotonic() > deadline:
                 return '' if success else refusal
             with self._heard:
@@ -320,17 +327,17 @@ class ServoCommander:
         metres, radians = se3.pose_error(pose[1])
         return 1e3 * metres, float(np.degrees(radians))
 
-    def _call(self, service: str) -> tuple[bool, str]:
+    def _trigger(self, service: str) -> tuple[bool, str]:
+        answer = self._call(service, Trigger.Request())
+        return bool(answer.success), str(answer.message)
+
+    def _call(self, service: str, request: Any) -> Any:
         client = self._clients[service]
         if not client.service_is_ready():
             self._wait(client.service_is_ready, f'service {service}')
             time.sleep(MATCHING_TIME)
-        answer = self._answer(lambda: client.call_async(Trigger.Request()), service, CALL_TIMEOUT)
-        return bool(answer.success), str(answer.message)
-
-    def _answer(self, request: Callable[[], Future], what: str, timeout: float) -> Any:
         try:
-            return answer_of(request, what, timeout)
+            return answer_of(lambda: client.call_async(request), service, CALL_TIMEOUT)
         except NoAnswerError as error:
             raise CommanderError(str(error)) from error
 
@@ -347,27 +354,35 @@ class ServoCommander:
         with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
 
-    def _on_status(self, message: String) -> None:
-        self._status = ServoStatus(message.data)
-        self._was_under_way = self._was_under_way or self._status not in _ENDS
-        self._tell()
-
-    def _on_reason(self, message: String) -> None:
-        self._reason = message.data
-
-    def _on_said(self, message: DiagnosticArray) -> None:
-        values = {item.key: item.value for item in message.status[0].values}
-        confidence = messages.confidence_from_text(values.get('confidence', messages.NO_CONFIDENCE))
-        self._said = messages.stamp_of(message), message.status[0].message, confidence, values.get('reason', '')
-        self._tell()
-
-    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        self._pose = messages.stamp_of(message), messages.pose_from_message(message.pose.pose)
-        self._tell()
-
-    def _tell(self) -> None:
+    def _take(self, heed: Callable[[Any], None], message: Any) -> None:
+        """Heed a message, or leave it out where it is malformed, as the nodes do."""
+        try:
+            heed(message)
+        except ValueError as error:  # which our errors are
+            self._warn(f'left out: {error}')
         with self._heard:
             self._heard.notify_all()
+
+    def _heed_status(self, message: String) -> None:
+        self._status = ServoStatus(message.data)
+        self._was_under_way = self._was_under_way or self._status not in _ENDS
+
+    def _heed_reason(self, message: String) -> None:
+        self._reason = message.data
+
+    def _heed_said(self, message: DiagnosticArray) -> None:
+        _, confidence, values = messages.pose_status_from_message(message)
+        self._said = messages.stamp_of(message), message.status[0].message, confidence, values.get('reason', '')
+
+    def _heed_pose(self, message: PoseWithCovarianceStamped) -> None:
+        self._pose = messages.stamp_of(message), messages.pose_from_message(message.pose.pose)
+
+
+def _of_one_kind(value: Any) -> Any:
+    """`value`, as floats where it is a list of whole and other numbers."""
+    if isinstance(value, list) and {type(item) for item in value} == {int, float}:
+        return [float(item) for item in value]
+    return value
 
 
 @contextlib.contextmanager

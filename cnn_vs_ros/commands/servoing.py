@@ -9,12 +9,11 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from cnn_vs_ros.demo.arguments import positive
 from cnn_vs_ros.demo.tools import FAILED
 from cnn_vs_ros.environment import check_environment
 from cnn_vs_ros.errors import CommanderError, VisualServoingError
+from cnn_vs_ros.foreign.yaml_text import parse_yaml
 from cnn_vs_ros.report.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -135,10 +134,7 @@ def _teach(arm: ServoCommander, _: argparse.Namespace) -> _Answer:
 
 
 def _set(arm: ServoCommander, arguments: argparse.Namespace) -> _Answer:
-    try:
-        value = yaml.safe_load(arguments.value)
-    except yaml.YAMLError as error:
-        raise CommanderError(f'the value should be YAML but is {arguments.value!r}') from error
+    value = dict(parse_yaml(f'value: {arguments.value}', 'the value', CommanderError).items())['value']
     arm.set(arguments.node, arguments.parameter, value)
     values = {'node': arguments.node, 'parameter': arguments.parameter, 'value': value}
     return 0, f'{arguments.node}: {arguments.parameter} is {value!r}', values

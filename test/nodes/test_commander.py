@@ -12,14 +12,18 @@ import numpy as np
 import pytest
 import rclpy
 import yaml
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from cnn_vs_ros import commander
 from cnn_vs_ros.commander import ServoCommander
 from cnn_vs_ros.control import ServoStatus
 from cnn_vs_ros.errors import CommanderError
+from cnn_vs_ros.nodes import messages
 from test.nodes.test_pbvs_controller import BRISK
-from test.ros_graph import ROOT, Graph
+from test.ros_graph import LATCHED, ROOT, Graph
 
 DOMAIN = 83
 NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik')
@@ -47,6 +51,41 @@ def test_a_missing_node_is_said(speak, monkeypatch):
     monkeypatch.setattr(commander, 'WAIT_TIMEOUT', 0.5)
     with pytest.raises(CommanderError, match=r'waited 0\.5 s in vain for service pbvs_controller/start'):
         speak.servo()
+
+
+def test_a_malformed_message_is_left_out_and_the_next_one_heard(graph, speak):
+    make = graph.node.create_publisher
+    statuses, reasons = (make(String, topic, LATCHED) for topic in ('servo_status', 'servo_status_reason'))
+    said, poses = make(DiagnosticArray, 'pose_status', 10), make(PoseWithCovarianceStamped, 'relative_pose', 10)
+    pose = PoseWithCovarianceStamped()
+    pose.pose.pose.orientation.w = 0.0
+    graph.spin_until(said.get_subscription_count, 'the subscription')
+    for publisher, malformed in (
+        (statuses, String(data='asleep')),
+        (said, DiagnosticArray()),
+        (said, messages.diagnostics(DiagnosticStatus(message='tracked'), graph.now())),
+        (poses, pose),
+    ):
+        publisher.publish(malformed)
+    reasons.publish(String(data='not started'))
+
+    def tell() -> None:
+        values = messages.key_values({'confidence': 0.5})
+        status = DiagnosticStatus(message='tracked', values=values)
+        said.publish(messages.diagnostics(status, graph.now()))
+        statuses.publish(String(data='idle'))
+
+    graph.spin_until(lambda: speak._state().confidence == 0.5, 'a status', tell)
+    assert speak._state().status is ServoStatus.IDLE
+    assert np.isnan(speak._state().error_mm)
+
+
+def test_what_no_parameter_can_hold_is_refused_and_numbers_are_of_one_kind(graph, speak):
+    graph.start('pbvs_controller')
+    with pytest.raises(CommanderError, match='should be a truth value, a number, text, or a list of one of these'):
+        speak.set('pbvs_controller', 'gain.at_zero', {'a': 1})
+    with pytest.raises(CommanderError, match=r'refuses degrees_of_freedom \[0, 0\.5\]: '):
+        speak.set('pbvs_controller', 'degrees_of_freedom', [0, 0.5])
 
 
 def command(graph: Graph, *words: str) -> str:
@@ -99,7 +138,7 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     assert result.error_mm < 1.0
     assert result.error_deg < 0.2
     with monkeypatch.context() as patch:  # a start that is refused has not arrived, whatever the task before did
-        patch.setattr(speak, '_call', lambda _: (False, 'not now'))
+        patch.setattr(speak, '_trigger', lambda _: (False, 'not now'))
         refused = speak.servo(timeout=0.0)
     assert (refused.arrived, refused.status, refused.reason) == (False, ServoStatus.IDLE, 'not now')
     assert np.nanmax(seen) > 2.0
