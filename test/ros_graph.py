@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import rclpy
@@ -35,13 +35,14 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 class NodeProcess:
     """One node, started as `python -m cnn_vs_ros.nodes <name>`; a name with dots is that of a module."""
 
-    def __init__(self, graph: Graph, name: str, parameters: dict, folder: Path) -> None:
+    def __init__(self, graph: Graph, name: str, parameters: dict, folder: Path, remap: Mapping[str, str]) -> None:
         program = [name] if '.' in name else ['cnn_vs_ros.nodes', name]
         file = folder / f'{name}.yaml'
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
         self.expected_to_run = True
         self.log = folder / f'{name}.log'
         arguments = ['--ros-args', '--params-file', str(file), '-r', f'__ns:=/{graph.namespace}']
+        arguments += [word for pair in remap.items() for word in ('-r', ':='.join(pair))]
         with self.log.open('wb') as log:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', *program, *arguments],
@@ -89,10 +90,10 @@ class Graph:
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
 
-    def start(self, name: str, **parameters: object) -> NodeProcess:
+    def start(self, name: str, remap: Mapping[str, str] | None = None, **parameters: object) -> NodeProcess:
         folder = self._folder / f'{len(self._processes)}'
         folder.mkdir()
-        self._processes.append(NodeProcess(self, name, parameters, folder))
+        self._processes.append(NodeProcess(self, name, parameters, folder, remap or {}))
         return self._processes[-1]
 
     def close(self) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from cnn_vs_ros.calibration.recording import ArmTrack, Recording
 from cnn_vs_ros.errors import HandEyeError, PoseError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.foreign.files import read_bytes
-from cnn_vs_ros.foreign.images import read_image
+from cnn_vs_ros.foreign.images import SUFFIXES, read_image, write_image
 from cnn_vs_ros.foreign.yaml_text import read_yaml
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
@@ -28,7 +27,6 @@ REFERENCE_FOLDER, IMAGE_FOLDER = 'reference', 'images'
 POSES_FILE, TRUTH_FILE = 'poses.json', 'truth.json'
 
 _MAX_BYTES = 1 << 27
-_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.pgm', '.ppm', '.tif', '.tiff')
 
 
 def save(recording: Recording, folder: Path) -> None:
@@ -47,7 +45,7 @@ def save(recording: Recording, folder: Path) -> None:
         writer.writerow(('image', 'stamp'))
         for index, (image, stamp) in enumerate(zip(recording.images, recording.stamps, strict=True)):
             name = f'{index:05d}.png'
-            cv2.imwrite(str(folder / IMAGE_FOLDER / name), image)
+            write_image(folder / IMAGE_FOLDER / name, image)
             writer.writerow((name, repr(float(stamp))))
     with (folder / ARM_FILE).open('w', newline='') as file:
         writer = csv.writer(file)
@@ -93,7 +91,7 @@ def read_recorded(folder: Path, depth: float) -> tuple[Recording, str]:
     Raises HandEyeError for a folder without these.
     """
     entry = _poses_entry(folder)
-    files = {path.stem: path for path in sorted(folder.glob('*')) if path.suffix.lower() in _SUFFIXES}
+    files = {path.stem: path for path in sorted(folder.glob('*')) if path.suffix.lower() in SUFFIXES}
     try:
         flanges = {name: se3.as_transform(_rigid(pose), name) for name, pose in entry['base_T_flange'].items()}
         names = [name for name in flanges if name in files]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros.calibration.recording import ArmTrack
 from cnn_vs_ros.calibration.tracks import Tracks
+from cnn_vs_ros.errors import HandEyeError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
@@ -50,8 +51,8 @@ _PRIORS = np.concatenate(
 class State:
     """What is looked for.
 
-    `base_T_reference` and the `mount` ``flange_T_camera`` (4, 4); `plane` m (3,) in 1/m; `delay` in seconds, which
-    the images are late by; `focal` (a factor), `centre` (2,) in pixels and `bend` (k1) are changes of the camera;
+    `base_T_reference` and the `mount` ``flange_T_camera`` (4, 4); `plane` m (3,) in 1/m; `delay` in seconds, to
+    be added to the stamps; `focal` (a factor), `centre` (2,) in pixels and `bend` (k1) are changes of the camera;
     `relief` (p,) and `places` (p, 2), pixels, are changes of the points.
     """
 
@@ -108,6 +109,13 @@ class Known:
     depth_sigma: float = 0.002
     mount: Array | None = None
     mount_sigma: tuple[float, float] = (5e-3, 0.02)
+
+    def __post_init__(self) -> None:
+        if not (self.depth_sigma > 0 and (self.depth is None or self.depth > 0)):
+            raise HandEyeError(
+                'a depth that is known, and its standard deviation, should be positive but are '
+                f'{self.depth} and {self.depth_sigma}'
+            )
 
     @property
     def of_depth(self) -> tuple[float, float]:

@@ -62,7 +62,7 @@ class Solution:
     `mount` is ``flange_T_camera`` (4, 4), `mount_covariance` (6, 6) that of a small motion of the camera in its
     own frame; `depth` along the reference's optical axis with `depth_sigma`, metres; `normal` (3,) of length 1 in
     the reference's frame with `normal_sigma`, radians; `delay` and `delay_sigma`, seconds by which the stamps
-    are early, None of stills; `lens` the numbers asked for with their standard deviations; `refused` sentences
+    are late, None of stills; `lens` the numbers asked for with their standard deviations; `refused` sentences
     about those that could not be told. `residuals` (n, p, 2) in pixels with their `weights` (n, p); `arm_errors`
     (n, 6) what is left to each flange pose, and `noise` what was found of all.
     """

@@ -11,9 +11,8 @@ import numpy as np
 
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.foreign.images import read_image
+from cnn_vs_ros.foreign.images import SUFFIXES, read_image
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.pgm', '.ppm', '.webp')
 DEFAULT_RATE = 30.0
 
 
@@ -116,7 +115,7 @@ class _Folder:
 
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self.rate = path, rate
-        self._files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+        self._files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
         if not self._files:
             raise SourceError(f'folder {path} should hold images but has none')
         self._next = 0

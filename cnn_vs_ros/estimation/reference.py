@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 import yaml
 
@@ -19,7 +18,7 @@ from cnn_vs_ros.errors import CalibrationError, ImageError, ReferenceFolderError
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.foreign.entries import Entries
-from cnn_vs_ros.foreign.images import MAX_PIXELS, read_image
+from cnn_vs_ros.foreign.images import MAX_PIXELS, read_image, write_image
 from cnn_vs_ros.foreign.yaml_text import read_yaml
 from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.geometry.camera import MAX_COEFFICIENTS
@@ -122,10 +121,9 @@ class Reference:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f'.{folder.name}-', dir=folder.parent))
         try:
-            if not cv2.imwrite(str(scratch / IMAGE_FILE), self.image):
-                raise ReferenceFolderError(f'cannot write the reference image below {folder.parent}')
-            if self.mask is not None and not cv2.imwrite(str(scratch / MASK_FILE), _drawn(self.mask)):
-                raise ReferenceFolderError(f'cannot write the mask of the reference below {folder.parent}')
+            write_image(scratch / IMAGE_FILE, self.image)
+            if self.mask is not None:
+                write_image(scratch / MASK_FILE, _drawn(self.mask))
             (scratch / CALIBRATION_FILE).write_text(yaml.safe_dump(self._calibration(), sort_keys=False))
             scratch.chmod(0o755)
             replace_folder(scratch, folder)

@@ -1,4 +1,4 @@
-"""Encoded images: their size is read from the header, before anything is decoded."""
+"""Encoded images, read and written: the size is read from the header, before anything is decoded."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from cnn_vs_ros.foreign.files import read_bytes
 
 MAX_PIXELS = 1 << 25
 """Pixels of an image: 8192 by 4096."""
+
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.pgm', '.ppm', '.webp')
+"""Of files that hold an image, in a folder of them."""
 
 MAX_BYTES = 1 << 28
 _HEAD = 1 << 20
@@ -57,6 +60,14 @@ def read_image(
 ) -> np.ndarray:
     """Image of a file. Raises `error` as `decode_image` and `read_bytes` do."""
     return decode_image(read_bytes(path, MAX_BYTES, error), flags, str(Path(path)), error)
+
+
+def write_image(
+    path: str | os.PathLike[str], image: np.ndarray, error: type[VisualServoingError] | type[OSError] = OSError
+) -> None:
+    """Write an image to a file of the format that its suffix says. Raises `error` where that fails."""
+    if not cv2.imwrite(str(path), image):
+        raise error(f'cannot write the image {path}')
 
 
 def encoded_size(head: bytes) -> tuple[int, int] | None:

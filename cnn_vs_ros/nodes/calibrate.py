@@ -310,7 +310,7 @@ class CalibrateNode(Node):
     async def _controller_is_active(self) -> bool:
         """Whether pbvs_controller sends twists too; a robot may be without one."""
         if not self._get_state.service_is_ready():
-            if self.count_publishers('twist') > 1:
+            if self.count_publishers(self._publisher.topic_name) > 1:
                 raise HandEyeError(
                     'no other node than pbvs_controller should publish twist but one does: end it, '
                     'or wait until pbvs_controller is up'

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.foreign.images import write_image
 from cnn_vs_ros.run.trajectory import Trajectory
 
 LATEST = 'latest'
@@ -84,8 +85,8 @@ class RunFolder:
 
     def write_image(self, name: str, image: np.ndarray | None) -> None:
         """Write the image `name` (initial, final or reference) as PNG; None is left out."""
-        if image is not None and not cv2.imwrite(str(self.path / f'{name}.png'), image):
-            raise RunFolderError(f'cannot write an image to {self.path}')
+        if image is not None:
+            write_image(self.path / f'{name}.png', image, RunFolderError)
 
     def image(self, name: str) -> np.ndarray | None:
         """Read the image `name` (H, W, 3) BGR; None when there is none."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.foreign.images import write_image
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.simulation.description import load_robot_description
 from cnn_vs_ros.simulation.model import World, build_world
@@ -149,7 +149,7 @@ def _texture(model: mujoco.MjModel, geom: int, folder: Path) -> str | None:
     begin = int(model.tex_adr[index])
     pixels = model.tex_data[begin : begin + int(np.prod(shape))].reshape(shape)
     name = f'{model.material(material).name}.png'
-    cv2.imwrite(str(folder / name), pixels[..., ::-1])
+    write_image(folder / name, pixels[..., ::-1])
     return name
 
 

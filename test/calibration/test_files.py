@@ -75,6 +75,15 @@ def test_a_recording_is_calibrated_from_its_folder_by_command(tmp_path, capsys):
     (tmp_path / 'before.yaml').write_text(moved)
     assert main(['calibrate', '--from', str(tmp_path / 'here'), '--check', str(tmp_path / 'before.yaml')]) == 1
     assert 'the mount is off by 100' in capsys.readouterr().out
+    unsure = ('--depth', '0.25', '--depth-sigma', '0')
+    assert main(['calibrate', '--from', str(tmp_path / 'here'), *unsure]) == 2
+    assert 'should be positive but are 0.25 and 0.0' in capsys.readouterr().err
+
+
+def test_a_recording_that_cannot_be_written_whole_is_no_recording(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, 'imwrite', lambda path, _: 'images' not in path)
+    with pytest.raises(OSError, match=r'cannot write the image .*00000\.png'):
+        data.save(seen_by_hand(PLACES), tmp_path / 'here')
 
 
 def test_images_with_flange_poses_of_others_are_calibrated(tmp_path, capsys):

@@ -113,7 +113,7 @@ def test_a_folder_with_other_files_is_never_replaced(reference, tmp_path):
 def test_a_failed_write_leaves_the_old_reference(reference, tmp_path, monkeypatch):
     reference.save(tmp_path / 'goal')
     monkeypatch.setattr(cv2, 'imwrite', lambda *_: False)
-    with pytest.raises(ReferenceFolderError, match='cannot write'):
+    with pytest.raises(OSError, match='cannot write'):
         Reference(255 - reference.image, CAMERA, 0.5).save(tmp_path / 'goal')
     assert Reference.load(tmp_path / 'goal').depth == 0.25
     assert [path.name for path in tmp_path.iterdir()] == ['goal']

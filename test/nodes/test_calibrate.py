@@ -194,11 +194,12 @@ def test_sigint_in_motion_leaves_zeros_and_the_controller_as_it_was(robot, graph
     graph.spin_until(lambda: controller_state(graph) == 'active', 'the controller')
 
 
-def test_another_publisher_of_twists_is_refused(tmp_path):
+@pytest.mark.parametrize('topic', ['twist', 'arm/twist'])
+def test_another_publisher_of_twists_is_refused(tmp_path, topic):
     graph = Graph(DOMAIN - 1, tmp_path)
     try:
-        graph.node.create_publisher(TwistStamped, 'twist', 1)
-        graph.start('calibrate', robot_description=URDF)
+        graph.node.create_publisher(TwistStamped, topic, 1)
+        graph.start('calibrate', {'twist': topic}, robot_description=URDF)
         robot = Robot(graph, tmp_path / 'reference')
         graph.spin_until(robot.images.get_subscription_count, 'the subscription to image_raw')
         answer = robot.ask('check')

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.foreign.images import SUFFIXES
 from cnn_vs_ros.geometry import PinholeCamera, plane_homography, se3
 from training.errors import TrainingError
 
@@ -101,7 +102,7 @@ def truth_of_poses(desired_T_board: Array, current_T_board: Array, camera: Pinho
 def image_file(folder: Path, name: str) -> Path:
     """The image `name` of a folder, whatever its format. Raises TrainingError where it is missing."""
     for path in sorted(folder.glob(f'{name}.*')):
-        if path.suffix.lower() in ('.png', '.jpg', '.jpeg', '.pgm', '.ppm', '.bmp', '.tif', '.tiff'):
+        if path.suffix.lower() in SUFFIXES:
             return path
     raise TrainingError(f'{folder} should hold an image named {name} but does not')
 

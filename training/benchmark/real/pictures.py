@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cnn_vs_ros.foreign.images import write_image
 from training.benchmark.real.measure import PairRecord
 from training.benchmark.real.pairs import Pair, RealSet
 
@@ -28,7 +29,7 @@ def write(shown: Sequence[Shown], folder: Path) -> list[Path]:
         of_key = [entry for entry in shown if (entry[0].set, entry[0].method) == key]
         worst = sorted(of_key, key=_badness)[:_MOST]
         path = folder / f'{key[0]}-{key[1]}.png'
-        cv2.imwrite(str(path), _sheet([_tile(*entry) for entry in worst]))
+        write_image(path, _sheet([_tile(*entry) for entry in worst]))
         paths.append(path)
     return paths
 
