@@ -258,6 +258,9 @@ def test_rejection_counts_what_is_called_lost(tmp_path, monkeypatch, world, refe
         def reset(self):
             self.fresh = True
 
+        def forget_scene(self):
+            pass
+
         def estimate(self, image):
             answer, self.fresh = self.fresh, False
             return type('Pose', (), {'is_lost': answer})

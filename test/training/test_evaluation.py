@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip('tqdm')
 
 from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.geometry import se3
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 from training.__main__ import main
 from training.errors import TrainingError
@@ -60,6 +61,16 @@ def test_an_interrupted_evaluation_goes_on(
     assert len(answers) == len(SHARES) * len(CONDITIONS)
     written = (tmp_path / 'answers.jsonl').read_text()
     assert sorted(written.splitlines()) == sorted(line.rstrip('\n') for line in lines)
+
+
+def test_an_answer_is_of_its_image_alone(reference: Reference) -> None:
+    tilted, other = (se3.from_pose_vector(vector) for vector in ([0, 0, 0, 0.5, 0, 0], [0.02, 0, 0, 0, 0.3, 0.2]))
+    images = [view(drawn_texture(), pose, seed=2) for pose in (tilted, other)]
+    alone = measure.Candidate('scene_agnostic', reference).answer(images[1], other)
+    candidate = measure.Candidate('scene_agnostic', reference)
+    for _ in range(3):
+        assert candidate.answer(images[0], tilted)[1] is not None
+    assert candidate.answer(images[1], other) == alone
 
 
 def test_another_evaluation_in_the_folder_is_refused(folder: Path) -> None:

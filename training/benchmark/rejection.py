@@ -39,6 +39,7 @@ def measure(scenes: Sequence[str], images: int, seed: int, model: str = SHIPPED_
                     run = hash_of(seed, kind_index, index)
                     rng, sensor = np.random.default_rng(run), Sensor(run + 1)
                     estimator.reset()
+                    estimator.forget_scene()
                     tracked = index % 2 == 1
                     for _ in range(_TRACKED if tracked else 0):
                         near = se3.from_pose_vector(0.05 * HARDEST * rng.standard_normal(6))

@@ -72,6 +72,7 @@ class Candidate:
     def answer(self, image: np.ndarray, desired_T_current: Array) -> tuple[Any, Any]:
         """Return the errors (mm, degrees) of network and estimator, each from this image alone; null for none."""
         self._estimator.reset()
+        self._estimator.forget_scene()
         pose = self._estimator.estimate(image)
         found = (self._network(image), None if pose.is_lost else pose.transform)
         network, estimator = (None if one is None else _error(one, desired_T_current) for one in found)
