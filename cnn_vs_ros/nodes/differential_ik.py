@@ -80,11 +80,19 @@ class DifferentialIkNode(Node):
         """Follow the twists while their sender comes to a stop, then send zeros and see them delivered."""
         if self._twist_time is None or self._drive is None:
             return
+        try:
+            self._follow_farewell(self._drive)
+        finally:  # whatever comes of a callback
+            self._end_in_zeros(self._drive)
+
+    def _follow_farewell(self, drive: ArmDrive) -> None:
         deadline = time.monotonic() + LONGEST_FAREWELL
-        while self._drive.is_moving and not self._holding and time.monotonic() < deadline and self.executor:
+        while drive.is_moving and not self._holding and time.monotonic() < deadline and self.executor:
             self.executor.spin_once(timeout_sec=_POLL_PERIOD)
+
+    def _end_in_zeros(self, drive: ArmDrive) -> None:
         deadline = time.monotonic() + self._settings.bounds.stop_time
-        while self._drive.is_moving and time.monotonic() < deadline:
+        while drive.is_moving and time.monotonic() < deadline:
             self._stop(self._arm.clock.now())
             time.sleep(_POLL_PERIOD)
         self._commands.send(np.zeros(self._order.size), self._arm.clock.now())

@@ -66,7 +66,10 @@ class RecordNode(Node):
 
     def shut_down(self) -> None:
         """Complete the bag, with the reference that the estimator used last."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        except BagError as error:
+            self.get_logger().error(str(error))
         try:
             Reference.load(self._reference.folder).save(self._writer.folder / 'reference')
         except (VisualServoingError, OSError) as error:

@@ -3,18 +3,23 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rclpy
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from rcl_interfaces.srv import DescribeParameters, ListParameters
+from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.nodes import messages
+from cnn_vs_ros.nodes.differential_ik import DifferentialIkNode
 from cnn_vs_ros.simulation.description import load_robot_description
 from test.ros_graph import LATCHED, Graph
 from test.stand_ins.forward_command_controller import ForwardCommandController
@@ -398,6 +403,33 @@ def test_after_a_signal_twists_are_followed_to_their_end_and_no_longer_than_half
         assert 'Traceback' not in ik.process.output
     finally:
         graph.close()
+
+
+def test_the_farewell_ends_in_zeros_whatever_comes_of_a_callback(monkeypatch, tmp_path):
+    file = tmp_path / 'parameters.yaml'
+    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': {'robot_description': URDF}}}))
+    rclpy.init(args=['--ros-args', '--params-file', str(file)], domain_id=DOMAIN + 1)
+    executor = SingleThreadedExecutor()
+    try:
+        node = DifferentialIkNode()
+        executor.add_node(node)
+        sent: list[np.ndarray] = []
+        monkeypatch.setattr(node, '_twist_time', 0.0)
+        monkeypatch.setattr(node, '_drive', SimpleNamespace(is_moving=True, stop=lambda _: np.full(6, 0.1)))
+        monkeypatch.setattr(node._commands, 'send', lambda command, _: sent.append(command))
+
+        def fail(**_) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(executor, 'spin_once', fail)
+        with pytest.raises(ZeroDivisionError):
+            node.shut_down()
+        assert sent[0].all()
+        assert not sent[-1].any()
+        node.destroy_node()
+    finally:
+        executor.shutdown()
+        rclpy.shutdown()
 
 
 @pytest.fixture
