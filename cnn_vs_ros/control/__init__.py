@@ -1,6 +1,6 @@
 """From relative pose to twist, and from twist to joint velocities.
 
-Imports nothing of ours but `geometry` and `foreign`.
+Imports nothing of ours but `geometry`, `foreign`, names and errors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Poses, cameras and planes. Imports nothing of this package but its errors."""
+"""Poses, cameras and planes. Imports nothing of ours but what reads and checks foreign data."""
 
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.geometry.camera import PinholeCamera

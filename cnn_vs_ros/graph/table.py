@@ -98,8 +98,8 @@ ARGUMENTS = {
     ),
     'depth': Argument('depth of the scene when a reference is captured, m', nodes=('pose_estimator',), kind=float),
     'lost_behaviour': Argument(
-        'when the reference is out of sight: stop; retreat along the optical axis, by 15 cm at most, to see more; '
-        'or search, which looks round from there as well',
+        'when the reference is out of sight: stop; retreat along the optical axis, by 15 cm at most (48 cm from a '
+        'scene 80 cm away), to see more; or search, which looks round from there as well',
         choices=('', 'stop', 'retreat', 'search'),
         nodes=('pbvs_controller',),
     ),

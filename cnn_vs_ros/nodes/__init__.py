@@ -1,4 +1,4 @@
-"""ROS 2 nodes: parameters in, functions of the core, messages out. The only part that imports rclpy."""
+"""ROS 2 nodes: parameters in, functions of the core, messages out. They and `commander` alone import rclpy."""
 
 from cnn_vs_ros.environment import keep_blas_to_one_core
 

@@ -50,5 +50,5 @@ def __getattr__(name: str) -> Callable[[], int]:
 
 if __name__ == '__main__':
     if len(sys.argv) < 2 or sys.argv[1].startswith('-'):
-        sys.exit('usage: python -m cnn_vs_ros.nodes NODE [--ros-args ...], NODE as in docs/nodes.md')
+        sys.exit('usage: python -m cnn_vs_ros.nodes NODE [--ros-args ...], NODE as in docs/nodes.md or tools.md')
     sys.exit(run(sys.argv.pop(1)))

@@ -1,4 +1,4 @@
-"""Node: images of a device, a video or a folder, with their calibration. Its contract is in docs/nodes.md."""
+"""Node: images of a device, a video or a folder, with their calibration. Its contract is in docs/tools.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Node: twist of the camera in, twist of the end effector to MoveIt Servo. Its contract is in docs/nodes.md."""
+"""Node: twist of the camera in, twist of the end effector to MoveIt Servo. Its contract is in docs/moveit.md."""
 
 from __future__ import annotations
 

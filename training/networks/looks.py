@@ -16,7 +16,7 @@ Seen = tuple[Tensor, Tensor, Tensor, Tensor]
 _MOST = 60  # looks after a first one; of views turned by 50 degrees some take 45
 _TRIAL = 8  # after which a pose that is in doubt is given up
 _SETTLED = 2e-4  # depths and radians; a look that changes the pose by less is the last (0.05 mm at 25 cm)
-_SURE = -0.8  # the doubt of the shipped pairs about right poses is below -1, about wrong ones above -0.9
+_SURE = -0.8  # the doubt of the shipped pairs about right, bare views is below -1, about wrong ones above -0.9
 _HOPELESS = 0.9  # of 800 first looks at 100 images none that led to the right pose was in such doubt after a trial
 
 
