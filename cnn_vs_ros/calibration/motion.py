@@ -142,11 +142,6 @@ class CalibrationMotion:
         """Whether the tip is back at the start."""
         return not self._goals
 
-    @property
-    def is_resting(self) -> bool:
-        """Whether the tip stands still."""
-        return self._phase is _Phase.RESTING and not self._limiter.twist.any()
-
     def see(self, stamp: float) -> None:
         """Note that the image stamped `stamp` shows the reference."""
         self._last_seen = max(self._last_seen, min(stamp, self._last_update))

@@ -59,10 +59,6 @@ class ArmTrack:
         steps = [se3.log(se3.inverse(first) @ last) for first, last in zip(before, after, strict=True)]
         return np.array(steps).reshape(-1, 6) / (2 * _STEP)
 
-    def covers(self, time: float) -> bool:
-        """Whether a time is between the first and the last."""
-        return bool(self.times[0] <= time <= self.times[-1])
-
 
 @dataclass(frozen=True)
 class Recording:

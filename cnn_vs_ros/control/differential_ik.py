@@ -171,10 +171,6 @@ class DifferentialIk:
             [1 / self.condition_number(q - step) - 1 / self.condition_number(q + step) for step in steps]
         )
 
-    def smallest_singular_value(self, q: ArrayLike) -> float:
-        """How far `q` (n,) is from a singularity: the Jacobian's smallest singular value, in m and rad."""
-        return float(np.linalg.svd(self.jacobian(q), compute_uv=False)[-1])
-
     def within_limits(self, q: ArrayLike) -> bool:
         """Whether joint positions (n,) are within their limits."""
         q = self._checked(q)

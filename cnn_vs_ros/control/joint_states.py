@@ -26,14 +26,13 @@ def within_half_a_turn(angle: Angle) -> Angle:
 @dataclass
 class _Joint:
     position: float
-    velocity: float
     time: float
     settles: float = -np.inf
     jump: float = 0.0
 
 
 class JointStates:
-    """Position, velocity and age of each joint of a chain.
+    """Position and age of each joint of a chain.
 
     A message may hold any of its joints, in any order, beside foreign ones (a gripper's), which are ignored. A
     joint that moves further than its speed limit explains has jumped: two publishers contradict one another, or an
@@ -60,9 +59,7 @@ class JointStates:
         self._index = {name: index for index, name in enumerate(joints)}
         self._known: list[_Joint | None] = [None] * count
 
-    def take(
-        self, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float], now: float
-    ) -> bool:
+    def take(self, names: Sequence[str], positions: Sequence[float], now: float) -> bool:
         """Take a message that came at `now`, seconds; say whether any of the chain's joints is in it.
 
         A joint without a position is left as it was: messages may hold velocities or efforts alone.
@@ -71,8 +68,7 @@ class JointStates:
         for place, name in enumerate(names):
             index = self._index.get(name)
             if index is not None and place < len(positions):
-                velocity = float(velocities[place]) if place < len(velocities) else np.nan
-                self._put(index, float(positions[place]), velocity, now)
+                self._put(index, float(positions[place]), now)
                 taken = True
         return taken
 
@@ -96,23 +92,14 @@ class JointStates:
         return np.array([joint.position for joint in joints])
 
     @property
-    def velocities(self) -> Array:
-        """Velocities (n,) that came last; nan where a publisher tells none. Raises as `positions` without any."""
-        return np.array([joint.velocity for joint in self._all()])
-
-    @property
     def last_positions(self) -> Array | None:
         """Positions (n,) that came last, however old; None before each has come, or where one is not finite."""
         values = np.array([np.nan if joint is None else joint.position for joint in self._known])
         return values if np.isfinite(values).all() else None
 
-    def forget(self) -> None:
-        """Know of no joint any more."""
-        self._known = [None] * len(self.joints)
-
-    def _put(self, index: int, position: float, velocity: float, now: float) -> None:
+    def _put(self, index: int, position: float, now: float) -> None:
         before = self._known[index]
-        joint = _Joint(position, velocity, now)
+        joint = _Joint(position, now)
         if before is not None and np.isfinite(before.position):
             joint.settles, joint.jump = before.settles, before.jump
             moved = abs(position - before.position)

@@ -131,7 +131,7 @@ class ArmListener:
 
     def _on_joint_state(self, message: JointState) -> None:
         states = self._joint_states
-        if states is None or not states.take(message.name, message.position, message.velocity, self.clock.now()):
+        if states is None or not states.take(message.name, message.position, self.clock.now()):
             return
         if (positions := states.last_positions) is not None:
             self._on_positions(message, positions)

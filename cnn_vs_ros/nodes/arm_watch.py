@@ -11,7 +11,7 @@ from cnn_vs_ros.control import ArmLink
 from cnn_vs_ros.nodes.common import LATCHED, steady_clock
 from cnn_vs_ros.nodes.speed_scaling import hear_speed_scaling
 
-OBSERVERS = ('pose_estimator', 'experiment', 'record', 'visualization', 'view', 'soak', 'check_arm')
+OBSERVERS = ('pose_estimator', 'experiment', 'record', 'soak', 'check_arm')
 """Nodes that listen to twist and drive no arm by it."""
 
 _LOOK_PERIOD = 0.5

@@ -22,7 +22,6 @@ class PaperExperiment:
     """
 
     name: str
-    section: str
     scene: str
     start: tuple[float, ...]
     tolerance: float
@@ -70,10 +69,9 @@ class PaperExperiment:
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
-        PaperExperiment('planar', 'V-B.1, figure 6', 'poster', _PLANAR_START, 1e-3, 'under 1 mm'),
+        PaperExperiment('planar', 'poster', _PLANAR_START, 1e-3, 'under 1 mm'),
         PaperExperiment(
             'perturbed',
-            'V-B.2, figures 7 and 8',
             'poster',
             _PLANAR_START,
             1e-3,
@@ -83,14 +81,11 @@ EXPERIMENTS = {
         ),
         PaperExperiment(
             'relief',
-            'V-B.3, figure 9',
             'monument',
             (0.33, -0.05, -0.012, 13.0, -26.0, -39.0),
             0.5e-3,
             'under 0.5 mm',
         ),
-        PaperExperiment(
-            'unseen', 'V-C, figure 10', 'workbench', _PLANAR_START, 1e-3, 'a few cm, then below a millimetre'
-        ),
+        PaperExperiment('unseen', 'workbench', _PLANAR_START, 1e-3, 'a few cm, then below a millimetre'),
     )
 }

@@ -9,8 +9,7 @@ from pathlib import Path
 import xacro
 
 from cnn_vs_ros.errors import DescriptionError
-from cnn_vs_ros.foreign.urdf import numbers, parse_urdf
-from cnn_vs_ros.geometry import PinholeCamera
+from cnn_vs_ros.foreign.urdf import parse_urdf
 from cnn_vs_ros.resources import resource_path
 
 ARM = 'description/arm.urdf.xacro'
@@ -20,13 +19,12 @@ _XACRO = '{http://www.ros.org/wiki/xacro}'
 
 @dataclass(frozen=True)
 class JointLimits:
-    """Limits of one joint: positions in radians, speed in radians a second, effort in newton metres."""
+    """Limits of one joint: positions in radians, speed in radians a second."""
 
     name: str
     lower: float
     upper: float
     velocity: float
-    effort: float
 
 
 def load_robot_description(path: str | Path | None = None, **xacro_args: object) -> str:
@@ -69,27 +67,9 @@ def joint_limits(urdf: str) -> list[JointLimits]:
         limit = joint.find('limit')
         if limit is None:
             raise DescriptionError(f'revolute joint {joint.get("name")!r} should have a limit but has none')
-        values = {name: float(limit.get(name, 0.0)) for name in ('lower', 'upper', 'velocity', 'effort')}
+        values = {name: float(limit.get(name, 0.0)) for name in ('lower', 'upper', 'velocity')}
         limits.append(JointLimits(joint.get('name', ''), **values))
     return limits
-
-
-def described_camera(urdf: str) -> PinholeCamera:
-    """Intrinsics of the camera sensor of a URDF, in OpenCV's pixel convention.
-
-    Raises:
-        DescriptionError: the text is no URDF, or has no camera sensor with intrinsics.
-    """
-    sensor = parse_urdf(urdf).find("gazebo/sensor[@type='camera']/camera")
-    if sensor is None or sensor.find('lens/intrinsics') is None:
-        raise DescriptionError('robot description should have a camera sensor with intrinsics but has none')
-    names = [*(f'image/{name}' for name in ('width', 'height')), 'fx', 'fy', 'cx', 'cy']
-    texts = [sensor.findtext(name if '/' in name else f'lens/intrinsics/{name}') for name in names]
-    values = [number for text in texts for number in numbers(text)]
-    if len(values) != len(names):
-        raise DescriptionError(f'camera sensor should have the numbers {", ".join(names)} but has {texts}')
-    width, height, fx, fy, cx, cy = values
-    return PinholeCamera(int(width), int(height), fx, fy, cx, cy)
 
 
 def _declared_arguments(path: Path) -> set[str]:

@@ -31,8 +31,8 @@ TIMESTEP = 0.002
 # velocity actuators would sag under gravity.
 _STIFFNESS = (2e4, 2e4, 1e4, 2e3, 2e3, 2e3)
 _ARMATURE = (1.0, 1.0, 1.0, 0.2, 0.2, 0.2)
-_TABLE, _ARM = 1, 2
-"""Collision bits: the arm collides with the table and what stands on it, not with itself."""
+_ARM = 2
+"""Collision bit: the arm collides with the table and what stands on it, not with itself."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ class World:
     room_light: int
     spotlights: list[int]
     occluder_geoms: list[int]
-    occluder_bodies: list[int]
 
 
 def build_world(urdf: str, scene: Scene, camera: PinholeCamera = CAMERA) -> World:
@@ -85,7 +84,6 @@ def build_world(urdf: str, scene: Scene, camera: PinholeCamera = CAMERA) -> Worl
         room_light=model.light(ROOM_LIGHT).id,
         spotlights=[model.light(f'spotlight_{i}').id for i in range(LIGHT_COUNT)],
         occluder_geoms=[model.geom(f'occluder_{i}').id for i in range(OCCLUDER_COUNT)],
-        occluder_bodies=[model.body(f'occluder_{i}').id for i in range(OCCLUDER_COUNT)],
     )
 
 

@@ -84,7 +84,7 @@ class OffscreenRenderer:
         SimulationError: neither EGL nor OSMesa works on this machine.
     """
 
-    def __init__(self, model: mujoco.MjModel, *, shadows: bool = False) -> None:
+    def __init__(self, model: mujoco.MjModel) -> None:
         self._model = model
         width, height = int(model.vis.global_.offwidth), int(model.vis.global_.offheight)
         try:
@@ -95,7 +95,7 @@ class OffscreenRenderer:
         except Exception as error:  # each backend raises its own kind
             raise SimulationError(f'{_MISSING} (MUJOCO_GL={os.environ["MUJOCO_GL"]}: {error})') from error
         self._scene = mujoco.MjvScene(model, maxgeom=400)
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._options = mujoco.MjvOption()
         self._camera = mujoco.MjvCamera()

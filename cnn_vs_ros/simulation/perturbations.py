@@ -23,8 +23,8 @@ OCCLUDER_RADIUS = 0.0165
 class Wander:
     """Smooth pseudo-random motion of `size` independent values in [-1, 1]: sums of three slow sinusoids."""
 
-    def __init__(self, rng: np.random.Generator, size: int, slowest: float = 0.05, fastest: float = 0.4) -> None:
-        self._frequencies = rng.uniform(slowest, fastest, (3, size))
+    def __init__(self, rng: np.random.Generator, size: int) -> None:
+        self._frequencies = rng.uniform(0.05, 0.4, (3, size))  # Hz
         self._phases = rng.uniform(0.0, 2 * np.pi, (3, size))
         self._weights = np.array([[0.5], [0.3], [0.2]])
 
@@ -54,12 +54,12 @@ class MovingLights:
     REACH = 0.18
     BRIGHTEST = 0.9
 
-    def __init__(self, seed: int, centre: ArrayLike, count: int = LIGHT_COUNT, scale: float = 1.0) -> None:
+    def __init__(self, seed: int, centre: ArrayLike, scale: float = 1.0) -> None:
         rng = np.random.default_rng([seed, 1])
         self._centre = np.asarray(centre, dtype=np.float64)
         self._scale = scale
-        self._tints = rng.uniform(0.8, 1.0, (count, 3))
-        self._wander = [Wander(rng, 5) for _ in range(count)]
+        self._tints = rng.uniform(0.8, 1.0, (LIGHT_COUNT, 3))
+        self._wander = [Wander(rng, 5) for _ in range(LIGHT_COUNT)]
 
     def at(self, time: float) -> list[Spotlight]:
         """The lights at `time` seconds."""
@@ -87,11 +87,10 @@ class MovingOccluders:
         self,
         seed: int,
         half_extents: tuple[float, float] = (320 / 600, 240 / 600),
-        count: int = OCCLUDER_COUNT,
         *,
         intermittent: bool = False,
     ) -> None:
-        rng = np.random.default_rng([seed, 2])
+        rng, count = np.random.default_rng([seed, 2]), OCCLUDER_COUNT
         self._half_extents = np.asarray(half_extents)
         angles = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.arange(count) / count
         self._homes = 0.5 * np.column_stack([np.cos(angles), np.sin(angles)])

@@ -34,7 +34,7 @@ class Arm:
         self.now += PERIOD
         self.q = self.q + PERIOD * self.command * self.follows
         if self.speaks:
-            self.states.take(IK.joint_names, self.q, [], self.now)
+            self.states.take(IK.joint_names, self.q, self.now)
         try:
             if twist is None:
                 raise VisualServoingError

@@ -34,7 +34,7 @@ class PositionArm:
         if self.follows:
             self.q = self.sent[-1 - self.delay]
         if self.speaks:
-            self.states.take(self.ik.joint_names, self.q, [], self.now)
+            self.states.take(self.ik.joint_names, self.q, self.now)
         positions = self.commanded.step(velocities, self.now)
         self.sent.append(self.sent[-1] if positions is None else positions)
         return positions

@@ -192,7 +192,7 @@ class Joints:
 
     def _put(self, now: float) -> None:
         self._now = now
-        self._states.take(IK.joint_names, self._q, [], now)
+        self._states.take(IK.joint_names, self._q, now)
 
 
 def full_speed(generator: np.random.Generator) -> np.ndarray:

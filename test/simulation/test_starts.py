@@ -84,11 +84,15 @@ def test_starts_that_there_are_not(batch, seed):
         draw_start(batch, seed)
 
 
+def smallest_singular_value(ik, q) -> float:
+    return float(np.linalg.svd(ik.jacobian(q), compute_uv=False)[-1])
+
+
 def test_the_reference_looks_straight_down_from_its_depth_far_from_singularities(ik):
     q = starts.reference_joint_positions(ik)
     np.testing.assert_allclose(ik.pose(q), starts.world_T_reference, atol=1e-9)
     np.testing.assert_array_equal(starts.world_T_reference[:3, 2], (0, 0, -1))
-    assert ik.smallest_singular_value(q) > 0.2
+    assert smallest_singular_value(ik, q) > 0.2
 
 
 def test_every_start_of_the_hardest_batch_is_reached_clear_of_the_table(ik):
@@ -98,4 +102,4 @@ def test_every_start_of_the_hardest_batch_is_reached_clear_of_the_table(ik):
         np.testing.assert_array_equal(desired_T_current, draw_start(9, seed))
         np.testing.assert_allclose(robot.world_T_camera, starts.world_T_reference @ desired_T_current, atol=1e-6)
         assert robot.world_T_camera[2, 3] > starts.LOWEST
-        assert ik.smallest_singular_value(robot.joint_positions) > 0.08
+        assert smallest_singular_value(ik, robot.joint_positions) > 0.08

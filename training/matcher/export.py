@@ -28,7 +28,7 @@ LICENCE = (
 )
 
 
-def export_matcher(checkpoint: Path, output: Path, *, licence: str = LICENCE) -> dict[str, str]:
+def export_matcher(checkpoint: Path, output: Path) -> dict[str, str]:
     """Write the moving average of a checkpoint to `output` (.onnx) and return the metadata.
 
     The graph takes `image` (B, 1, H, W) float32 in 0..255 and returns `descriptors` (B, N, 64) of unit norm and
@@ -45,12 +45,12 @@ def export_matcher(checkpoint: Path, output: Path, *, licence: str = LICENCE) ->
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise TrainingError(f'expected the weights of a Matcher in {checkpoint}, but got: {error}') from error
-    metadata = matcher_metadata(model, header, licence=licence)
+    metadata = matcher_metadata(model, header)
     write_onnx(model, output, metadata)
     return metadata
 
 
-def matcher_metadata(model: Matcher, header: dict[str, Any], *, licence: str) -> dict[str, str]:
+def matcher_metadata(model: Matcher, header: dict[str, Any]) -> dict[str, str]:
     """Return the metadata of the .onnx file, all values strings (JSON where structured)."""
     sampling, options = header['sampling'], header['options']
     training = {
@@ -74,7 +74,7 @@ def matcher_metadata(model: Matcher, header: dict[str, Any], *, licence: str) ->
         'temperature': repr(float(model.log_temperature.detach().exp())),
         'dustbin': repr(float(model.dustbin.detach())),
         'training': json.dumps(training),
-        'licence': licence,
+        'licence': LICENCE,
     }
 
 
