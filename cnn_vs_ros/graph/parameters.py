@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
+from cnn_vs_ros.benchmark import DEPTH
 from cnn_vs_ros.graph.table import ARGUMENTS, NODES
 from cnn_vs_ros.resources import config_path
-from cnn_vs_ros.simulation.scenes import DEPTH, find_scene
+from cnn_vs_ros.simulation.scenes import find_scene
 
 Parameters = dict[str, dict[str, Any]]
 """Values of parameters by node."""

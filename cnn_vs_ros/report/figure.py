@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from cnn_vs_ros.benchmark import ROTATION_TOLERANCE, TRANSLATION_TOLERANCE
 from cnn_vs_ros.report.folder import RunFolder
-from cnn_vs_ros.run.outcome import ROTATION_TOLERANCE, TRANSLATION_TOLERANCE
 from cnn_vs_ros.run.trajectory import Trajectory
 
 if TYPE_CHECKING:

@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cnn_vs_ros
+from cnn_vs_ros.benchmark import ROTATION_TOLERANCE, TRANSLATION_TOLERANCE
 
 Array = NDArray[np.float64]
-
-TRANSLATION_TOLERANCE = 1e-3
-ROTATION_TOLERANCE = float(np.deg2rad(0.2))
-"""A run has converged when the final error is under both: metres and radians (paper, section V-A)."""
 
 REASONS = {
     'converged': 'the controller says it has arrived',

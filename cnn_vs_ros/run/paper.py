@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_vs_ros.run.outcome import ROTATION_TOLERANCE
+from cnn_vs_ros.benchmark import ROTATION_TOLERANCE
 
 _PLANAR_START = (0.01, -0.24, -0.09, -10.0, -16.0, -43.0)
 

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros import frames
+from cnn_vs_ros.benchmark import CAMERA, DEPTH
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.simulation import textures
 from cnn_vs_ros.simulation.description import JointLimits, joint_limits
 from cnn_vs_ros.simulation.offscreen import mujoco
 from cnn_vs_ros.simulation.perturbations import LIGHT_COUNT, OCCLUDER_COUNT, OCCLUDER_RADIUS
-from cnn_vs_ros.simulation.scenes import DEPTH, Scene, SceneObject
+from cnn_vs_ros.simulation.scenes import Scene, SceneObject
 
 Array = NDArray[np.float64]
 
-CAMERA = PinholeCamera(640, 480, 600.0, 600.0, 319.5, 239.5)
 WRIST_CAMERA = 'wrist_camera'
 OVERVIEW_CAMERA = 'overview_camera'
 ROOM_LIGHT = 'room_light'

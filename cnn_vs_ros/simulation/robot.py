@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_vs_ros import frames
+from cnn_vs_ros.benchmark import CAMERA, DEPTH
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.simulation import starts
 from cnn_vs_ros.simulation.description import load_robot_description
 from cnn_vs_ros.simulation.errors import SimulationError
-from cnn_vs_ros.simulation.model import AMBIENT, CAMERA, TIMESTEP, build_world
+from cnn_vs_ros.simulation.model import AMBIENT, TIMESTEP, build_world
 from cnn_vs_ros.simulation.noise import NoiseBank
 from cnn_vs_ros.simulation.offscreen import OffscreenRenderer, mujoco
 from cnn_vs_ros.simulation.perturbations import MovingLights, MovingOccluders
-from cnn_vs_ros.simulation.scenes import DEPTH, find_scene, world_T_reference
+from cnn_vs_ros.simulation.scenes import find_scene, world_T_reference
 
 Array = NDArray[np.float64]
 

@@ -9,14 +9,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import DEPTH
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.simulation import textures
 from cnn_vs_ros.simulation.errors import SimulationError
 
 Array = NDArray[np.float64]
 
-DEPTH = 0.25
-"""Distance of the reference camera to the picture, metres, where a scene names no other."""
 world_T_reference = se3.transform([[0, -1, 0], [-1, 0, 0], [0, 0, -1]], (0.5, 0.0, 0.252))
 """The reference pose: the camera looks straight down, from 0.252 m over the base of the arm."""
 

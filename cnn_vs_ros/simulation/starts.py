@@ -13,22 +13,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import BATCHES, DEPTH, HARDEST, LOWEST
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.simulation.errors import SimulationError
-from cnn_vs_ros.simulation.scenes import DEPTH, world_T_reference
+from cnn_vs_ros.simulation.scenes import world_T_reference
 
 Array = NDArray[np.float64]
 
-BATCHES = 10
-HARDEST = np.array([0.04, 0.04, 0.02, *np.radians([20.0, 20.0, 50.0])])
-"""Standard deviations [t; theta u] of the last batch at DEPTH, metres and radians (paper, section V-A)."""
 SPREAD = np.array([0.02, 0.02, 0.02, *np.radians([2.0, 2.0, 2.0])])
 """Standard deviations of starts about a given one: translations in depths of the scene, rotations in radians."""
-LOWEST = 0.05
-"""Least height of the camera's centre over the picture, metres."""
-
 _SEED_POSITIONS = (-0.24, -1.33, 1.83, -2.07, -1.57, 1.33)
 _TOLERANCE = 1e-9
 

@@ -13,12 +13,12 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation import load_robot_description
-from cnn_vs_ros.simulation.model import CAMERA
 from test.ros_graph import LATCHED, Graph
 
 DOMAIN = 85

@@ -14,9 +14,9 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.nodes import messages
-from cnn_vs_ros.simulation.model import CAMERA
 from cnn_vs_ros.simulation.starts import draw_start, world_T_reference
 from test.ros_graph import LATCHED, Graph
 

@@ -8,12 +8,12 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from visualization_msgs.msg import MarkerArray
 
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.geometry.drawing import frustum
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation import load_robot_description
-from cnn_vs_ros.simulation.model import CAMERA
 from test.ros_graph import Graph
 
 DOMAIN = 98

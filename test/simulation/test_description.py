@@ -7,13 +7,13 @@ import pytest
 import xacro
 
 from cnn_vs_ros import frames
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.resources import resource_path
 from cnn_vs_ros.simulation import SimulatedRobot, load_robot_description
 from cnn_vs_ros.simulation.description import joint_limits
-from cnn_vs_ros.simulation.model import CAMERA
 from cnn_vs_ros.simulation.starts import reference_joint_positions
 
 JOINTS = [

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.geometry import plane_homography, se3
 from cnn_vs_ros.simulation import SCENES, SimulatedRobot, SimulationError, offscreen, starts
-from cnn_vs_ros.simulation.model import CAMERA
 from cnn_vs_ros.simulation.noise import NoiseBank
 
 TILTED = se3.from_pose_vector([0.02, -0.015, 0.03, 0.15, -0.2, 0.3])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cnn_vs_ros.benchmark import LOWEST
 from cnn_vs_ros.control.differential_ik import DifferentialIk
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.geometry import se3
@@ -101,5 +102,5 @@ def test_every_start_of_the_hardest_batch_is_reached_clear_of_the_table(ik):
         desired_T_current = robot.move_to_start(9, seed)
         np.testing.assert_array_equal(desired_T_current, draw_start(9, seed))
         np.testing.assert_allclose(robot.world_T_camera, starts.world_T_reference @ desired_T_current, atol=1e-6)
-        assert robot.world_T_camera[2, 3] > starts.LOWEST
+        assert robot.world_T_camera[2, 3] > LOWEST
         assert smallest_singular_value(ik, robot.joint_positions) > 0.08

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cnn_vs_ros.benchmark import CAMERA, DEPTH, HARDEST
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
@@ -18,9 +19,9 @@ from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
 from training.benchmark.methods.learned import EstimatorServoing
 from training.benchmark.methods.photometric import interaction_matrix
 from training.benchmark.records import RunFile, RunKey, RunRecord
-from training.benchmark.runs import HARDEST, LOST_STEPS, draw_start
+from training.benchmark.runs import LOST_STEPS, draw_start
 from training.benchmark.strangers import KINDS
-from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
+from training.benchmark.world import PlanarWorld, Sensor
 from training.errors import TrainingError
 from training.evaluation.confidence_fit import SteppedWorld, fit_logistic, reliability
 

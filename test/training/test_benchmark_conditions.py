@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cnn_vs_ros.benchmark import CAMERA, DEPTH
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import RelativePose, se3
 from test.scenes import drawn_texture
@@ -14,7 +15,7 @@ from training.benchmark.conditions import CONDITIONS, DEPTH_FACTORS, Setting
 from training.benchmark.methods.base import Step, towards
 from training.benchmark.records import RunKey
 from training.benchmark.runs import draw_start
-from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor
+from training.benchmark.world import PlanarWorld, Sensor
 
 POSE = se3.from_pose_vector([0.02, -0.01, 0.03, 0.2, -0.1, 0.4])
 

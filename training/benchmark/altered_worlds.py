@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA, DEPTH
 from cnn_vs_ros.geometry import PinholeCamera, se3
-from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, World
+from training.benchmark.world import PlanarWorld, World
 
 if TYPE_CHECKING:
     import torch

@@ -7,9 +7,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA, DEPTH
 from training.benchmark.methods.photometric import intensity_jacobian
 from training.benchmark.scenes import scene
-from training.benchmark.world import CAMERA, DEPTH, NOISE, PlanarWorld, World
+from training.benchmark.world import NOISE, PlanarWorld, World
 
 _DRAWS = 20_000
 

@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA, DEPTH
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from training.benchmark.altered_worlds import ChangedWorld, GripperWorld, LensWorld, MirrorWorld, ObliqueWorld
 from training.benchmark.disturbances import DISTURBANCES, Disturbance
-from training.benchmark.world import CAMERA, DEPTH, World
+from training.benchmark.world import World
 from training.errors import TrainingError
 
 Array = NDArray[np.float64]

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import torch
 
+from cnn_vs_ros.benchmark import HARDEST
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.resources import SHIPPED_MODEL
-from training.benchmark.runs import HARDEST, hash_of, reference
+from training.benchmark.runs import hash_of, reference
 from training.benchmark.scenes import scene
 from training.benchmark.strangers import KINDS
 from training.benchmark.world import Sensor

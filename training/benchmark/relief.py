@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.simulation import load_robot_description, textures
 from cnn_vs_ros.simulation.model import build_world
 from cnn_vs_ros.simulation.offscreen import OffscreenRenderer, mujoco
 from cnn_vs_ros.simulation.scenes import Scene, SceneObject, find_scene, world_T_reference
-from training.benchmark.world import CAMERA
 
 Array = NDArray[np.float64]
 

@@ -14,6 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import (
+    BATCHES,
+    CAMERA,
+    DEPTH,
+    HARDEST,
+    LOWEST,
+    ROTATION_TOLERANCE,
+    TRANSLATION_TOLERANCE,
+)
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
 from training.benchmark.conditions import Setting, condition
@@ -21,16 +30,14 @@ from training.benchmark.methods import Method, make_method, model_of
 from training.benchmark.methods.base import Step
 from training.benchmark.records import RunFile, RunKey, RunRecord
 from training.benchmark.scenes import occluder, scene
-from training.benchmark.world import CAMERA, DEPTH, Sensor
+from training.benchmark.world import Sensor
 from training.errors import TrainingError
 from training.progress import progress_bar
 
 Array = NDArray[np.float64]
 
-BATCHES = 10
 MAX_STEPS = 400
-SUCCESS = (1e-3, float(np.deg2rad(0.2)))  # m, rad (design of the benchmark: 1 mm and 0.2 degrees)
-HARDEST = np.array([0.04, 0.04, 0.02, *np.deg2rad([20.0, 20.0, 50.0])])  # offsets of batch 9 (paper, section V-A)
+SUCCESS = TRANSLATION_TOLERANCE, ROTATION_TOLERANCE
 
 _STILL = (5e-6, 2e-5)  # a step shorter than this does not move the camera
 _STILL_STEPS = 5
@@ -39,7 +46,6 @@ LOST_STEPS = 60
 _STALLED_STEPS = 120  # without coming nearer
 _SETTLED_STEPS = 15  # without coming nearer, within the limits of success
 _GONE = 0.6  # m; a camera this far off never comes back
-_LOWEST = 0.05  # m over the scene; no start is nearer to it
 _ELSEWHERE = 5.0  # times SUCCESS, from which a camera is not near the goal but elsewhere
 _SURE = 0.5  # confidence over which a method claims to be right
 
@@ -53,7 +59,7 @@ def draw_start(batch: int, run: int, seed: int, scene_T_desired: Array | None = 
     rng = np.random.default_rng((seed, batch, run))
     while True:
         start = se3.from_pose_vector(batch / (BATCHES - 1) * HARDEST * rng.standard_normal(6))
-        if scene_T_desired is None or (scene_T_desired @ start)[2, 3] < DEPTH - _LOWEST:
+        if scene_T_desired is None or (scene_T_desired @ start)[2, 3] < DEPTH - LOWEST:
             return start
 
 

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.benchmark.world import CAMERA, World
+from cnn_vs_ros.benchmark import CAMERA
+from training.benchmark.world import World
 
 Array = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from cnn_vs_ros.benchmark import BATCHES
 from training.benchmark.bound import bound_mm
 from training.benchmark.records import RunRecord
-from training.benchmark.runs import BATCHES
 
 Groups = dict[tuple[str, str], list[RunRecord]]
 

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA, DEPTH
 from cnn_vs_ros.estimation import load_estimator
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import map_pixels, se3
 from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.benchmark.runs import hash_of, reference
 from training.benchmark.scenes import scene
-from training.benchmark.world import CAMERA, DEPTH, Sensor
+from training.benchmark.world import Sensor
 from training.progress import progress_bar
 
 Array = NDArray[np.float64]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA, DEPTH
 from cnn_vs_ros.geometry import PinholeCamera, camera_sees_plane
 
 if TYPE_CHECKING:  # torch takes seconds to import, and naming the scenes needs none of it
@@ -20,8 +21,6 @@ if TYPE_CHECKING:  # torch takes seconds to import, and naming the scenes needs 
 
 Array = NDArray[np.float64]
 
-CAMERA = PinholeCamera(640, 480, 600.0, 600.0, 319.5, 239.5)
-DEPTH = 0.25
 TEXELS_PER_METRE = 2400.0
 NOISE = 2.0
 _GROUND = 110.0  # what lies beyond the texture

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from cnn_vs_ros.benchmark import CAMERA, DEPTH, HARDEST
 from cnn_vs_ros.estimation import load_model
 from cnn_vs_ros.estimation.coarse.acquisition import FEATURES, WIDTHS, Acquisition
 from cnn_vs_ros.estimation.coarse.feature_matcher import FeatureMatcher
@@ -29,8 +30,8 @@ from cnn_vs_ros.geometry import plane_homography, se3
 from training.benchmark import strangers
 from training.benchmark.altered_worlds import ChangedWorld, GripperWorld, ObliqueWorld
 from training.benchmark.disturbances import DISTURBANCES
-from training.benchmark.runs import HARDEST, SUCCESS, hash_of
-from training.benchmark.world import CAMERA, DEPTH, PlanarWorld, Sensor, World
+from training.benchmark.runs import SUCCESS, hash_of
+from training.benchmark.world import PlanarWorld, Sensor, World
 from training.images import textures
 from training.images.corpus import Corpus
 

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import DEPTH, HARDEST
 from cnn_vs_ros.estimation import Reference, load_estimator, load_model
 from cnn_vs_ros.estimation.coarse.matcher import MatcherNetwork, ReferenceMatcher
 from cnn_vs_ros.estimation.pyramid import ImagePyramid
@@ -24,8 +25,6 @@ from cnn_vs_ros.estimation.regression.pair_regressor import KIND as PAIR_KIND
 from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairRegressor
 from cnn_vs_ros.estimation.regression.regressor import KIND, RegressorNetwork, RelativeRegressor
 from cnn_vs_ros.geometry import se3
-from training.benchmark.runs import HARDEST
-from training.benchmark.world import DEPTH
 from training.errors import TrainingError
 from training.progress import progress_bar
 from training.snapshot import occluders

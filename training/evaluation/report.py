@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from cnn_vs_ros.benchmark import ROTATION_TOLERANCE, TRANSLATION_TOLERANCE
 from training.evaluation.measure import CONDITIONS, SHARES, Answer
 
 PARTS = ('network', 'estimator')
-RIGHT = (1.0, 0.2)  # mm, degrees: an answer within both counts as right
+RIGHT = 1e3 * TRANSLATION_TOLERANCE, float(np.rad2deg(ROTATION_TOLERANCE))
+"""Millimetres and degrees: an answer within both is right."""
 
 
 def summarise(answers: Sequence[Answer]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.calibration.boards import Board, hand_eye
 from cnn_vs_ros.calibration.motion import MotionLimits
 from cnn_vs_ros.geometry import se3
 from training.benchmark.calibration.cell import POSTURE, Cell
-from training.benchmark.world import CAMERA
 
 Array = NDArray[np.float64]
 

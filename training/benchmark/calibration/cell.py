@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.calibration.motion import CalibrationMotion, MotionLimits
 from cnn_vs_ros.calibration.recording import IMAGE_PERIOD, ArmTrack, Recording
 from cnn_vs_ros.control import DifferentialIk
@@ -17,7 +18,7 @@ from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from cnn_vs_ros.simulation.description import load_robot_description
 from training.benchmark.scenes import TEXTURES
-from training.benchmark.world import CAMERA, NOISE, PlanarWorld, Sensor
+from training.benchmark.world import NOISE, PlanarWorld, Sensor
 
 Array = NDArray[np.float64]
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import HARDEST
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.geometry import PinholeCamera, RelativePose, plane_homography, se3
@@ -16,7 +17,6 @@ Array = NDArray[np.float64]
 
 WIDTH, HEIGHT = 64, 48
 _PARTICLES = 400
-_SPREAD = np.array([0.04, 0.04, 0.02, *np.deg2rad([20.0, 20.0, 50.0])])  # of the first draw, at 25 cm
 _DIFFUSION = 0.12  # of the spread, shrinking as the filter converges
 _MIN_OVERLAP = 0.2
 _SWITCH = 0.93  # correlation from which plain direct visual servoing takes over
@@ -40,7 +40,7 @@ class ParticleFilterServoing(Method):
         self._camera = reference.camera.undistorted.resized(WIDTH, HEIGHT)
         self._depth = reference.depth
         self._desired = self._reduce(reference.image)
-        spread = _SPREAD * np.r_[np.full(3, self._depth / 0.25), np.ones(3)]
+        spread = HARDEST * np.r_[np.full(3, self._depth / 0.25), np.ones(3)]
         self._spread = spread
         self._particles = [
             se3.from_pose_vector(spread * vector) for vector in self._rng.standard_normal((_PARTICLES, 6))
