@@ -35,7 +35,7 @@ from cnn_vs_ros.geometry import PoseStatus, se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.common import LATCHED_HISTORY
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
-from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
+from cnn_vs_ros.nodes.requests import CALL_TIMEOUT, MATCHING_TIME, answer_of
 from cnn_vs_ros.nodes.signals import is_heeded
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
 
@@ -55,9 +55,6 @@ _START_PERIOD = 0.5
 
 SOON = 3.0
 """Seconds of wall time in which the estimator is heard, if there is one with a reference."""
-
-CALL_TIMEOUT = 30.0
-"""Seconds of wall time that a service may take to answer."""
 
 STOP_TIMEOUT = 1.0
 """Seconds of wall time for which a stop after an interruption is sent again and again until it is answered."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cnn_vs_ros import frames
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import DescriptionError, HandEyeError, VisualServoingError
+from cnn_vs_ros.exit_status import FAILED
 from cnn_vs_ros.foreign.files import read_bytes
 from cnn_vs_ros.foreign.urdf import MAX_CHARACTERS
 from cnn_vs_ros.resources import SHIPPED_MODEL
@@ -17,7 +18,9 @@ from cnn_vs_ros.resources import SHIPPED_MODEL
 if TYPE_CHECKING:
     from cnn_vs_ros.calibration.recording import Recording
 
-FAILED, MOVED = 2, 1
+MOVED = 1
+"""Exit status of a check that finds that something moved."""
+
 _ASSUMED_DEPTH = 0.5
 _DESCRIPTION = """
 Calibrate a camera on an arm from recorded images of anything with texture and the arm's poses: mount, depth and

@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 
-from cnn_vs_ros.demo.tools import FAILED
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.exit_status import FAILED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,17 +10,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cnn_vs_ros.demo.arguments import positive
-from cnn_vs_ros.demo.tools import FAILED
 from cnn_vs_ros.environment import check_environment
 from cnn_vs_ros.errors import CommanderError, VisualServoingError
+from cnn_vs_ros.exit_status import FAILED, INTERRUPTED, MISSED
 from cnn_vs_ros.foreign.yaml_text import parse_yaml
 from cnn_vs_ros.report.progress import ProgressLine
 
 if TYPE_CHECKING:
     from cnn_vs_ros.commander import ServoCommander, ServoState
-
-NOT_ARRIVED, INTERRUPTED = 3, 130
-"""Exit statuses beside 0 and FAILED: the task ended elsewhere; Ctrl-C, after which the arm was stopped."""
 
 _Answer = tuple[int, str, dict[str, Any]]
 """Exit status, a sentence for people, and values for JSON."""
@@ -110,7 +107,7 @@ def _servo(arm: ServoCommander, arguments: argparse.Namespace) -> _Answer:
         'seconds': result.seconds,
     }
     sentence = f'{result.status.value}: {result.reason}; {_error(result)} after {result.seconds:.1f} s'
-    return 0 if result.arrived else NOT_ARRIVED, sentence, values
+    return 0 if result.arrived else MISSED, sentence, values
 
 
 def _stop(arm: ServoCommander, _: argparse.Namespace) -> _Answer:

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from cnn_vs_ros.demo.arguments import add_shared, positive, whole_number, words
-from cnn_vs_ros.demo.running import FAILED, VIEW, check_installation, open_file, run_graph
+from cnn_vs_ros.demo.running import VIEW, check_installation, open_file, run_graph
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.exit_status import FAILED
 from cnn_vs_ros.graph.parameters import Parameters, parameters_of, scaled_parameters
 from cnn_vs_ros.graph.table import DEMO
 from cnn_vs_ros.report.folder import RunFolder, new_folder

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cnn_vs_ros.demo.arguments import add_shared, positive, whole_number
-from cnn_vs_ros.demo.running import EXPERIMENT, FAILED, check_installation, open_file, run_graph
+from cnn_vs_ros.demo.running import EXPERIMENT, check_installation, open_file, run_graph
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.exit_status import FAILED
 from cnn_vs_ros.graph.parameters import Parameters, parameters_of, scaled_parameters
 from cnn_vs_ros.graph.table import DEMO
 from cnn_vs_ros.report.folder import RunFolder, new_folder

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cnn_vs_ros.environment import check_middleware
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.exit_status import FAILED, MISSED
 from cnn_vs_ros.graph.parameters import Parameters
 from cnn_vs_ros.graph.processes import Ended, Interrupted, ProcessGroup, signals_raise
 from cnn_vs_ros.graph.starting import NAMESPACE, environment, node_command, write_parameters
@@ -19,8 +20,7 @@ from cnn_vs_ros.report.folder import short
 
 EXPERIMENT, VIEW = 'experiment', 'view'
 """Nodes that speak to the user."""
-FAILED = 2
-_STATUS = {0: 0, 3: 1}  # of the experiment, when it came to its end: converged or not
+_STATUS = {0: 0, MISSED: 1}  # of the experiment, when it came to its end: converged or not
 
 
 def run_graph(parameters: Parameters, folder: Path, title: str) -> int:

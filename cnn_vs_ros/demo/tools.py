@@ -11,9 +11,8 @@ from typing import Any
 from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.environment import check_environment, user_path
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.exit_status import FAILED
 from cnn_vs_ros.resources import SHIPPED_MODEL
-
-FAILED = 2
 
 
 def add_commands(commands: Any) -> None:

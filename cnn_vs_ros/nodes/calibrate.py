@@ -38,6 +38,7 @@ from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.process_usage import keep_heap_small
 from cnn_vs_ros.nodes.quality_of_service import overridable
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
+from cnn_vs_ros.nodes.requests import FAREWELL_TIME, change_of_state
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
 from cnn_vs_ros.resources import SHIPPED_MODEL
 
@@ -57,9 +58,6 @@ ASSUMED_DEPTH = 0.5
 """Metres that the depth of a view is taken to be before it is found; any will do."""
 
 _STOPPED = 'it should go on to its end but was told to stop'
-_REQUEST_TIME = 0.1
-"""Seconds that a last request is given to leave this process."""
-
 _LIMITS: dict[str, tuple[str, tuple[float, float]]] = {
     'distance': ('How far the flange moves from where it stands, m.', (0.005, 0.5)),
     'angle': ('How far it is tilted, rad.', (0.02, 1.0)),
@@ -137,8 +135,8 @@ class CalibrateNode(Node):
             self._halt()
             wait_until_delivered(self._publisher)
         if self._controller_paused and self._change_state.service_is_ready():
-            self._change_state.call_async(_switch(Transition.TRANSITION_ACTIVATE))
-            time.sleep(_REQUEST_TIME)
+            self._change_state.call_async(change_of_state(Transition.TRANSITION_ACTIVATE))
+            time.sleep(FAREWELL_TIME)
 
     # The services
 
@@ -300,10 +298,7 @@ class CalibrateNode(Node):
         self._send(np.zeros(6))
 
     def _send(self, twist: np.ndarray) -> None:
-        message = TwistStamped(twist=messages.twist_to_message(twist))
-        message.header.stamp = stamp_now(self)
-        message.header.frame_id = self._arm.tip_frame
-        self._publisher.publish(message)
+        self._publisher.publish(messages.twist_stamped(twist, stamp_now(self), self._arm.tip_frame))
 
     # The other nodes
 
@@ -320,7 +315,7 @@ class CalibrateNode(Node):
         return int(response.current_state.id) == State.PRIMARY_STATE_ACTIVE
 
     async def _switch_controller(self, transition: int, verb: str) -> None:
-        response = await self._answer(self._change_state, _switch(transition))
+        response = await self._answer(self._change_state, change_of_state(transition))
         self._controller_paused = transition == Transition.TRANSITION_DEACTIVATE
         if not response.success:
             raise HandEyeError(f'pbvs_controller should {verb} for the motion but does not')
@@ -346,10 +341,6 @@ class CalibrateNode(Node):
 
     def _now(self) -> float:
         return seconds_now(self)
-
-
-def _switch(transition: int) -> ChangeState.Request:
-    return ChangeState.Request(transition=Transition(id=transition))
 
 
 def main(args: Sequence[str] | None = None) -> int:

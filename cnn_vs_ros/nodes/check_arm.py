@@ -26,25 +26,21 @@ from cnn_vs_ros.control.command_interface import CommandInterface
 from cnn_vs_ros.control.joint_states import JointStates
 from cnn_vs_ros.control.twist_gate import RIVALS_REMEMBERED
 from cnn_vs_ros.errors import ArmError, VisualServoingError
+from cnn_vs_ros.exit_status import FAILED, MISSED
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import JOINT_STATES, ArmListener
 from cnn_vs_ros.nodes.arm_watch import ArmWatch, takers_of_twists
 from cnn_vs_ros.nodes.common import seconds_now, stamp_now, steady_clock
 from cnn_vs_ros.nodes.controller_joints import PATIENCE, ControllerJoints
 from cnn_vs_ros.nodes.parameters import declare
+from cnn_vs_ros.nodes.requests import FAREWELL_TIME, change_of_state
 from cnn_vs_ros.nodes.running import run_node, wait_until_delivered
-
-NOT_PASSED, FAILED = 3, 2
-"""Exit statuses: a problem was found; nothing could be looked at."""
 
 STARTUP_TIMEOUT = 10.0
 """Seconds of wall time for which robot_description, and then joint_states, are waited for."""
 
 QUIET_TIME = RIVALS_REMEMBERED
 """Seconds without twists of others after which differential_ik takes this node for their only sender."""
-
-REQUEST_TIME = 0.3
-"""Seconds that a last request is given to leave this process."""
 
 _LONGEST = 4.0
 """Times its own time that the wiggle may take by the wall's time."""
@@ -110,8 +106,8 @@ class CheckArmNode(Node):
             self._send(np.zeros(6))
             wait_until_delivered(self._publisher)
         if self._paused and self._change_state.service_is_ready():
-            self._change_state.call_async(_request(Transition.TRANSITION_ACTIVATE))
-            time.sleep(REQUEST_TIME)
+            self._change_state.call_async(change_of_state(Transition.TRANSITION_ACTIVATE))
+            time.sleep(FAREWELL_TIME)
 
     # What comes
 
@@ -187,7 +183,7 @@ class CheckArmNode(Node):
         # Neither the controller's twists nor its service need to be known by now.
         if not self._paused and now - self._last_twist < QUIET_TIME and self._change_state.service_is_ready():
             self._paused = True
-            self._change_state.call_async(_request(Transition.TRANSITION_DEACTIVATE))
+            self._change_state.call_async(change_of_state(Transition.TRANSITION_DEACTIVATE))
         if now - max(self._last_twist, self._since) > QUIET_TIME:
             self._wiggle = Wiggle(self._bounds)
             self._go_on(self._move)
@@ -219,9 +215,7 @@ class CheckArmNode(Node):
             self._finish()
 
     def _send(self, twist: np.ndarray) -> None:
-        message = TwistStamped(twist=messages.twist_to_message(twist))
-        message.header.stamp = stamp_now(self)
-        message.header.frame_id = self._arm.tip_frame
+        message = messages.twist_stamped(twist, stamp_now(self), self._arm.tip_frame)
         self._sent.add(messages.stamp_of(message))
         self._publisher.publish(message)
 
@@ -246,17 +240,13 @@ class CheckArmNode(Node):
     def _finish(self) -> None:
         page = self._page()
         print(json.dumps(page.as_values()) if self._as_json else page.text(), flush=True)
-        self.done.set_result(0 if page.passed else NOT_PASSED)
+        self.done.set_result(0 if page.passed else MISSED)
         self._go_on(lambda: None)
 
     def _fail(self, sentence: str) -> None:
         print(json.dumps({'error': sentence}) if self._as_json else f'check_arm: {sentence}', flush=True)
         self.done.set_result(FAILED)
         self._go_on(lambda: None)
-
-
-def _request(transition: int) -> ChangeState.Request:
-    return ChangeState.Request(transition=Transition(id=transition))
 
 
 def _publisher_said(info: TopicEndpointInfo) -> str:

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.exit_status import FAILED, INTERRUPTED, MISSED
 from cnn_vs_ros.nodes.experiment_graph import RosGraph
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import stop_signals
@@ -22,9 +23,6 @@ from cnn_vs_ros.run import Plan
 from cnn_vs_ros.run.job import Job
 
 OVERVIEW_TOPIC = 'overview/image_raw'
-NOT_CONVERGED, FAILED, INTERRUPTED = 3, 2, 130
-"""Exit statuses besides 0, for when all runs, or as many as required, converged; 1 is left to tracebacks."""
-
 _ARM_LINKS = (('twist', 3),)
 """Topics of the simulated arm with their readers, of whom this node is one."""
 
@@ -89,7 +87,7 @@ def _do(node: ExperimentNode, progress: ProgressLine) -> int:
     node.graph.wait_until_up(node.startup_timeout, _ARM_LINKS if node.plan.simulated else ())
     model = Path(node.graph.estimator_parameters('model')[0]).stem
     job = Job(node.graph, node.plan, model, folder, progress, required=node.required, video=node.video)
-    return 0 if job.do() else NOT_CONVERGED
+    return 0 if job.do() else MISSED
 
 
 def main(args: Sequence[str] | None = None) -> int:

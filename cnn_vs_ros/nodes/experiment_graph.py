@@ -28,17 +28,14 @@ from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.common import LATCHED_HISTORY
 from cnn_vs_ros.nodes.reference_listener import ReferenceListener
-from cnn_vs_ros.nodes.requests import MATCHING_TIME, answer_of
+from cnn_vs_ros.nodes.requests import CALL_TIMEOUT, MATCHING_TIME, answer_of
 from cnn_vs_ros.run import Recorder, RunError
 
-CALL_TIMEOUT = 30.0
-"""Seconds of wall time that a service may take to answer."""
-
 MOTION_TIMEOUT = 300.0
-"""The same for a service that moves the arm first."""
+"""Seconds of wall time that a service may take to answer that moves the arm first."""
 
 HURRIED_CALL_TIMEOUT = 2.0
-"""The same when the process is about to end."""
+"""The same of any when the process is about to end."""
 
 SILENCE_TIMEOUT = 15.0
 """Seconds of wall time without any message after which the graph is given up."""

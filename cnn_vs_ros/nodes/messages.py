@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import Pose, PoseWithCovariance, Transform, Twist, Vector3
+from geometry_msgs.msg import Pose, PoseWithCovariance, Transform, Twist, TwistStamped, Vector3
 from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -194,6 +194,13 @@ def twist_to_message(twist: ArrayLike) -> Twist:
     values = [float(value) for value in np.asarray(twist)]
     message.linear.x, message.linear.y, message.linear.z = values[:3]
     message.angular.x, message.angular.y, message.angular.z = values[3:]
+    return message
+
+
+def twist_stamped(twist: ArrayLike, stamp: Time, frame_id: str) -> TwistStamped:
+    """Message geometry_msgs/TwistStamped of ``[v; omega]`` (6,) in a frame."""
+    message = TwistStamped(twist=twist_to_message(twist))
+    message.header.stamp, message.header.frame_id = stamp, frame_id
     return message
 
 

@@ -225,9 +225,7 @@ class MoveItServoAdapter(Node):
         self._send(np.zeros(6), stamp_now(self))
 
     def _send(self, twist: Array, stamp: Any) -> None:
-        message = TwistStamped(twist=messages.twist_to_message(twist))
-        message.header.stamp, message.header.frame_id = stamp, self._end_effector
-        self._twist_publisher.publish(message)
+        self._twist_publisher.publish(messages.twist_stamped(twist, stamp, self._end_effector))
         self.output.note_twist()
         self._moving = bool(twist.any())
 

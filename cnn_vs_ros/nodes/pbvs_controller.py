@@ -196,10 +196,7 @@ class PbvsControllerNode(ManagedNode):
         self._announce()
 
     def _send(self, twist: np.ndarray) -> None:
-        message = TwistStamped(twist=messages.twist_to_message(twist))
-        message.header.stamp = stamp_now(self)
-        message.header.frame_id = self._twist_frame
-        self._twist_publisher.publish(message)
+        self._twist_publisher.publish(messages.twist_stamped(twist, stamp_now(self), self._twist_frame))
 
     def _announce(self) -> None:
         self._answer_servo()

@@ -1,4 +1,4 @@
-"""Requests to services that are repeated while there is no answer. Another thread must spin the node."""
+"""Requests to services: their times, and how they are repeated while there is no answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.task import Future
 
 from cnn_vs_ros.errors import NoAnswerError
@@ -14,10 +16,21 @@ from cnn_vs_ros.errors import NoAnswerError
 REQUEST_PERIOD = 10.0
 """Seconds of wall time after which a request without an answer is sent again; all our services may be repeated."""
 
+CALL_TIMEOUT = 30.0
+"""Seconds of wall time that a service may take to answer."""
+
+FAREWELL_TIME = 0.3
+"""Seconds that a last request is given to leave its process."""
+
 MATCHING_TIME = 0.5
 """Seconds from the discovery of a service to the first request: the service has to discover its client as well."""
 
 _POLL_PERIOD = 0.2
+
+
+def change_of_state(transition: int) -> ChangeState.Request:
+    """Request for a transition of a lifecycle node."""
+    return ChangeState.Request(transition=Transition(id=transition))
 
 
 def answer_of(
@@ -29,8 +42,8 @@ def answer_of(
 ) -> Any:
     """Answer of the service `what`, which `request` asks; `check` is called meanwhile and may raise.
 
-    It is asked again every `period` seconds of wall time. Raises NoAnswerError when there is no answer after
-    `timeout` seconds.
+    It is asked again every `period` seconds of wall time; another thread must spin the node. Raises NoAnswerError
+    when there is no answer after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
