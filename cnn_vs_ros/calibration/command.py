@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MOVED = 1
 """Exit status of a check that finds that something moved."""
 
-_ASSUMED_DEPTH = 0.5
 _DESCRIPTION = """
 Calibrate a camera on an arm from recorded images of anything with texture and the arm's poses: mount, depth and
 plane of the reference, delay of the stamps, lens. It moves nothing.
@@ -103,13 +102,14 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
     from cnn_vs_ros.calibration.boards import Board, hand_eye
     from cnn_vs_ros.calibration.mount import Mount
     from cnn_vs_ros.calibration.problem import Known
-    from cnn_vs_ros.calibration.solver import calibrate
+    from cnn_vs_ros.calibration.recording import ASSUMED_DEPTH
+    from cnn_vs_ros.calibration.solver import calibrate, lens_of
     from cnn_vs_ros.calibration.tracks import track
     from cnn_vs_ros.estimation import load_estimator
     from cnn_vs_ros.geometry import se3
 
     said = ''
-    depth = arguments.depth or _ASSUMED_DEPTH
+    depth = arguments.depth or ASSUMED_DEPTH
     if arguments.folder is not None:
         recording = data.load(arguments.folder)
     elif arguments.bag is not None:
@@ -128,9 +128,8 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
     if arguments.depth is not None:
         recording = replace(recording, reference=replace(recording.reference, depth=arguments.depth))
     known = Known(arguments.depth, arguments.depth_sigma)
-    lens = tuple(word for word in arguments.lens.split(',') if word and word != 'none')
     tracks = track(recording, load_estimator(arguments.model, 1))
-    solution = calibrate(recording, tracks, lens, known)
+    solution = calibrate(recording, tracks, lens_of(arguments.lens), known)
     if arguments.check is not None:
         before = Mount.load(arguments.check)
         found = verdict.sentences(solution, before.transform, before.stamp_delay)

@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 IMAGE_PERIOD = 0.2
 """Seconds between the images that are taken of an arm in motion."""
 
+ASSUMED_DEPTH = 0.5
+"""Metres that the depth of a view is taken to be before it is found; any will do."""
+
 _STEP = 0.01
 """Seconds before and after over which a velocity is taken."""
 

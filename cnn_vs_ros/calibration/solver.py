@@ -131,6 +131,11 @@ def calibrate(
     return _solution(fit, covariance, recording, wanted, tuple(refused))
 
 
+def lens_of(text: str) -> tuple[str, ...]:
+    """Return the names of LENS in a text such as ``focal,k1``; those of ``none`` are none."""
+    return tuple(word for word in text.split(',') if word and word != 'none')
+
+
 def _free(recording: Recording, lens: Sequence[str]) -> NDArray[np.bool_]:
     free = np.ones(SHARED, bool)
     free[DELAY] = not recording.still

@@ -22,7 +22,9 @@ from std_srvs.srv import Trigger
 
 from cnn_vs_ros import frames
 from cnn_vs_ros.calibration.motion import MotionLimits
+from cnn_vs_ros.calibration.recording import ASSUMED_DEPTH
 from cnn_vs_ros.calibration.session import Errand, Result, Rig, Session, measured
+from cnn_vs_ros.calibration.solver import lens_of
 from cnn_vs_ros.control import ArmLink
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import HandEyeError, ReferenceFolderError, VisualServoingError
@@ -53,9 +55,6 @@ SESSION_TIMEOUT = 900.0
 
 ARM_PATIENCE = 0.5
 """Seconds for which the arm may not be driven."""
-
-ASSUMED_DEPTH = 0.5
-"""Metres that the depth of a view is taken to be before it is found; any will do."""
 
 _STOPPED = 'it should go on to its end but was told to stop'
 _LIMITS: dict[str, tuple[str, tuple[float, float]]] = {
@@ -120,7 +119,7 @@ class CalibrateNode(Node):
         self._estimator = load_estimator(declare(self, 'model', SHIPPED_MODEL, model, read_only=True), 1)
         lens = 'What to find of the lens: focal, centre, k1, or none.'
         words = declare(self, 'lens', 'k1', lens, read_only=True)
-        self._lens = tuple(word for word in words.split(',') if word and word != 'none')
+        self._lens = lens_of(words)
         declare(self, 'output', '', 'Folder of a calibration; empty: calibration_ and the time.')
         declare(
             self,

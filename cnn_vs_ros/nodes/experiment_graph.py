@@ -264,10 +264,9 @@ class RosGraph:
         self.recorder.add_truth(messages.stamp_of(message), messages.pose_from_message(message.pose))
 
     def _on_pose_status(self, message: DiagnosticArray) -> None:
-        status = message.status[0]
-        values = {item.key: item.value for item in status.values}
-        confidence = messages.confidence_from_text(values.get('confidence', messages.NO_CONFIDENCE))
-        self.recorder.add_said(messages.stamp_of(message), status.message, confidence, time.monotonic())
+        _, confidence, _ = messages.pose_status_from_message(message)
+        word = message.status[0].message
+        self.recorder.add_said(messages.stamp_of(message), word, confidence, time.monotonic())
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
         self.recorder.add_estimate(messages.stamp_of(message), messages.pose_from_message(message.pose.pose))

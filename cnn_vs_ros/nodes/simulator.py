@@ -195,7 +195,7 @@ class Simulator(Node):
         self._loop.command_positions([positions.get(name, math.nan) for name in names], seconds)
 
     def _on_pose_status(self, message: DiagnosticArray) -> None:
-        self._loop.estimated(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
+        self._loop.estimated(messages.stamp_of(message))
 
     def _on_controller_parameters(
         self, request: GetParameters.Request, response: GetParameters.Response

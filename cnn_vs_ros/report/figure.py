@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from cnn_vs_ros.benchmark import ROTATION_TOLERANCE, TRANSLATION_TOLERANCE
 from cnn_vs_ros.report.folder import RunFolder
+from cnn_vs_ros.run.recorder import grey
 from cnn_vs_ros.run.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -137,8 +138,5 @@ def difference(image: np.ndarray | None, reference: np.ndarray | None) -> np.nda
     """Signed difference of two BGR images' grey levels around mid-grey (H, W, 3); None unless they compare."""
     if image is None or reference is None or image.shape[:2] != reference.shape[:2]:
         return None
-    grey, desired = (
-        item if item.ndim == 2 else cv2.cvtColor(item, cv2.COLOR_BGR2GRAY) for item in (image, reference)
-    )
-    half = cv2.addWeighted(grey, 0.5, desired, -0.5, 128.0)
+    half = cv2.addWeighted(grey(image), 0.5, grey(reference), -0.5, 128.0)
     return np.asarray(cv2.cvtColor(half, cv2.COLOR_GRAY2BGR))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from transforms3d import euler
 
 from cnn_vs_ros.foreign.images import write_image
-from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.simulation.description import load_robot_description
 from cnn_vs_ros.simulation.model import World, build_world
 from cnn_vs_ros.simulation.offscreen import mujoco
@@ -97,7 +97,7 @@ def _add_geom(link: ElementTree.Element, model: mujoco.MjModel, geom: int, folde
     for kind in kinds:
         # In a link no two elements may have the same name, whatever they are.
         element = ElementTree.SubElement(link, kind, name=name if kind == 'visual' else f'{name}_{kind}')
-        _add(element, 'pose', *model.geom_pos[geom], *_roll_pitch_yaw(rotation.reshape(3, 3)))
+        _add(element, 'pose', *model.geom_pos[geom], *euler.mat2euler(rotation.reshape(3, 3), 'sxyz'))
         geometry = ElementTree.SubElement(element, 'geometry')
         texture = _texture(model, geom, folder)
         if shape == _PLANE and texture and kind == 'visual':
@@ -164,14 +164,6 @@ def _write_rectangle(path: Path, half_width: float, half_height: float) -> Path:
     material.write_text('newmtl matt\nKd 1 1 1\n')
     path.write_text('\n'.join([f'mtllib {material.name}', *lines]) + '\n')
     return path
-
-
-def _roll_pitch_yaw(rotation: Array) -> tuple[float, float, float]:
-    """Angles of R = Rz(yaw) Ry(pitch) Rx(roll), radians."""
-    pitch = float(np.arctan2(-rotation[2, 0], np.hypot(rotation[0, 0], rotation[1, 0])))
-    yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
-    unturned = se3.rotation_exp((0, 0, yaw)).T @ rotation
-    return float(np.arctan2(-unturned[1, 2], unturned[1, 1])), pitch, yaw
 
 
 def _add(parent: ElementTree.Element, tag: str, *values: object) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros import geometry
 from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.geometry import se3
 from training.images import sensor, textures, views
 from training.matcher import targets
@@ -55,8 +56,7 @@ class ReferenceGroups:
             min(ideal.width, 2 * sampling.width), min(ideal.height, 2 * sampling.height)
         )
         image = reference.camera.undistort(reference.image)
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 and image.shape[2] == 3 else image
-        self.source = cv2.resize(grey, self.source_camera.size, interpolation=cv2.INTER_AREA)
+        self.source = cv2.resize(to_grey(image), self.source_camera.size, interpolation=cv2.INTER_AREA)
         self.depth = reference.depth
         self.normal = reference.plane.normal
         self._sampling = sampling

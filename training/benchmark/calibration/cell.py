@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros import frames
 from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.calibration.motion import CalibrationMotion, MotionLimits
-from cnn_vs_ros.calibration.recording import IMAGE_PERIOD, ArmTrack, Recording
+from cnn_vs_ros.calibration.recording import ASSUMED_DEPTH, IMAGE_PERIOD, ArmTrack, Recording
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import PinholeCamera, se3
@@ -22,12 +23,8 @@ from training.benchmark.world import NOISE, PlanarWorld, Sensor
 
 Array = NDArray[np.float64]
 
-FLANGE = 'tool0'
 POSTURE = np.array([-0.24, -1.33, 1.83, -2.07, -1.57, 1.33])
 SCENES = 'prints', 'coffee', 'gravel', 'tissue', 'circuit', 'galaxies'
-ASSUMED_DEPTH = 0.5
-"""Metres that the depth is taken to be before."""
-
 _FARTHEST_MOUNT = 0.12
 _STEEPEST = np.radians(25.0)
 _MARGIN = 60
@@ -58,7 +55,7 @@ class Cell:
     @cached_property
     def kinematics(self) -> DifferentialIk:
         """The arm's, to its flange."""
-        return DifferentialIk(load_robot_description(), FLANGE)
+        return DifferentialIk(load_robot_description(), frames.FLANGE)
 
     @cached_property
     def _sensor(self) -> Sensor:
@@ -93,7 +90,7 @@ def draw_cell(seed: int, trouble: Trouble) -> Cell:
     depth = float(rng.uniform(0.2, 0.8))
     around, tilt = rng.uniform(0, 2 * np.pi), rng.uniform(0, _STEEPEST)
     lean = se3.rotation_exp(tilt * np.array([np.cos(around), np.sin(around), 0.0]))
-    kinematics = DifferentialIk(load_robot_description(), FLANGE)
+    kinematics = DifferentialIk(load_robot_description(), frames.FLANGE)
     base_T_camera = kinematics.pose(POSTURE) @ mount
     camera = CAMERA
     if trouble.k1:

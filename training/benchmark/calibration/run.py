@@ -10,16 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_vs_ros.benchmark import CAMERA
 from cnn_vs_ros.calibration import verdict
 from cnn_vs_ros.calibration.first_guess import guess_of_tracks
 from cnn_vs_ros.calibration.motion import MotionLimits, first_places, later_places
+from cnn_vs_ros.calibration.recording import ASSUMED_DEPTH
 from cnn_vs_ros.calibration.solver import calibrate
 from cnn_vs_ros.calibration.tracks import Tracker
 from cnn_vs_ros.errors import HandEyeError
 from cnn_vs_ros.estimation import PoseEstimator
 from cnn_vs_ros.geometry import se3
 from training.benchmark.calibration.board import calibrate_by_board
-from training.benchmark.calibration.cell import ASSUMED_DEPTH, CAMERA, Session, Trouble, draw_cell
+from training.benchmark.calibration.cell import Session, Trouble, draw_cell
 
 Array = NDArray[np.float64]
 

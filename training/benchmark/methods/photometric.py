@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.estimation.fine.samples import interaction
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.geometry import PinholeCamera
 from training.benchmark.methods.base import Method, Step, limited
@@ -36,20 +37,8 @@ def intensity_jacobian(across: np.ndarray, down: np.ndarray, camera: PinholeCame
     """The same from the gradients (H, W) of the image along normalised coordinates."""
     columns, rows = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
     rays = camera.rays(np.stack([columns, rows], axis=-1)).astype(across.dtype).reshape(-1, 3)
-    x, y = rays[:, 0], rays[:, 1]
-    gradient_x, gradient_y = across.ravel(), down.ravel()
-    radial = gradient_x * x + gradient_y * y
-    return np.stack(
-        [
-            gradient_x / depth,
-            gradient_y / depth,
-            -radial / depth,
-            -gradient_y - radial * y,
-            gradient_x + radial * x,
-            gradient_y * x - gradient_x * y,
-        ],
-        axis=1,
-    )
+    inverse_depth = np.full(len(rays), 1.0 / depth, across.dtype)
+    return interaction(rays[:, 0], rays[:, 1], inverse_depth, across.ravel(), down.ravel()).T
 
 
 class PhotometricServoing(Method):

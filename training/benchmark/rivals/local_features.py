@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from training.benchmark.rivals.matching import LEAST_INLIERS, grey
+from cnn_vs_ros.estimation.pyramid import to_grey
+from training.benchmark.rivals.matching import LEAST_INLIERS
 
 _RATIO = 0.8  # of the nearest descriptor's distance to the second's
 
@@ -34,7 +35,7 @@ class LocalFeatures:
         return self._points[[match.trainIdx for match in good]], points[[match.queryIdx for match in good]]
 
     def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        keypoints, descriptors = self._detector.detectAndCompute(grey(image), None)
+        keypoints, descriptors = self._detector.detectAndCompute(to_grey(image), None)
         return np.array([keypoint.pt for keypoint in keypoints]).reshape(-1, 2), descriptors
 
 

@@ -39,8 +39,3 @@ def robust_homography(
     if homography is None or mask is None or mask.sum() < LEAST_INLIERS:
         return None
     return homography, mask.ravel() > 0
-
-
-def grey(image: np.ndarray) -> np.ndarray:
-    """Grey (H, W) of an image (H, W[, 3]) uint8."""
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.benchmark.rivals.matching import grey, robust_homography
+from cnn_vs_ros.estimation.pyramid import to_grey
+from training.benchmark.rivals.matching import robust_homography
 from training.errors import TrainingError
 
 Array = NDArray[np.float64]
@@ -74,7 +75,7 @@ class XFeatMatcher:
 
     @torch.inference_mode()
     def _described(self, image: np.ndarray, turn: int) -> _Features:
-        turned, turned_from_image = _turned(grey(image), turn)
+        turned, turned_from_image = _turned(to_grey(image), turn)
         image_from_turned = cv2.invertAffineTransform(turned_from_image)
         tensor = torch.from_numpy(turned)[None, None].float() / 255
         found = self._detector.detectAndCompute(tensor)[0]
