@@ -20,6 +20,8 @@ _ARRIVED = 2e-3, 1e-2
 """Metres and radians from a place at which the flange comes to rest: where it rests is measured anyway."""
 _SETTLING = 1.2
 """Seconds that a way takes longer than at full speed."""
+_RING = 8
+"""Places about the scene."""
 _STRAYED = 1.6
 """Times of the way and of the angle allowed, from which on something else moves the arm."""
 
@@ -28,8 +30,8 @@ _STRAYED = 1.6
 class MotionLimits:
     """How far, how fast and how long: metres, radians, seconds.
 
-    The flange stays within `distance` of where it stands and turns by `angle` at most (half as much again about
-    its own axis). At each place it rests for `rest`; without sight of the reference for `lost_timeout` it ends.
+    Flange and camera stay within `distance` of where they stand and turn by `angle` at most (half as much again
+    about the camera's own axis). At each place it rests for `rest`; without sight of the reference for `lost_timeout` it ends.
     """
 
     distance: float = 0.12
@@ -68,23 +70,44 @@ def few_places(limits: MotionLimits) -> list[Array]:
     return [_place(angle * turn, shift * way) for turn, way in zip(turns, shifts, strict=True)]
 
 
-def later_places(limits: MotionLimits, tip_T_camera: Array, depth: float) -> list[Array]:
+def later_places(
+    limits: MotionLimits, mount: Array, depth: float, flange_T_tip: Array | None = None
+) -> list[Array]:
     """Places (4, 4) of the tip in its frame at the start: about what the camera sees `depth` metres ahead.
 
-    The camera looks at the scene from a ring about where it is, turned about its optical axis besides, and once
-    from farther away; it comes no nearer.
+    The camera, at `mount` ``flange_T_camera`` (4, 4), looks at the scene from a ring about where it is, turned
+    about its optical axis besides, and once from farther away; it comes no nearer. Neither it nor the flange goes
+    farther than the limits' distance: where their angle would ask for that it is less.
     """
-    pivot = min(depth, limits.distance / (2 * np.sin(limits.angle / 2)))
-    ahead = np.array([0.0, 0.0, pivot])
-    places = []
-    for index in range(8):
-        around = 2 * np.pi * index / 8
-        tilt = se3.rotation_exp(limits.angle * np.array([np.cos(around), np.sin(around), 0.0]))
-        roll = se3.rotation_exp((0.0, 0.0, (1.5 if index < 4 else -1.5) * limits.angle))
-        turn = tilt @ roll
-        places.append(se3.transform(turn, ahead - turn @ ahead))
+    pivot = min(depth, limits.distance / np.sin(min(limits.angle, 0.5 * np.pi)))
+    places = [_on_ring(limits, mount, pivot, index) for index in range(_RING)]
     places.append(_place(np.zeros(3), np.array([0.0, 0.0, -min(limits.distance, 0.25 * depth)])))
+    tip_T_camera = mount if flange_T_tip is None else se3.inverse(flange_T_tip) @ mount
     return [tip_T_camera @ place @ se3.inverse(tip_T_camera) for place in places]
+
+
+def _on_ring(limits: MotionLimits, mount: Array, pivot: float, index: int) -> Array:
+    """Place (4, 4) of the camera on the ring, with as much of the angles as the distance allows."""
+    around = 2 * np.pi * index / _RING
+    tilt = limits.angle * np.array([np.cos(around), np.sin(around), 0.0])
+    roll = np.array([0.0, 0.0, (1.5 if index < _RING // 2 else -1.5) * limits.angle])
+    ahead, most, least = np.array([0.0, 0.0, pivot]), 1.0, 0.0
+
+    def place(share: float) -> Array:
+        turn = se3.rotation_exp(share * tilt) @ se3.rotation_exp(share * roll)
+        shift = ahead - turn @ ahead
+        return se3.transform(turn, (shift[0], shift[1], 0.0))
+
+    def is_within(camera: Array) -> bool:
+        flange = mount @ camera @ se3.inverse(mount)
+        return max(float(np.linalg.norm(moved[:3, 3])) for moved in (camera, flange)) <= limits.distance
+
+    if is_within(place(most)):
+        return place(most)
+    for _ in range(20):
+        middle = 0.5 * (least + most)
+        least, most = (middle, most) if is_within(place(middle)) else (least, middle)
+    return place(least)
 
 
 def duration(places: Sequence[Array], limits: MotionLimits) -> float:

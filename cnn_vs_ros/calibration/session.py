@@ -228,8 +228,8 @@ class Session:
 
     def _find_views(self) -> list[Array]:
         guess = guess_of_tracks(self._recording(), self._tracking.result().tracks)
-        tip_T_camera = se3.inverse(self._rig.flange_T_tip) @ guess.mount
-        return later_places(self._limits, tip_T_camera, guess.scale * self._reference.depth)
+        depth = guess.scale * self._reference.depth
+        return later_places(self._limits, guess.mount, depth, self._rig.flange_T_tip)
 
     def _recording(self) -> Recording:
         count, moments = len(self._stamps), len(self._poses)

@@ -57,11 +57,18 @@ def test_the_first_places_are_small_and_turn_about_all_axes():
 
 
 @pytest.mark.parametrize('depth', [0.2, 0.8])
-def test_the_camera_keeps_looking_at_the_scene_and_comes_no_nearer(depth):
-    for place in later_places(LIMITS, MOUNT, depth):
-        camera = se3.inverse(MOUNT) @ place @ MOUNT
-        assert np.linalg.norm(camera[:3, 3]) <= LIMITS.distance + 1e-3
-        assert (camera[:3, :3] @ (0, 0, depth) + camera[:3, 3])[2] <= depth + 1e-9
+@pytest.mark.parametrize('distance', [0.05, 0.12])
+@pytest.mark.parametrize('flange_T_tip', [np.eye(4), MOUNT], ids=['flange', 'camera'])
+def test_the_camera_keeps_looking_at_the_scene_and_neither_it_nor_the_flange_goes_too_far(
+    depth, distance, flange_T_tip
+):
+    limits = MotionLimits(distance=distance)
+    for place in later_places(limits, MOUNT, depth, flange_T_tip):
+        flange = flange_T_tip @ place @ se3.inverse(flange_T_tip)
+        camera = se3.inverse(MOUNT) @ flange @ MOUNT
+        assert np.linalg.norm(flange[:3, 3]) <= distance + 1e-9
+        assert np.linalg.norm(camera[:3, 3]) <= distance + 1e-9
+        assert camera[2, 3] <= 1e-9  # no nearer
         ahead = se3.inverse(camera) @ (0, 0, depth, 1)
         assert np.abs(ahead[:2] / ahead[2]).max() < 0.3
 
