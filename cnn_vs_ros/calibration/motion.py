@@ -31,7 +31,8 @@ class MotionLimits:
     """How far, how fast and how long: metres, radians, seconds.
 
     Flange and camera stay within `distance` of where they stand and turn by `angle` at most (half as much again
-    about the camera's own axis). At each place it rests for `rest`; without sight of the reference for `lost_timeout` it ends.
+    about the camera's own axis). At each place it rests for `rest`; without sight of the reference for
+    `lost_timeout` it ends.
     """
 
     distance: float = 0.12

@@ -83,6 +83,10 @@ class ScenePlane:
         """Normal (3,) of length 1, away from the desired camera."""
         return np.asarray(self.normal / np.linalg.norm(self.normal))
 
+    def no_steeper_than(self, slope: float) -> ScenePlane:
+        """Return the plane with a slope of `slope` at most, known as well."""
+        return replace(self, slope=held(self.slope, slope))
+
     @property
     def sigma(self) -> float:
         """Standard deviation of the normal's direction in radians, along its worse axis."""
@@ -146,10 +150,10 @@ class ScenePlane:
         return image_shift(first, second, self.depth, camera, self.normal)
 
 
-def held(slope: Array) -> Array:
-    """Slope (2,) that is no steeper than UTMOST."""
+def held(slope: Array, most: float = UTMOST) -> Array:
+    """Slope (2,) that is no steeper than `most`."""
     steepness = float(np.linalg.norm(slope))
-    return slope if steepness <= UTMOST else np.asarray(slope * (UTMOST / steepness))
+    return slope if steepness <= most else np.asarray(slope * (most / steepness))
 
 
 def _inner(camera: PinholeCamera) -> Array:

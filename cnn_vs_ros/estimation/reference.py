@@ -15,7 +15,7 @@ import yaml
 
 from cnn_vs_ros.atomic_folder import replace_folder
 from cnn_vs_ros.errors import CalibrationError, ImageError, ReferenceFolderError, VisualServoingError
-from cnn_vs_ros.estimation.plane import ScenePlane
+from cnn_vs_ros.estimation.plane import STEEPEST, ScenePlane
 from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.foreign.entries import Entries
 from cnn_vs_ros.foreign.images import MAX_PIXELS, read_image, write_image
@@ -28,8 +28,10 @@ CALIBRATION_FILE = 'reference.yaml'
 MASK_FILE = 'mask.png'
 FORMAT_VERSION = 1
 
-SMALLEST_SIDE = 32
-"""Pixels of the shorter side of an image that something can be found in."""
+SMALLEST_SIDE, MOST_OBLONG = 32, 8
+"""Pixels of the shorter side of an image that something can be found in, and how often the longer one is that."""
+
+_UTMOST = 0.999 * STEEPEST
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +63,17 @@ class Reference:
 
     def __post_init__(self) -> None:
         to_grey(self.image)
+        if self.image.ndim == 3 and self.image.shape[2] == 1:
+            object.__setattr__(self, 'image', self.image[..., 0])
         self.camera.check_image(self.image)
         if min(self.image.shape[:2]) < SMALLEST_SIDE:
             raise ImageError(
                 f'reference image should have sides of at least {SMALLEST_SIDE} pixels but is '
+                f'{self.camera.width}x{self.camera.height}'
+            )
+        if max(self.image.shape[:2]) > MOST_OBLONG * min(self.image.shape[:2]):
+            raise ImageError(
+                f'reference image should be at most {MOST_OBLONG} times as long as wide but is '
                 f'{self.camera.width}x{self.camera.height}'
             )
         if not (np.isfinite(self.depth) and self.depth > 0):
@@ -96,8 +105,11 @@ class Reference:
         return ScenePlane.with_normal(self.depth, self.normal, self.normal_sigma or 0.0)
 
     def of_plane(self, plane: ScenePlane) -> Reference:
-        """Return the reference with the orientation of another `plane`, and how well that is known."""
-        first, second, third = (float(value) for value in plane.unit_normal)
+        """Return the reference with the orientation of another `plane`, and how well that is known.
+
+        One that is steeper than a reference can be is taken to be the steepest.
+        """
+        first, second, third = (float(value) for value in plane.no_steeper_than(_UTMOST).unit_normal)
         return replace(self, normal=(first, second, third), normal_sigma=plane.sigma)
 
     @cached_property

@@ -87,6 +87,8 @@ class Track:
         self.plane = self.seen_plane = plane
         self._given = plane
         self._on_probation = 0
+        self._other: OtherPlane | None = None
+        self._is_told, self._most_confidence = False, 1.0  # which of two planes it is
         self._attached = AttachedParts(self._aligner.reference.levels[0])
         self._aligner.leave_out(None)
 
@@ -103,9 +105,7 @@ class Track:
         self._motion = np.eye(4)
         self._anchor = self._expected = np.eye(4)  # where it was seen, and where that should be by now
         self._is_steady = self._is_new = self._is_believed = self.is_undisputed = False
-        self._other: OtherPlane | None = None
-        self._is_told = False  # which of two planes it is
-        self._most_confidence = 1.0
+        self._other, self._is_told, self._most_confidence = None, False, 1.0
         self.seen_plane = self.plane
         self._check.begin()
 
@@ -185,10 +185,13 @@ class Track:
             self._lose()
         if match is None or belief < DOUBTFUL or match.probability <= least:
             return None
-        match = self._of_one_plane(match, image)
+        plane, match = self.plane, self._of_one_plane(match, image)
         self._pose = match.alignment.current_T_desired
-        self._motion = before @ se3.inverse(self._pose)
-        self._is_steady = shift < _STEADY
+        if self.plane is plane:
+            self._motion = before @ se3.inverse(self._pose)
+            self._is_steady = shift < _STEADY
+        else:  # what came before was of another plane
+            self._anchor = self._expected = self._pose
         if self._is_believed:
             self._is_scene |= self._has_followed(match.alignment, motion)
         self._check.add(self._pose)

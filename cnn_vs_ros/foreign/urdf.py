@@ -62,12 +62,12 @@ def parse_xml(text: str) -> ElementTree.Element:
     def refuse(*_: object) -> None:
         raise DescriptionError('robot description should have no document type but has one')
 
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate('utf-8')  # whatever the text says that it was before it was text
     parser.StartElementHandler, parser.EndElementHandler = enter, leave
     parser.StartDoctypeDeclHandler = refuse
     try:
         parser.Parse(text.encode(), True)
-        return ElementTree.fromstring(text)
+        return ElementTree.fromstring(text, ElementTree.XMLParser(encoding='utf-8'))
     except (expat.ExpatError, ElementTree.ParseError, ValueError) as error:
         if isinstance(error, DescriptionError):
             raise

@@ -33,7 +33,7 @@ def parse_yaml(data: bytes | str, source: str, error: type[VisualServoingError])
     try:
         loader = _Loader(_without_directive(data))
         values = loader.get_single_data()
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as problem:
+    except (yaml.YAMLError, ValueError, LookupError, OverflowError, RecursionError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise error(f'{source} should be plain YAML but cannot be parsed: {reason[:200]}') from problem
     finally:

@@ -53,7 +53,7 @@ SMALL_URDF = b"""<robot name="r"><link name="a"><collision><geometry><box size="
 NASTY = [
     b'[' * 3000, b'{a: ' * 3000, b'- ' * 3000, b'? ' * 3000, b'a: &a [1]\nb: *a\n', b'<<: {a: 1}\n', b'.inf',
     b'.nan', b'1e999', b'9' * 400, b'9' * 5000, b'1:' * 500 + b'1', b'2001-99-99', b'2001-02-30T25:61:61',
-    b'!!binary x', b'!!python/object/apply:os.system [x]', b'!!timestamp 1', b'!!set {a}', b'\x00', b'\xff\xfe',
+    b'!!binary x', b'!!python/object/apply:os.system [x]', b'!!timestamp 1', b'!!set {a}', b'!!int ""', b'!!float ""', b'!!bool x', b'\x00', b'\xff\xfe',
     b'\xf0\x9f\x98\x80', b'null', b'true', b'-1', b'0', b'1e300', b'1e-300', b'"', b"'", b'\n', b'\t', b': ',
     b'%YAML 9.9\n---\n', b'0o9', b'0x', b'<!DOCTYPE x [<!ENTITY e "e">]>', b'&e;', b'<link name="a"/>',
     b'<a>' * 100, b'<!--', b']]>', b'<![CDATA[', b'nan', b'1 2', b'type="floating"', b'type="planar"',

@@ -68,3 +68,9 @@ def test_colours_beyond_their_range_are_clipped():
 
 def test_the_shipped_description_is_taken():
     assert parse_urdf(load_robot_description()).get('name') == 'arm'
+
+
+@pytest.mark.parametrize('encoding', ['xxx', 'GB2312', 'UTF-16', 'latin-1'])
+def test_what_a_text_says_of_its_encoding_is_of_its_file(encoding):
+    text = f'<?xml version="1.0" encoding="{encoding}"?><robot name="ä"><link name="base"/></robot>'
+    assert parse_urdf(text).get('name') == 'ä'

@@ -286,7 +286,10 @@ class ReferenceMatcher:
         drawn = []
         for index in indices:
             turn = COPIES[index][1]
-            linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+            aspect = self._camera.fx / self._camera.fy
+            linear = scale * np.array(
+                [[np.cos(turn), -np.sin(turn) * aspect], [np.sin(turn) / aspect, np.cos(turn)]]
+            )
             view_from_reference = np.eye(3)
             view_from_reference[:2, :2] = linear
             view_from_reference[:2, 2] = (side - 1) / 2 - linear @ centre

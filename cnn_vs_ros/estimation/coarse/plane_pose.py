@@ -18,6 +18,7 @@ _MIN_POINTS = 8
 _HEAVIEST, _DRAWS = 150, 1000  # correspondences of the robust homography, and draws of four of them
 _ITERATIONS = 12
 _ANNEALED = 6  # iterations over which the robust scale shrinks to its final value
+_WILD = 40.0  # depths or radians of a step that leads nowhere
 _SETTLED = 3e-4  # share of the depth, radians or slope: a twentieth of a pixel, which no match is good for
 _MOST_SLOPE_STEP = 0.3
 # Half of the inlier distance is one standard deviation of a correspondence. Few matches say little of the slope,
@@ -138,7 +139,10 @@ def _gauss_newton(
             step = -np.linalg.solve(information, gradient)
         except np.linalg.LinAlgError:
             return None
-        if not np.isfinite(step).all() or np.abs(step[:6]).max() > 10:
+        if (
+            not np.isfinite(step).all()
+            or max(np.abs(step[:3]).max() / plane.depth, np.abs(step[3:6]).max()) > _WILD
+        ):
             return None
         pose = se3.exp(step[:6]) @ pose
         slope = held(slope + np.clip(step[6:], -_MOST_SLOPE_STEP, _MOST_SLOPE_STEP))

@@ -25,6 +25,7 @@ _LEAST_CORRELATION = 0.5
 _LEAST_OVERLAP = 0.2  # share of the image's power, of the image and of its copy
 _WINDOW = 1 / 16  # standard deviation of the window of the contrast, as a share of the width
 _CONTRAST_FLOOR = 6.0
+_SQUARE = 0.01  # a part by which pixels may be wider than high, to be turned as if they were square
 _SELF = 0.04  # widths of the image; nearer than this the reference is itself
 _MOST = 240
 _SLOPES = 0.05  # whether a plane repeats itself at all shows as well with its slope rounded to multiples of this
@@ -88,9 +89,9 @@ def _squarely(
     image = image * mask
     axis = np.cross(plane.unit_normal, (0.0, 0.0, 1.0))
     sine = float(np.linalg.norm(axis))
-    if sine < 1e-3:
+    if sine < 1e-3 and abs(camera.fx / camera.fy - 1.0) < _SQUARE:
         return (image, mask), camera, np.eye(4)
-    turn = se3.rotation_exp(axis / sine * np.arcsin(min(sine, 1.0)))
+    turn = se3.rotation_exp(axis / max(sine, 1e-9) * np.arcsin(min(sine, 1.0)))
     corners = camera.rays(np.array([[0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]]))
     seen = corners @ turn.T
     # Beyond a steep view's horizon there is nothing, and far towards it little.

@@ -104,7 +104,7 @@ def _shift(homography: Array, size: tuple[int, int]) -> tuple[np.ndarray, np.nda
     columns, rows = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
     points = np.stack([columns.ravel(), rows.ravel(), np.ones(columns.size)])
     before = np.linalg.inv(homography) @ points
-    before = before * np.sign(before[2, before.shape[1] // 2])
+    before = before * np.sign(before[2, size[1] // 2 * size[0] + size[0] // 2])
     ahead = before[2] > 1e-6
     depth = np.where(ahead, before[2], 1.0)
     shift = np.hypot(before[0] / depth - points[0], before[1] / depth - points[1])

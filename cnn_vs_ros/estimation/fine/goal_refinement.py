@@ -86,7 +86,7 @@ class GoalRefinement:
         return plane.image_shift(current_T_desired, np.eye(4), self._camera) < _NEAR
 
     def refine(self, level: PyramidLevel, seen: np.ndarray, plane: ScenePlane) -> Refined | None:
-        """Find ``current_T_desired`` (4, 4) near the identity; None where that leads away from it.
+        """Find ``current_T_desired`` (4, 4) near the identity; None where it is not near, or cannot be told.
 
         `seen` (h, w) is the probability of each cell of the grid to show the scene.
         """
@@ -99,9 +99,12 @@ class GoalRefinement:
         # A fraction of a pixel off, an edge differs by far more than the noise of what is smooth and is no outlier
         # for it: weights are those of the residual that is left after a first step.
         some = np.s_[::_FIRST_STEP_SHARE]
-        first = _Step.of(self._jacobian[:, some], jacobian[:, some], residual[some], seen_lit[some])
-        weights, deviation = tukey_weights(residual + first.xi.astype(np.float32) @ jacobian, tight=True)
-        step = _Step.of(self._jacobian, jacobian, residual, weights * seen_lit)
+        try:
+            first = _Step.of(self._jacobian[:, some], jacobian[:, some], residual[some], seen_lit[some])
+            weights, deviation = tukey_weights(residual + first.xi.astype(np.float32) @ jacobian, tight=True)
+            step = _Step.of(self._jacobian, jacobian, residual, weights * seen_lit)
+        except np.linalg.LinAlgError:  # shifts and turns look alike through a lens of a few degrees
+            return None
         pose = se3.exp(step.xi)
         return Refined(pose, step.information, deviation) if self.is_near(pose, plane) else None
 

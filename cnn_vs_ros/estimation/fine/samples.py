@@ -48,7 +48,7 @@ class Samples:
 
 def _strongest_per_block(channels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     height, width = channels.shape[:2]
-    inner_height, inner_width = height - 2 * _MARGIN, width - 2 * _MARGIN
+    inner_height, inner_width = max(0, height - 2 * _MARGIN), max(0, width - 2 * _MARGIN)
     block = max(1, round(np.sqrt(inner_height * inner_width / count)))
     blocks_high, blocks_wide = inner_height // block, inner_width // block
     strength = channels[..., 1] ** 2 + channels[..., 2] ** 2
@@ -129,6 +129,8 @@ def interaction(
 
 def project(samples: Samples, camera: PinholeCamera, pose: Array, plane: ScenePlane) -> ProjectedSamples | None:
     """Project the samples for ``current_T_desired`` (4, 4); None when too few of them are in the image."""
+    if not samples.count:
+        return None
     over_depth = plane.normal / plane.depth
     homography = (pose[:3, :3] + np.outer(pose[:3, 3], over_depth)).astype(np.float32)
     moved = homography @ samples.rays

@@ -91,6 +91,8 @@ def regressed_vector(model: ModelFile, images: np.ndarray) -> Array | None:
     else:
         found, told = model.run({'pose': 2, 'doubt': 1}, images)
         doubt, most = float(told[0]), model.number('most_doubt')
+    if found.shape != (1, 6):
+        raise ModelError(f'model {model.path}: pose should be (1, 6) but is {found.shape}')
     vector = np.asarray(found[0], np.float64)
     return vector if np.isfinite(vector).all() and doubt <= most else None
 
