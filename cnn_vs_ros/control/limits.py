@@ -88,6 +88,7 @@ class TwistLimiter:
         self.longest_step = math.inf
         self._twist = np.zeros(6)
         self._stop: tuple[Array, float, float] | None = None
+        self._before: tuple[Array, tuple[Array, float, float] | None] = self._twist, None
 
     @classmethod
     def of(cls, limits: TwistLimits, longest_step: float = math.inf) -> TwistLimiter:
@@ -109,6 +110,7 @@ class TwistLimiter:
         _check(dt)
         limits = self.limits
         demand = se3.as_vector(twist, 6, 'twist')
+        self._before = self._twist, self._stop
         demand = demand * _common_scale(demand, limits.linear, limits.angular)
         slower = _slowed(self._twist, demand)
         braking = limits.linear_deceleration * dt, limits.angular_deceleration * dt
@@ -143,6 +145,19 @@ class TwistLimiter:
     def resume(self, twist: ArrayLike) -> None:
         """Take the camera to move with `twist` (6,)."""
         self._twist, self._stop = se3.as_vector(twist, 6, 'twist'), None
+
+    def retune(self, limits: TwistLimits, longest_step: float) -> None:
+        """Take other limits and go on from the present motion; a stop under way ends no later for it."""
+        self.limits, self.longest_step = limits, longest_step
+        if self._stop is not None:
+            _, duration, elapsed = self._stop
+            left = min(duration - elapsed, limits.stop_duration(self._twist))
+            self._stop = self._twist, max(0.0, left), 0.0
+
+    def brake_instead(self, dt: float) -> Array:
+        """Return what `brake` would have in place of what `limit` has just returned; a stop goes on."""
+        self._twist, self._stop = self._before
+        return self.brake(dt)
 
 
 def _slowed(twist: Array, demand: Array) -> Array:

@@ -173,10 +173,15 @@ class Servo:
             se3.from_pose_vector(self.settings.exit.error(pose.transform)), confidence=pose.confidence
         )
         if self._convergence.update(error, stamp) and self.settings.convergence.at_rest(self._exit.twist):
-            self._set(ServoStatus.CONVERGED, 'the goal was held for the hold time')
-            self._running = self.settings.keep_servoing
+            self._converge('the goal was held for the hold time')
         elif self._status is ServoStatus.CONVERGED:
             self._set(ServoStatus.SERVOING, _SERVOING)
+
+    def _converge(self, reason: str) -> None:
+        if self.settings.keep_servoing:
+            self._set(ServoStatus.CONVERGED, reason)
+        else:
+            self._end(ServoStatus.CONVERGED, reason)
 
     # Twists
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 PATIENCE = 0.3
 """Seconds for which the arm must be elsewhere: a late joint state is nothing yet."""
@@ -37,10 +36,12 @@ class ServoLead:
         self._commanded = self._follows = -math.inf
         self._measured: dict[str, tuple[float, float]] = {}
 
-    def command(self, names: Sequence[str], positions: ArrayLike, now: float) -> None:
-        """Take a trajectory of Servo's, positions (points, joints); one without positions says nothing."""
+    def command(self, names: Sequence[str], positions: Sequence[Sequence[float]], now: float) -> None:
+        """Take a trajectory of Servo's, positions of points, of joints; one that lacks some says nothing."""
+        if not names or {len(point) for point in positions} != {len(names)}:
+            return
         points = np.asarray(positions, float)
-        if points.ndim != 2 or points.shape[1] != len(names) or not points.size:
+        if not np.isfinite(points).all():
             return
         low, high = points.min(axis=0), points.max(axis=0)
         self._middle = dict(zip(names, (low + high) / 2, strict=True))
@@ -51,8 +52,13 @@ class ServoLead:
 
     def measure(self, names: Sequence[str], positions: Sequence[float], now: float) -> bool:
         """Take joint positions; return whether some are of joints that Servo moves, as far as these are known."""
-        self._measured.update({name: (position, now) for name, position in zip(names, positions, strict=False)})
-        return not self._middle or any(name in self._middle for name in names)
+        measured = {
+            name: (position, now)
+            for name, position in zip(names, positions, strict=False)
+            if math.isfinite(position)
+        }
+        self._measured.update(measured)
+        return not self._middle or any(name in self._middle for name in measured)
 
     def lost(self, now: float) -> str:
         """A sentence about the joint that is furthest from where Servo has it; empty while the arm follows."""

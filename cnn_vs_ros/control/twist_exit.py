@@ -105,9 +105,8 @@ class TwistExit:
 
     def retune(self, settings: ExitSettings) -> None:
         """Take other settings and go on from the present motion."""
-        limiter = TwistLimiter.of(settings.limits, settings.longest_step)
-        limiter.resume(self._limiter.twist)
-        self.settings, self._limiter = settings, limiter
+        self.settings = settings
+        self._limiter.retune(settings.limits, settings.longest_step)
 
     def start(self) -> None:
         """Count travel and turn from here."""
@@ -129,13 +128,9 @@ class TwistExit:
             self._limiter.reset()
         if move is None:
             return self._limiter.brake(dt)
-        before = self._limiter.twist
         twist = self._limiter.limit(self._shaped(move), dt)
         self.violation = self._violation(twist, move.desired_T_current)
-        if self.violation:
-            self._limiter.resume(before)
-            return self._limiter.brake(dt)
-        return twist
+        return self._limiter.brake_instead(dt) if self.violation else twist
 
     def _shaped(self, move: Move) -> Array:
         pose = move.desired_T_current

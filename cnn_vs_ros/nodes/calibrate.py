@@ -88,7 +88,7 @@ class CalibrateNode(Node):
         self._link = ArmLink()
         self._watch = ArmWatch(self, self._link, self._publisher.topic_name, self._now)
         self._reference = ReferenceListener(self)
-        self._images = self.create_subscription(Image, 'image_raw', self._on_image, NEWEST, **overridable())
+        self._images = self.create_subscription(Image, 'image_raw', self._on_image, **overridable(NEWEST))
         self.create_subscription(CameraInfo, 'camera_info', self._on_info, NEWEST)
         subscribe_to_latched(self, self._on_info)
         self._load = self.create_client(Trigger, 'pose_estimator/load_reference')

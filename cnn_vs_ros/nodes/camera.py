@@ -52,9 +52,9 @@ class CameraNode(Node):
         )
         if self._camera is not None:
             self._camera.check_image(self._stream.first)
-        options = overridable()
-        self._image_publisher = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data, **options)
-        self._info_publisher = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data, **options)
+        sensor = qos_profile_sensor_data
+        self._image_publisher = self.create_publisher(Image, 'image_raw', **overridable(sensor))
+        self._info_publisher = self.create_publisher(CameraInfo, 'camera_info', **overridable(sensor))
         shape = self._stream.first.shape
         self.get_logger().info(
             f'{source}: {shape[1]}x{shape[0]}, {"calibrated" if self._camera is not None else "not calibrated"}'

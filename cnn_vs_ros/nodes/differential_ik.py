@@ -91,11 +91,13 @@ class DifferentialIkNode(Node):
             self.executor.spin_once(timeout_sec=_POLL_PERIOD)
 
     def _end_in_zeros(self, drive: ArmDrive) -> None:
-        deadline = time.monotonic() + self._settings.bounds.stop_time
-        while drive.is_moving and time.monotonic() < deadline:
-            self._stop(self._arm.clock.now())
+        began, now = time.monotonic(), self._arm.clock.now()
+        passed = 0.0
+        while drive.is_moving and passed < self._settings.bounds.stop_time:
+            self._stop(now + passed)  # nobody hears /clock meanwhile
             time.sleep(_POLL_PERIOD)
-        self._commands.send(np.zeros(self._order.size), self._arm.clock.now())
+            passed = time.monotonic() - began
+        self._commands.send(np.zeros(self._order.size), now + passed)
         self._status.say(ServoStatus.STOPPED, 'differential_ik has ended')
         wait_until_delivered(self._commands.publisher)
 

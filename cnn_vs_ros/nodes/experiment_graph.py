@@ -50,7 +50,7 @@ _SIMULATION_SERVICES = (
     'simulator/move_to_reference',
     'simulator/move_to_start',
 )
-_MEASURE_DEPTH = 'calibrate/measure_depth'
+_MEASURE_DEPTH, _STOP_CALIBRATE = 'calibrate/measure_depth', 'calibrate/stop'
 _PERTURBATIONS = 'simulator/set_perturbations'
 
 
@@ -67,7 +67,8 @@ class RosGraph:
             name: node.create_client(Trigger, name) for name in (*_SERVICES, *(_SIMULATION_SERVICES * simulated))
         }
         if measure_depth:
-            self._clients[_MEASURE_DEPTH] = node.create_client(Trigger, _MEASURE_DEPTH)
+            for name in (_MEASURE_DEPTH, _STOP_CALIBRATE):
+                self._clients[name] = node.create_client(Trigger, name)
         if simulated:
             self._clients[_PERTURBATIONS] = node.create_client(SetBool, _PERTURBATIONS)
         self._simulator_parameters = AsyncParameterClient(node, 'simulator') if simulated else None

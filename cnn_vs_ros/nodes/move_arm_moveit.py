@@ -26,6 +26,7 @@ from cnn_vs_ros.nodes.running import stop_signals
 _TABLE_SIZE = (4.0, 4.0, 0.1)
 # MoveIt refuses at once to execute where it has not discovered the controller yet: 2 of 14 commands ended so.
 _TRIES, _PAUSE = 5, 0.5  # s
+_STOP_PERIOD = 0.05  # s
 _STILL = 1e-3  # rad or m, of each joint
 _SCENE, _DISCOVERY, _ANSWER = 'get_planning_scene', 2.0, 5.0  # s
 
@@ -45,7 +46,7 @@ class MoveItArm:
 
     def __init__(self, group: str, table: float | None) -> None:
         self._group = group
-        self._is_stopped = False
+        self._is_stopped = self._is_executing = False
         self.urdf = _description(get_launch_params_filepaths(sys.argv))
         # With a planning service of its own it would answer itself, and others in place of move_group.
         self._moveit = MoveItPy(node_name='move_arm', provide_planning_service=False)
@@ -95,18 +96,26 @@ class MoveItArm:
         if not plan:
             raise ParameterError(f'a way to the goal should be found but planning ends with {plan.error_code.val}')
         with stop_signals(self._stop):
-            self._execute(plan.trajectory, positions)
+            self._is_executing = True
+            try:
+                self._execute(plan.trajectory, positions)
+            finally:
+                self._is_executing = False
 
     def _stop(self) -> None:
+        """Stop the motion, also one that is about to begin: again until there is none."""
         self._is_stopped = True
-        self._moveit.get_trajectory_execution_manager().stop_execution()
+        manager = self._moveit.get_trajectory_execution_manager()
+        while self._is_executing:
+            manager.stop_execution()
+            time.sleep(_STOP_PERIOD)
 
     def _execute(self, trajectory: RobotTrajectory, start: Mapping[str, float]) -> None:
         """Go along a trajectory; again where the arm has not moved from the joint positions of its `start`."""
         for _ in range(_TRIES):
+            self._check_stopped()
             status = self._moveit.execute(trajectory, controllers=[])
-            if self._is_stopped:
-                raise ParameterError('the arm should reach the goal but was stopped by a signal')
+            self._check_stopped()
             if status:
                 return
             time.sleep(_PAUSE)
@@ -114,6 +123,10 @@ class MoveItArm:
             if any(abs(now[name] - start[name]) > _STILL for name in start):
                 break
         raise ParameterError(f'the arm should reach the goal but execution ends with {status.status}')
+
+    def _check_stopped(self) -> None:
+        if self._is_stopped:
+            raise ParameterError('the arm should reach the goal but was stopped by a signal')
 
     def _positions(self) -> Mapping[str, float]:
         """Joint positions as they were heard last."""

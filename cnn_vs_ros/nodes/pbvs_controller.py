@@ -55,7 +55,8 @@ class PbvsControllerNode(ManagedNode):
         self._servo = Servo(servo_settings(self))
         self._warn = ThrottledWarnings(self.get_logger())
         self._ended: Future | None = None  # what ~/servo waits for
-        self._waiting_group = ReentrantCallbackGroup()
+        # There in every state: a request that waits is answered whatever ends the task.
+        self.create_service(Trigger, '~/servo', self._on_servo, callback_group=ReentrantCallbackGroup())
         self.add_post_set_parameters_callback(self._retune)
 
     # Transitions
@@ -73,9 +74,6 @@ class PbvsControllerNode(ManagedNode):
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, '/diagnostics', 10)
         self._start_service = self.create_service(Trigger, '~/start', self._on_start)
         self._stop_service = self.create_service(Trigger, '~/stop', self._on_stop)
-        self._servo_service = self.create_service(
-            Trigger, '~/servo', self._on_servo, callback_group=self._waiting_group
-        )
 
     def activate(self) -> None:
         """Begin to send twists; zeros, until the start service is called."""
@@ -124,7 +122,6 @@ class PbvsControllerNode(ManagedNode):
         self.destroy_lifecycle_publisher(self._diagnostics_publisher)
         self.destroy_service(self._start_service)
         self.destroy_service(self._stop_service)
-        self.destroy_service(self._servo_service)
 
     def _retune(self, _: object) -> None:
         self._servo.retune(servo_settings(self))

@@ -152,15 +152,14 @@ class PoseEstimatorNode(ManagedNode):
 
     def activate(self) -> None:
         """Begin to listen to the camera."""
-        options = overridable()
         topic = self.resolve_topic_name('image_raw')
         kind: type = Image
         if self.get_parameter('image_transport').value == 'compressed':
             kind, topic = CompressedImage, f'{topic}{messages.COMPRESSED}'
         self._choose_calibration(topic)
-        self._image_subscription = self.create_subscription(kind, topic, self._on_image, NEWEST, **options)
+        self._image_subscription = self.create_subscription(kind, topic, self._on_image, **overridable(NEWEST))
         self._info_subscription = self.create_subscription(
-            CameraInfo, 'camera_info', self._estimation.take_camera_info, NEWEST, **options
+            CameraInfo, 'camera_info', self._estimation.take_camera_info, **overridable(NEWEST)
         )
         self._latched_subscription = subscribe_to_latched(self, self._estimation.take_camera_info)
         self._twist_subscription = self.create_subscription(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
@@ -15,10 +16,13 @@ _UNHEARD = {'RELIABILITY': ('best effort', 'reliable'), 'DURABILITY': ('volatile
 """By policy, what a publisher offers and what a subscription asks for where they do not fit."""
 
 
-def overridable() -> dict[str, Any]:
-    """Arguments of a publisher or subscription with which its parameters ``qos_overrides`` are heeded."""
+def overridable(qos: QoSProfile) -> dict[str, Any]:
+    """Arguments of a publisher or subscription of this quality whose parameters ``qos_overrides`` are heeded.
+
+    rclpy writes them into the profile that it is given, so this has one of its own.
+    """
     kinds = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
-    return {'qos_overriding_options': QoSOverridingOptions(kinds)}
+    return {'qos_profile': copy(qos), 'qos_overriding_options': QoSOverridingOptions(kinds)}
 
 
 def subscribe(

@@ -97,14 +97,17 @@ class RecordNode(Node):
         publishers = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
         reliable = all(qos.reliability == ReliabilityPolicy.RELIABLE for qos in publishers)
         latched = all(qos.durability == DurabilityPolicy.TRANSIENT_LOCAL for qos in publishers)
+        package, _, name = kind.split('/')
+        try:
+            message = getattr(import_module(f'{package}.msg'), name)
+        except (ModuleNotFoundError, AttributeError) as error:
+            raise BagError(f'type of {topic} should be installed but {kind} is not: {error}') from error
         self._writer.add_topic(topic, kind, reliable=reliable, latched=latched)
         qos = QoSProfile(
             depth=_DEPTH,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
-        package, _, name = kind.split('/')
-        message = getattr(import_module(f'{package}.msg'), name)
         self.create_subscription(message, topic, partial(self._write, topic), qos, raw=True)
 
     def _write(self, topic: str, data: bytes) -> None:

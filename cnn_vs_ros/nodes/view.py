@@ -126,7 +126,7 @@ class ViewNode(Node):
     def _show_images(self) -> None:
         message, self._debug_image = self._debug_image, None
         if message is not None:
-            self._page.set_images(np.hsplit(messages.image_from_message(message), 3))
+            self._page.set_images(np.array_split(messages.image_from_message(message), 3, axis=1))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -161,6 +161,8 @@ class Series:
 
     def finish(self) -> None:
         """Leave the arm at rest and the scene unperturbed."""
+        if self.plan.measure_depth:
+            self.graph.call('calibrate/stop')
         self.graph.call('pbvs_controller/stop')
         if self.plan.simulated:
             self.graph.set_perturbations(False)

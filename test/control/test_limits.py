@@ -141,3 +141,28 @@ def test_turning_back_slows_down_by_the_deceleration_and_then_speeds_up_by_the_a
     limiter.resume([0.2, 0, 0, 0, 0, 0])
     speeds = [limiter.limit([-0.2, 0, 0, 0, 0, 0], 0.05)[0] for _ in range(6)]
     np.testing.assert_allclose(speeds, [0.1, 0.0, -0.005, -0.01, -0.015, -0.02], atol=1e-12)
+
+
+@pytest.mark.parametrize('limits', [TwistLimits(), TwistLimits(0.1, 0.5, 0.001, 0.001, 0.3, 1.0)])
+def test_other_limits_do_not_lengthen_a_stop(limits):
+    fast = TwistLimits(0.5, 2.0, 10.0, 100.0, 2.0, 4.0)
+    plain, retuned = TwistLimiter.of(fast), TwistLimiter.of(fast)
+    for limiter in (plain, retuned):
+        limiter.resume([0.5, 0, 0, 0, 0, 2.0])
+    steps = 0
+    while plain.twist.any():
+        plain.brake(DT)
+        retuned.brake(DT)
+        retuned.retune(limits, 0.04)
+        steps += 1
+    assert steps * DT <= STOP_TIME + DT
+    assert not retuned.twist.any()
+
+
+def test_a_motion_that_is_taken_back_leaves_a_stop_as_it_was():
+    limiter, plain = TwistLimiter(*LIMITS), TwistLimiter(*LIMITS)
+    for each in (limiter, plain):
+        each.resume([0.2, 0, 0, 0, 0, 0.5])
+    while plain.twist.any():
+        limiter.limit(np.ones(6), DT)
+        np.testing.assert_array_equal(limiter.brake_instead(DT), plain.brake(DT))

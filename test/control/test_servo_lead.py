@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from cnn_vs_ros.control.servo_lead import PATIENCE, ServoLead
 
@@ -69,3 +70,22 @@ def test_the_joints_that_servo_moves_are_told_from_those_of_a_gripper():
     lead.command(NAMES, [(0.0, 1.0)], 0.1)
     assert lead.measure(NAMES[:1], [0.0], 0.2)
     assert not lead.measure(['finger_joint'], [0.0], 0.2)
+
+
+@pytest.mark.parametrize('positions', [[(1.0, 2.0), (1.0,)], [(1.0, float('inf'))], [(float('nan'), 1.0)]])
+def test_what_is_no_trajectory_of_these_joints_says_nothing(positions):
+    lead = ServoLead(0.05)
+    lead.measure(NAMES, [0.0] * 2, 0.0)
+    lead.command(NAMES, positions, 0.0)
+    lead.command(NAMES, positions, 0.4)
+    assert not lead.lost(0.4)
+
+
+@pytest.mark.parametrize('position', [float('nan'), float('inf')])
+def test_a_joint_that_is_nowhere_hides_no_other_that_was_left_behind(position):
+    lead = ServoLead(0.05)
+    for now in np.arange(0.0, 1.0, PERIOD):
+        assert lead.measure([NAMES[0]], [position], now) == (now == 0.0)
+        lead.measure([NAMES[1]], [0.0], now)
+        lead.command(NAMES, [(0.0, now)], now)
+    assert NAMES[1] in lead.lost(now)

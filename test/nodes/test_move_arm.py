@@ -240,6 +240,20 @@ def moveit(monkeypatch, tmp_path):
     sys.modules.pop('cnn_vs_ros.nodes.move_arm_moveit', None)
 
 
+def test_a_signal_before_the_motion_begins_keeps_it_from_beginning(moveit, monkeypatch):
+    arm, stand_in = moveit(late=True)
+
+    def interrupted(_: float) -> None:
+        if threading.current_thread() is threading.main_thread():  # before it is tried again
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stand_in.preempted.wait(5.0)
+
+    monkeypatch.setattr('time.sleep', interrupted)
+    with pytest.raises(ParameterError, match='was stopped by a signal'):
+        arm.move(POSES['reference'], 0.1)
+    assert len(stand_in.executed) == 1
+
+
 def test_moveit_plans_and_executes(moveit):
     arm, stand_in = moveit(table=-0.01)
     assert arm.urdf == Arm.urdf

@@ -229,3 +229,10 @@ def test_without_clips_images_are_compared_but_not_kept():
     assert finished.initial is not None
     assert finished.final is not None
     np.testing.assert_array_equal(finished.trajectory.ssd, 0.0)
+
+
+def test_an_interrupted_measurement_of_the_depth_is_stopped_before_all_else():
+    graph = FakeGraph()
+    series = Series(graph, Plan(simulated=False, measure_depth=True), 'fake')
+    series.finish()
+    assert graph.calls == ['calibrate/stop', 'pbvs_controller/stop']
