@@ -45,8 +45,8 @@ clean:
 	rm -rf .venv .venv-* build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# An environment whose interpreter has gone (moved folder, upgraded Python) is made anew.
-ifneq ($(shell $(BIN)/python -c 'print("works")' 2>/dev/null),works)
+# An environment whose interpreter has gone (moved folder, upgraded Python), or that was not finished, is made anew.
+ifneq ($(shell $(BIN)/python -c 'import pip; print("works")' 2>/dev/null),works)
 $(shell rm -f $(VENV)/.demo $(VENV)/.test)
 .PHONY: $(BIN)/python
 endif

@@ -18,6 +18,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rcl_interfaces.srv import SetParameters
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -117,7 +118,13 @@ class ServoCommander:
         prefix = f'/{namespace.strip("/")}/' if namespace.strip('/') else ''
         self._prefix = prefix
         names = START, STOP, CAPTURE, LIST, OFFSET, TEACH
-        self._clients: dict[str, Any] = {name: node.create_client(Trigger, prefix + name) for name in names}
+        try:
+            self._clients: dict[str, Any] = {name: node.create_client(Trigger, prefix + name) for name in names}
+        except NameValidationException as error:
+            self._leave()
+            raise CommanderError(
+                f'the namespace should be a name of ROS 2 but is {namespace!r}: {error}'
+            ) from error
         self._warn = ThrottledWarnings(node.get_logger())
         self._heard = threading.Condition()
         self._status: ServoStatus | None = None
@@ -152,13 +159,17 @@ class ServoCommander:
         self._executor.shutdown()
         self._thread.join()
         if self._owned:
-            self._node.destroy_node()
-            rclpy.shutdown(context=self._node.context)
+            self._leave()
             return
         for client in self._clients.values():
             self._node.destroy_client(client)
         for subscription in (*self._subscriptions, self._reference.subscription):
             self._node.destroy_subscription(subscription)
+
+    def _leave(self) -> None:
+        if self._owned:
+            self._node.destroy_node()
+            rclpy.shutdown(context=self._node.context)
 
     def capture(self, name: str = '') -> str:
         """Take the present view as the reference `name`, or as the one in use, and return what is said of it."""
@@ -181,8 +192,11 @@ class ServoCommander:
     def set(self, node: str, parameter: str, value: Any) -> None:
         """Set a parameter of a node. Raises CommanderError, with the node's own sentence, where it refuses."""
         service = f'{node}/set_parameters'
-        if service not in self._clients:
-            self._clients[service] = self._node.create_client(SetParameters, self._prefix + service)
+        try:
+            if service not in self._clients:
+                self._clients[service] = self._node.create_client(SetParameters, self._prefix + service)
+        except NameValidationException as error:
+            raise CommanderError(f'the node should be a name of ROS 2 but is {node!r}: {error}') from error
         try:
             wanted = Parameter(parameter, value=_of_one_kind(value)).to_parameter_msg()
         except (TypeError, AssertionError) as error:

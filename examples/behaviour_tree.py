@@ -46,7 +46,11 @@ part_is_known = leaf(f'use {reference}', lambda arm: arm.use(reference))
 part_is_seen = leaf('see the part', lambda arm: arm.offset())
 servo = leaf('servo', lambda arm: arm.servo(timeout=60.0).arrived)
 search = sequence(behaviour('search'), servo)
-tree = sequence(part_is_known, fallback(sequence(part_is_seen, servo), search), behaviour('stop'))
+tree = sequence(part_is_known, fallback(sequence(part_is_seen, servo), search))
 
 with ServoCommander(sys.argv[2] if len(sys.argv) > 2 else '') as commander:
-    sys.exit(0 if tree(commander) else 1)
+    try:
+        succeeded = tree(commander)
+    finally:  # however it went, the next one is not to search unasked
+        behaviour('stop')(commander)
+    sys.exit(0 if succeeded else 1)

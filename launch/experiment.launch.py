@@ -19,6 +19,7 @@ from launch_ros.actions import Node
 
 from cnn_vs_ros.demo.experiments import conclusion, parameters
 from cnn_vs_ros.demo.running import EXPERIMENT
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.graph.starting import NAMESPACE, dds_profile, parameter_files, write_parameters
 from cnn_vs_ros.graph.table import ARGUMENTS, DEMO
 from cnn_vs_ros.report.folder import new_folder
@@ -54,7 +55,7 @@ def experiment_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         argument.name: LaunchConfiguration(argument.name).perform(context) for argument in declared_arguments()
     }
     experiment = EXPERIMENTS[given['name']]
-    folder = new_folder(given['output']).resolve()
+    folder = new_folder(user_path(given['output'])).resolve()
     overrides = write_parameters(folder / 'parameters.yaml', parameters(experiment, given, folder))
     nodes = {
         name: Node(

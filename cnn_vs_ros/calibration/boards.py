@@ -15,7 +15,7 @@ from cnn_vs_ros.geometry import PinholeCamera, se3
 
 Array = NDArray[np.float64]
 
-_DICTIONARY = cv2.aruco.DICT_5X5_100
+_DICTIONARY = 'DICT_5X5_100'
 _MARKER = 0.75
 """Side of a marker in squares."""
 _LEAST_CORNERS = 8
@@ -66,7 +66,9 @@ class Board:
         return se3.transform(cv2.Rodrigues(turn)[0], move.ravel())
 
     def _charuco(self) -> cv2.aruco.CharucoBoard:
-        dictionary = cv2.aruco.getPredefinedDictionary(_DICTIONARY)
+        if not hasattr(getattr(cv2, 'aruco', None), 'CharucoDetector'):
+            raise HandEyeError(f'a ChArUco board needs OpenCV 4.8 or later but this is {cv2.__version__}')
+        dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, _DICTIONARY))
         return cv2.aruco.CharucoBoard((self.columns, self.rows), self.square, _MARKER * self.square, dictionary)
 
     def _charuco_corners(self, grey: np.ndarray) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cnn_vs_ros import frames
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import DescriptionError, HandEyeError, VisualServoingError
-from cnn_vs_ros.exit_status import FAILED
+from cnn_vs_ros.exit_status import FAILED, INTERRUPTED
 from cnn_vs_ros.foreign.files import read_bytes
 from cnn_vs_ros.foreign.urdf import MAX_CHARACTERS
 from cnn_vs_ros.resources import SHIPPED_MODEL
@@ -93,13 +93,15 @@ def run(arguments: argparse.Namespace) -> int:
     except (VisualServoingError, OSError, ModuleNotFoundError) as error:
         print(f'calibrate: {error}', file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print('calibrate: interrupted', file=sys.stderr)
+        return INTERRUPTED
     print(said)
     return 0 if right else MOVED
 
 
 def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
     from cnn_vs_ros.calibration import data, report, verdict
-    from cnn_vs_ros.calibration.boards import Board, hand_eye
     from cnn_vs_ros.calibration.mount import Mount
     from cnn_vs_ros.calibration.problem import Known
     from cnn_vs_ros.calibration.recording import ASSUMED_DEPTH
@@ -118,6 +120,10 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
         recording, name = data.read_recorded(arguments.recorded, depth)
         said = f'the reference is image {name}\n'
     if arguments.charuco or arguments.chessboard:
+        from cnn_vs_ros.calibration.boards import Board, hand_eye
+
+        if arguments.check is not None:
+            raise HandEyeError('--check should be without a board, for a board has no report to compare')
         board = Board.parse(arguments.charuco or arguments.chessboard, markers=bool(arguments.charuco))
         flanges = recording.arm.at(recording.stamps)
         mount = hand_eye(board, recording.images, flanges, recording.reference.camera)

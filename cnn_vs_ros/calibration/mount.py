@@ -44,7 +44,7 @@ class Mount:
             entries.text('flange_frame'),
             entries.text('camera_frame'),
             se3.transform(rotation, translation),
-            entries.number('stamp_delay', -1.0, 1.0),
+            entries.number('stamp_delay', -1.0, 1.0) if 'stamp_delay' in entries else 0.0,  # stills tell none
         )
 
     def added_to(self, urdf: str) -> str:

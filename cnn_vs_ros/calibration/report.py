@@ -24,8 +24,11 @@ Array = NDArray[np.float64]
 REPORT_FILE, CAMERA_FILE, PICTURE_FILE = 'report.txt', 'camera_info.yaml', 'residuals.png'
 
 
-def text(solution: Solution, recording: Recording) -> str:
-    """Sentences, numbers with standard deviations, and lines to paste."""
+def text(solution: Solution, recording: Recording, believed_delay: float = 0.0) -> str:
+    """Sentences, numbers with standard deviations, and lines to paste.
+
+    The stamps were believed to be late by `believed_delay`, seconds.
+    """
     step = np.sqrt(np.diag(solution.mount_covariance))
     numbers = [
         f'{recording.flange}_T_{recording.camera_frame}: '
@@ -42,14 +45,16 @@ def text(solution: Solution, recording: Recording) -> str:
         f'what remains: {noise.pixel:.3f} pixels; of the arm {1e3 * noise.position:.3f} mm and '
         f'{np.degrees(noise.rotation):.4f} degrees; of the plane {noise.relief:.2%} of the depth'
     )
-    said = sentences(solution, recording.mount)
+    said = sentences(solution, recording.mount, believed_delay)
     return '\n'.join([*said, '', *numbers, '', to_paste(solution, recording.flange, recording.camera_frame), ''])
 
 
-def write(solution: Solution, recording: Recording, tracks: Tracks, folder: Path) -> str:
+def write(
+    solution: Solution, recording: Recording, tracks: Tracks, folder: Path, believed_delay: float = 0.0
+) -> str:
     """Write report, result, camera calibration and, where matplotlib is there, the picture; return the report."""
     folder.mkdir(parents=True, exist_ok=True)
-    said = text(solution, recording)
+    said = text(solution, recording, believed_delay)
     (folder / REPORT_FILE).write_text(said)
     save_result(solution, recording.flange, recording.camera_frame, folder / RESULT_FILE)
     camera = calibrated_camera(recording.reference.camera, solution)

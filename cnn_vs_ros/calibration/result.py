@@ -30,8 +30,14 @@ def save_result(solution: Solution, flange: str, camera: str, path: Path) -> Non
         'quaternion_xyzw': _floats(se3.quaternion_xyzw(solution.mount[:3, :3])),
         'translation_standard_deviation': distance,
         'rotation_standard_deviation': angle,
-        'stamp_delay': float(solution.delay or 0.0),
-        'stamp_delay_standard_deviation': float(solution.delay_sigma or 0.0),
+        **(
+            {}
+            if solution.delay is None or solution.delay_sigma is None
+            else {
+                'stamp_delay': float(solution.delay),
+                'stamp_delay_standard_deviation': float(solution.delay_sigma),
+            }
+        ),
         'depth': solution.depth,
         'depth_standard_deviation': solution.depth_sigma,
         'normal': _floats(solution.normal),
@@ -45,11 +51,14 @@ def save_result(solution: Solution, flange: str, camera: str, path: Path) -> Non
 
 
 def calibrated_camera(camera: PinholeCamera, solution: Solution) -> PinholeCamera:
-    """The camera with what was found of its lens; k1 is added to that which it had."""
+    """The camera with what was found of its lens; k1 is added to that which it had.
+
+    A fisheye (equidistant) has no such coefficient: it stays as it was.
+    """
     known = {'fx': camera.fx, 'fy': camera.fy, 'cx': camera.cx, 'cy': camera.cy, 'k1': 0.0}
     known |= {name: value for name, (value, _) in solution.lens.items()}
     distortion = camera.distortion
-    if known['k1'] and camera.distortion_model == 'plumb_bob':
+    if known['k1'] and camera.distortion_model in ('plumb_bob', 'rational_polynomial'):
         first, *others = distortion or (0.0, 0.0, 0.0, 0.0)
         distortion = (first + known['k1'], *others)
     return replace(camera, fx=known['fx'], fy=known['fy'], cx=known['cx'], cy=known['cy'], distortion=distortion)
@@ -91,8 +100,9 @@ def to_paste(solution: Solution, flange: str, camera: str) -> str:
         '/**/pose_estimator:',
         '  ros__parameters:',
         f'    depth: {solution.depth:.5f}',
-        f'    stamp_delay: {solution.delay or 0.0:.5f}',
     ]
+    if solution.delay is not None:
+        lines.append(f'    stamp_delay: {solution.delay:.5f}')
     return '\n'.join(lines)
 
 

@@ -257,7 +257,7 @@ class Session:
         said = verdict.sentences(solution, rig.mount, rig.stamp_delay)
         if self._errand is Errand.CHECK and rig.mount is not None:
             return Result('; '.join(said), solution, verdict.holds(solution, rig.mount))
-        report.write(solution, recording, tracks, self._folder)
+        report.write(solution, recording, tracks, self._folder, rig.stamp_delay)
         said.append(f'all of it is in {self._folder}')
         return Result('; '.join(said), solution)
 

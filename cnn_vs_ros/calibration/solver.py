@@ -132,8 +132,19 @@ def calibrate(
 
 
 def lens_of(text: str) -> tuple[str, ...]:
-    """Return the names of LENS in a text such as ``focal,k1``; those of ``none`` are none."""
-    return tuple(word for word in text.split(',') if word and word != 'none')
+    """Return the names of LENS in a text such as ``focal, k1``; those of ``none`` are none.
+
+    Raises HandEyeError for another word.
+    """
+    names = tuple(word for word in (word.strip() for word in text.split(',')) if word and word != 'none')
+    for name in names:
+        _check_lens(name)
+    return names
+
+
+def _check_lens(name: str) -> None:
+    if name not in LENS:
+        raise HandEyeError(f'lens should be of {", ".join(LENS)} but has {name!r}')
 
 
 def _free(recording: Recording, lens: Sequence[str]) -> NDArray[np.bool_]:
@@ -141,8 +152,7 @@ def _free(recording: Recording, lens: Sequence[str]) -> NDArray[np.bool_]:
     free[DELAY] = not recording.still
     free[FOCAL] = free[CENTRE] = free[BEND] = False
     for name in lens:
-        if name not in LENS:
-            raise HandEyeError(f'lens should be of {", ".join(LENS)} but has {name!r}')
+        _check_lens(name)
         free[list(LENS[name])] = True
     return free
 

@@ -33,6 +33,14 @@ def positive(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> float:
+    """Parse a number of zero or more."""
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f'should be zero or more but is {text}')
+    return value
+
+
 def add_shared(
     group: argparse._ActionsContainer, name: str, option: str = '', default_text: str = '', **more: Any
 ) -> None:

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from cnn_vs_ros.demo.arguments import add_shared, positive, whole_number, words
+from cnn_vs_ros.demo.arguments import add_shared, not_negative, positive, whole_number, words
 from cnn_vs_ros.demo.running import VIEW, check_installation, open_file, run_graph
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(servo, 'measure_depth', default_text=known, action='store_true')
     add_shared(servo, 'lost_behaviour', default_text='search', choices=words('lost_behaviour'), default='search')
     add_shared(servo, 'max_duration', default_text=f'{plan.max_duration:g}', type=positive, metavar='S')
-    add_shared(servo, 'settle_time', 'settle', f'{plan.settle_time:g}', type=positive, metavar='S')
+    add_shared(servo, 'settle_time', 'settle', f'{plan.settle_time:g}', type=not_negative, metavar='S')
     add_shared(servo, 'command_interface', default_text='velocity', choices=words('command_interface'))
     servo.add_argument(
         '--real-time',

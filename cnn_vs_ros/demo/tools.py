@@ -11,7 +11,7 @@ from typing import Any
 from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.environment import check_environment, user_path
 from cnn_vs_ros.errors import VisualServoingError
-from cnn_vs_ros.exit_status import FAILED
+from cnn_vs_ros.exit_status import FAILED, INTERRUPTED
 from cnn_vs_ros.resources import SHIPPED_MODEL
 
 
@@ -87,7 +87,10 @@ def _replay(arguments: argparse.Namespace) -> int:
                 arguments.every_image,
             )
         )
-    except (VisualServoingError, ModuleNotFoundError) as error:
+    except (VisualServoingError, OSError, ModuleNotFoundError) as error:
         print(f'replay: {error}', file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print('replay: interrupted', file=sys.stderr)
+        return INTERRUPTED
     return 0

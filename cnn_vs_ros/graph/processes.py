@@ -49,12 +49,13 @@ class Interrupted(Exception):  # noqa: N818
 
 @contextlib.contextmanager
 def signals_raise(*numbers: int) -> Iterator[None]:
-    """Raise Interrupted where one of these signals arrives, in the main thread."""
+    """Raise Interrupted where one of these signals arrives, in the main thread; not one that nohup has ignored."""
 
     def raise_interrupted(number: int, _: object) -> None:
         raise Interrupted(number)
 
-    previous = {number: signal.signal(number, raise_interrupted) for number in numbers}
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, raise_interrupted) for number in heeded}
     try:
         yield
     finally:

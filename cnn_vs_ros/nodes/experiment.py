@@ -13,9 +13,11 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.exit_status import FAILED, INTERRUPTED, MISSED
 from cnn_vs_ros.nodes.experiment_graph import RosGraph
+from cnn_vs_ros.nodes.overrides import check_overrides
 from cnn_vs_ros.nodes.parameters import declare
 from cnn_vs_ros.nodes.running import stop_signals
 from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder
@@ -83,7 +85,8 @@ class ExperimentNode(Node):
 
 
 def _do(node: ExperimentNode, progress: ProgressLine) -> int:
-    folder = RunFolder(node.output_folder or new_folder('runs'))
+    folder = RunFolder(user_path(node.output_folder) if node.output_folder else new_folder('runs'))
+    folder.check_writable()
     node.graph.wait_until_up(node.startup_timeout, _ARM_LINKS if node.plan.simulated else ())
     model = Path(node.graph.estimator_parameters('model')[0]).stem
     job = Job(node.graph, node.plan, model, folder, progress, required=node.required, video=node.video)
@@ -97,6 +100,7 @@ def main(args: Sequence[str] | None = None) -> int:
     executor = SingleThreadedExecutor()
     try:
         node = ExperimentNode()
+        check_overrides(node, args)
         executor.add_node(node)
         spinning = threading.Thread(target=_spin, args=(executor, node.graph), name='executor', daemon=True)
         with stop_signals(node.graph.interrupt):

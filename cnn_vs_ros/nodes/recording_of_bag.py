@@ -15,6 +15,7 @@ from cnn_vs_ros.calibration.recording import IMAGE_PERIOD, ArmTrack, Recording
 from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.errors import BagError, HandEyeError
 from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.image_estimation import looks_rectified
@@ -58,7 +59,7 @@ def recording_of_bag(
                 message = _read(data, Image)
                 stamp = messages.seconds(message.header.stamp)
                 if not stamps or stamp - stamps[-1] >= IMAGE_PERIOD - 1e-3:
-                    images.append(messages.image_from_message(message).copy())
+                    images.append(to_grey(messages.image_from_message(message)).copy())
                     stamps.append(stamp)
     if positions is None:
         raise HandEyeError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,16 @@ class RunFolder:
             raise RunFolderError(
                 f'{self.path} should hold the summary.json of a run but does not: {error}'
             ) from error
+
+    def check_writable(self) -> None:
+        """Make the folder, if it is not there. Raises RunFolderError when nothing can be written to it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            said = f'results should be written to {self.path} but cannot: {error.strerror}'
+            raise RunFolderError(said) from error
 
     def write_trajectory(self, trajectory: Trajectory) -> None:
         """Write trajectory.csv."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cnn_vs_ros.report.figure import draw_report
-from cnn_vs_ros.report.folder import RunFolder
+from cnn_vs_ros.report.folder import RunFolder, RunFolderError
 from cnn_vs_ros.report.page import write_page
 from cnn_vs_ros.report.video import write_video
 from cnn_vs_ros.run.outcome import Outcome, versions
@@ -20,6 +20,15 @@ def write_run(
     Raises:
         VisualServoingError: a file cannot be written, or there is no ffmpeg.
     """
+    try:
+        _write(folder, outcome, finished, reference, video)
+    except OSError as error:
+        raise RunFolderError(f'results should be written to {folder.path} but cannot: {error}') from error
+
+
+def _write(
+    folder: RunFolder, outcome: Outcome, finished: FinishedRun, reference: np.ndarray | None, video: bool
+) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_summary({**outcome.summary(), 'versions': versions()})
     folder.write_trajectory(finished.trajectory)

@@ -6,8 +6,6 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-import xacro
-
 from cnn_vs_ros.errors import DescriptionError
 from cnn_vs_ros.foreign.urdf import parse_urdf
 from cnn_vs_ros.resources import resource_path
@@ -49,7 +47,9 @@ def load_robot_description(path: str | Path | None = None, **xacro_args: object)
             f'but got {", ".join(unknown)}'
         )
     try:
-        return xacro.process_file(str(path), mappings=mappings).toprettyxml(indent='  ')
+        import xacro  # an extra, which those who only name the scenes need not have
+
+        return str(xacro.process_file(str(path), mappings=mappings).toprettyxml(indent='  '))
     except Exception as error:  # xacro raises many kinds, some of them bare
         raise DescriptionError(f'robot description {path.name} should be valid xacro but: {error}') from error
 

@@ -1,4 +1,6 @@
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -8,11 +10,13 @@ from cnn_vs_ros.calibration import data, report
 from cnn_vs_ros.calibration.boards import Board, hand_eye
 from cnn_vs_ros.calibration.mount import Mount
 from cnn_vs_ros.calibration.recording import ArmTrack, Recording
-from cnn_vs_ros.calibration.result import calibrated_camera
-from cnn_vs_ros.calibration.solver import calibrate
+from cnn_vs_ros.calibration.result import calibrated_camera, save_result, to_paste
+from cnn_vs_ros.calibration.solver import calibrate, lens_of
+from cnn_vs_ros.calibration.tracks import strong_points, track
 from cnn_vs_ros.command_line import main
 from cnn_vs_ros.errors import HandEyeError
-from cnn_vs_ros.estimation import Reference
+from cnn_vs_ros.estimation import Reference, load_estimator
+from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.geometry.calibration_file import load_calibration
 from test.calibration.cell import BASE_T_FLANGE, MOUNT, recorded
@@ -149,3 +153,46 @@ def test_the_arm_is_interpolated_between_its_times():
     np.testing.assert_allclose(arm.twists([0.5])[0][5], 0.4, rtol=1e-9)
     with pytest.raises(HandEyeError, match='ascend'):
         ArmTrack([0.0, 0.0], [np.eye(4), np.eye(4)])
+
+
+def test_words_of_a_lens_are_known_before_anything_moves():
+    assert lens_of('focal, k1') == ('focal', 'k1')
+    assert lens_of('none') == ()
+    with pytest.raises(HandEyeError, match="lens should be of focal, centre, k1 but has 'fokal'"):
+        lens_of('k1,fokal')
+
+
+def test_a_board_compares_nothing(tmp_path, capsys):
+    data.save(seen_by_hand(PLACES), tmp_path / 'here')
+    words = ['calibrate', '--from', str(tmp_path / 'here'), '--charuco', '7x5x0.03']
+    assert main([*words, '--check', str(tmp_path / 'calibration.yaml')]) == 2
+    assert '--check should be without a board' in capsys.readouterr().err
+
+
+def test_stills_tell_no_delay_and_leave_that_which_was_measured(tmp_path):
+    recording = seen_by_hand(PLACES)
+    solution = calibrate(recording, track(recording, load_estimator()))
+    save_result(solution, 'tool0', 'camera', tmp_path / 'calibration.yaml')
+    assert 'stamp_delay' not in (tmp_path / 'calibration.yaml').read_text() + to_paste(solution, 'tool0', 'camera')
+    assert Mount.load(tmp_path / 'calibration.yaml').stamp_delay == 0.0
+
+
+@pytest.mark.parametrize('model', ['plumb_bob', 'rational_polynomial'])
+def test_the_bend_that_was_found_is_in_the_camera_that_is_written(model):
+    count = {'plumb_bob': 5, 'rational_polynomial': 8}[model]
+    camera = replace(CAMERA, distortion=(0.1, *[0.0] * (count - 1)), distortion_model=model)
+    found = calibrated_camera(camera, SimpleNamespace(lens={'k1': (-0.03, 0.001)}))
+    assert found.distortion[0] == pytest.approx(0.07)
+
+
+def test_a_mask_is_of_the_image_as_it_was_taken():
+    bent = replace(CAMERA, distortion=(-0.3, 0.1, 0.0, 0.0, 0.0))
+    mask = np.full((CAMERA.height, CAMERA.width), 255, np.uint8)
+    mask[-90:] = 0
+    image = view(drawn_texture(), np.eye(4))
+    reference = Reference(image, bent, 0.25, mask=mask)
+    grey = to_grey(bent.undistort(image))
+    hidden = bent.undistort(mask) < 255
+    columns, rows = np.rint(strong_points(grey, reference)).astype(int).T
+    assert len(rows) > 20
+    assert not hidden[rows, columns].any()
