@@ -36,6 +36,8 @@ from cnn_vs_ros.nodes.transport import leave_shared_memory
 _Said = tuple[PoseStatus, float | None]
 _WATCH_PERIOD = 0.05
 """Wall-clock seconds between two looks at the clock."""
+_LAST_TURNS = 20
+"""Turns of the executor in which a coroutine that waited sends its answer."""
 _LEVELS = {
     ServoStatus.LOST: DiagnosticStatus.WARN,
     ServoStatus.STALE: DiagnosticStatus.WARN,
@@ -122,6 +124,13 @@ class PbvsControllerNode(ManagedNode):
         self.destroy_lifecycle_publisher(self._diagnostics_publisher)
         self.destroy_service(self._start_service)
         self.destroy_service(self._stop_service)
+
+    def shut_down(self) -> None:
+        """Deactivate, and answer who waits for the end of the task."""
+        waited = self._ended is not None
+        super().shut_down()
+        for _ in range(_LAST_TURNS if waited and self.executor else 0):
+            self.executor.spin_once(timeout_sec=0.0)
 
     def _retune(self, _: object) -> None:
         self._servo.retune(servo_settings(self))

@@ -157,7 +157,6 @@ class PoseEstimatorNode(ManagedNode):
         if self.get_parameter('image_transport').value == 'compressed':
             kind, topic = CompressedImage, f'{topic}{messages.COMPRESSED}'
         self._choose_calibration(topic)
-        self._image_subscription = self.create_subscription(kind, topic, self._on_image, **overridable(NEWEST))
         self._info_subscription = self.create_subscription(
             CameraInfo, 'camera_info', self._estimation.take_camera_info, **overridable(NEWEST)
         )
@@ -165,6 +164,8 @@ class PoseEstimatorNode(ManagedNode):
         self._twist_subscription = self.create_subscription(
             TwistStamped, 'twist', self._estimation.take_twist, _TWISTS
         )
+        # The last one: what fails here is not to leave images coming.
+        self._image_subscription = self.create_subscription(kind, topic, self._on_image, **overridable(NEWEST))
         steady = steady_clock()
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._statistics.reset(time.monotonic())
