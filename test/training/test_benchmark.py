@@ -1,24 +1,31 @@
 """The benchmark: its worlds, its disturbances, its methods and its bookkeeping."""
 
+import hashlib
 import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
 import pytest
 
 from cnn_vs_ros.benchmark import CAMERA, DEPTH, HARDEST
+from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
+from cnn_vs_ros.resources import resource_path
 from test.scenes import drawn_texture
 from training.__main__ import main
 from training.benchmark import runs, summary, view_range
+from training.benchmark.calibration import run as calibration
 from training.benchmark.disturbances import DISTURBANCES
-from training.benchmark.methods import METHODS, MODEL_VARIABLE, make_method, model_of
+from training.benchmark.methods import METHODS, MODEL_VARIABLE, make_method, model_of, model_sha256
 from training.benchmark.methods.base import GAIN, MAX_STEP, Step, limited
 from training.benchmark.methods.learned import EstimatorServoing
 from training.benchmark.methods.photometric import interaction_matrix
-from training.benchmark.records import RunFile, RunKey, RunRecord
+from training.benchmark.records import RunFile, RunKey, RunRecord, of_one_model
 from training.benchmark.runs import LOST_STEPS, draw_start
 from training.benchmark.strangers import KINDS
 from training.benchmark.world import PlanarWorld, Sensor
@@ -137,30 +144,79 @@ def test_runs_are_kept_and_a_line_cut_short_is_dropped(tmp_path):
     assert list(file.read())[1] == record(run=1, hold_mm=[0.1, 0.2], tracked_ms=4.0)
 
 
+class InlineExecutor:
+    """Does at once what it is asked for, in this process."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def submit(self, function, key):
+        future = Future()
+        try:
+            future.set_result(function(key))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def shutdown(self, **_):
+        pass
+
+
 def test_a_second_call_runs_only_what_is_missing(tmp_path, monkeypatch):
     keys = [RunKey('sift', 'wood', 'nominal', 0, run, 0) for run in range(3)]
     RunFile(tmp_path).append(record(run=0))
     RunFile(tmp_path).append(record(run=2))
     asked = []
 
-    class InlinePool:
-        def __init__(self, workers, initializer):
-            pass
+    def executed(key):
+        asked.append(key)
+        return record(run=key.run)
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def imap_unordered(self, function, missing):
-            asked.extend(missing)
-            return [record(run=key.run) for key in missing]
-
-    monkeypatch.setattr(runs.multiprocessing, 'get_context', lambda _: type('C', (), {'Pool': InlinePool}))
+    monkeypatch.setattr(runs, 'ProcessPoolExecutor', InlineExecutor)
+    monkeypatch.setattr(runs, 'execute', executed)
     records = runs.execute_all(keys, tmp_path, workers=1)
     assert asked == [keys[1]]
     assert [item.key for item in records] == keys
+
+
+def test_a_worker_that_is_killed_ends_the_benchmark_with_a_sentence(tmp_path, monkeypatch):
+    def killed(key):
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(runs, 'ProcessPoolExecutor', InlineExecutor)
+    monkeypatch.setattr(runs, 'execute', killed)
+    with pytest.raises(TrainingError, match='a worker process ended unexpectedly'):
+        runs.execute_all([record().key], tmp_path, workers=1)
+
+
+def test_runs_of_another_model_are_not_taken_for_these(tmp_path, monkeypatch):
+    key = RunKey('regressor', 'wood', 'nominal', 0, 0, 0, 'one')
+    RunFile(tmp_path).append(replace(record(), key=key))
+    monkeypatch.setattr(runs, 'ProcessPoolExecutor', InlineExecutor)
+    monkeypatch.setattr(runs, 'execute', lambda key: replace(record(), key=key, steps=7))
+    other = replace(key, model='another')
+    assert [item.steps for item in runs.execute_all([other, key], tmp_path, workers=1)] == [7, 30]
+    written = list(RunFile(tmp_path).read())
+    assert [item.key for item in of_one_model(written, [])] == [other]
+    assert [item.key for item in of_one_model(written, [key])] == [key]
+
+
+def test_records_from_before_models_were_told_apart_are_read(tmp_path):
+    file = RunFile(tmp_path)
+    line = asdict(record())
+    del line['key']['model']
+    file.path.write_text(json.dumps(line) + '\n')
+    assert list(file.read()) == [record()]
+
+
+def test_the_hash_of_a_model_is_that_of_its_file(tmp_path, monkeypatch):
+    path = tmp_path / 'wood.onnx'
+    path.write_bytes((resource_path('weights') / 'scene_agnostic.onnx').read_bytes())
+    monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path / '{scene}.onnx'))
+    assert model_sha256('hybrid', 'wood') == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert model_sha256('sift', 'wood') == ''
+    with pytest.raises(ModelError, match='does not exist'):
+        model_sha256('hybrid', 'coffee')
 
 
 @pytest.fixture
@@ -189,6 +245,16 @@ def test_a_lost_method_ends_the_run_where_it_stands(executed):
     assert not result.converged
     assert result.error_mm == pytest.approx(result.start_mm)
     assert result.steps == runs.LOST_STEPS
+
+
+def test_a_method_that_refuses_the_reference_is_lost_from_the_start(executed):
+    class Refusing:
+        def start(self, *_):
+            raise ModelError('of another camera')
+
+    result = executed(Refusing(), 5, 1)
+    assert (result.converged, result.steps, result.images, result.acquisition_ms) == (False, 0, 0, None)
+    assert result.error_mm == result.start_mm > 0
 
 
 def test_summary_has_the_shape_that_is_promised(tmp_path):
@@ -401,3 +467,29 @@ def test_the_path_of_a_model_may_name_the_scene(monkeypatch):
     monkeypatch.delenv(MODEL_VARIABLE)
     with pytest.raises(TrainingError, match='should be given a model'):
         model_of('hybrid', 'coffee')
+
+
+def test_every_method_is_in_the_legend_wherever_it_ran(tmp_path, monkeypatch):
+    from matplotlib import pyplot
+
+    drawn = []
+    monkeypatch.setattr(pyplot, 'close', drawn.append)
+    perturbed = replace(record('orb').key, condition='perturbed')
+    summary.write([record('sift'), replace(record('orb'), key=perturbed)], tmp_path)
+    [legend] = drawn[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ['sift', 'orb']
+
+
+def test_errors_are_not_set_against_the_bound_of_another_view():
+    keys = [replace(record().key, condition=name) for name in ('perturbed', 'mirror')]
+    result = summary.summarise(replace(record(), key=key) for key in keys)['sift']
+    assert result['perturbed']['over_bound'] > 1
+    assert result['mirror']['over_bound'] is None
+    assert result['mirror']['per_scene_over_bound'] == {'wood': None}
+
+
+def test_calibrations_that_an_interruption_cut_short_are_made_again(tmp_path):
+    line = json.dumps(asdict(calibration.Trial('nominal', 0, 'no parallax')))
+    (tmp_path / 'calibration.jsonl').write_text(line + '\n' + line[:20])
+    calibration.run(0, tmp_path)
+    assert (tmp_path / 'calibration.jsonl').read_text() == line + '\n'

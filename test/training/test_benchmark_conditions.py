@@ -1,5 +1,7 @@
 """What the benchmark's conditions do to a run: worlds seen otherwise, wrong calibrations, and what comes of it."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from test.scenes import drawn_texture
 from training.benchmark import runs
 from training.benchmark.altered_worlds import ChangedWorld, GripperWorld, LensWorld, MirrorWorld, ObliqueWorld
 from training.benchmark.bound import bound_mm, pose_covariance
-from training.benchmark.conditions import CONDITIONS, DEPTH_FACTORS, Setting
+from training.benchmark.conditions import CONDITIONS, DEPTH_FACTORS, NOMINAL_VIEWS, Setting
+from training.benchmark.methods import make_method
 from training.benchmark.methods.base import Step, towards
 from training.benchmark.records import RunKey
 from training.benchmark.runs import draw_start
@@ -241,3 +244,21 @@ def test_a_scene_of_which_two_fifths_are_left_is_servoed_to(scene, batch, run):
     record = runs.execute(RunKey('scene_agnostic', scene, 'changed', batch, run, 0))
     assert record.converged
     assert not record.confidently_wrong
+
+
+def test_the_bound_is_of_conditions_whose_reference_is_that_of_nominal(world):
+    same = {name for name, made in CONDITIONS.items() if made(world, 3, world.texture).desired is world}
+    lens = {name for name in same if CONDITIONS[name](world, 3, world.texture).camera.distortion}
+    assert same - lens == NOMINAL_VIEWS
+
+
+@pytest.mark.parametrize('name', ['dvs_ssd', 'dvs_particle_filter'])
+def test_direct_servoing_looks_at_undistorted_images(name, world):
+    camera = replace(CAMERA, distortion=(0.15, 0.0, 0.0, 0.0))
+    seen = [Sensor(0).expose(LensWorld(world, camera).image(pose)) for pose in (np.eye(4), POSE)]
+    motions = []
+    for told, (first, second) in ((camera, seen), (CAMERA, map(camera.undistort, seen))):
+        method = make_method(name)
+        method.start(Reference(first, told, DEPTH), 0)
+        motions.append(method.step(second).motion)
+    np.testing.assert_array_equal(*motions)

@@ -9,8 +9,9 @@ import pytest
 from cnn_vs_ros.geometry import PinholeCamera, plane_homography, se3
 from test.scenes import drawn_texture
 from training.__main__ import main
-from training.benchmark.real import folder, measure, refinement, report
+from training.benchmark.real import folder, measure, pictures, refinement, report
 from training.benchmark.real.answers import Answer
+from training.benchmark.real.kinds import videos
 from training.benchmark.real.measure import PairRecord
 from training.benchmark.real.pairs import Choice, Pair, RealSet, Truth
 from training.benchmark.rivals.decomposition import decompose
@@ -57,6 +58,7 @@ def real_folder(tmp_path_factory):
         pose = se3.from_pose_vector([0.0, 0.0, 0.3, tilt, 0.3 * (index % 2), np.pi * (index == 3)])
         cv2.imwrite(str(root / 'boards' / f'b{index}.png'), view_of(chessboard(), pose, 0.25))
     cv2.imwrite(str(root / 'boards' / 'bare.png'), np.full(SIZE[::-1], 128, np.uint8))
+    (root / 'boards' / 'README').write_text('taken by nobody')
     video = cv2.VideoWriter(str(root / 'film.avi'), cv2.VideoWriter.fourcc(*'MJPG'), 10, SIZE)
     for step in range(4):
         pose = se3.from_pose_vector([0.004 * step, 0.0, 0.25, 0.2, 0.0, 0.05 * step])
@@ -178,6 +180,30 @@ def test_a_frame_without_features_has_no_truth_and_no_verdict(real_folder):
     assert (record.found, record.wrong, record.shift) == (True, None, None)
 
 
+def test_the_truth_of_a_video_is_of_undistorted_frames(real_folder, monkeypatch):
+    shown = []
+
+    class Rival:
+        set_reference = staticmethod(shown.append)
+
+        def match(self, image):
+            shown.append(image)
+
+    monkeypatch.setitem(videos.RIVALS, 'sift', Rival)
+    entry = {'K': CAMERA.matrix.tolist(), 'D': [0.2, 0.0, 0.0, 0.0]}
+    real = videos.read(entry, real_folder, 'film', Choice(every=2))
+    for image, key in zip(shown, ('0000', '0002', '0004'), strict=True):
+        np.testing.assert_array_equal(image, real.pairs[0].camera.undistort(real.load(key)))
+        assert key == '0004' or not np.array_equal(image, real.load(key))
+
+
+def test_a_set_in_a_folder_of_a_folder_has_its_picture(tmp_path):
+    real, pair = pair_of(np.eye(3))
+    [path] = pictures.write([(record(set='a/b', found=False), pair, real)], tmp_path)
+    assert path == tmp_path / 'a_b-m.png'
+    assert path.is_file()
+
+
 def pair_of(homography, pose=None):
     truth = Truth(np.asarray(homography, float), None, pose)
     real = RealSet('set', [], lambda name: np.zeros((240, 320, 3), np.uint8))
@@ -282,6 +308,9 @@ def test_the_command_writes_table_json_and_pictures(real_folder, tmp_path, capsy
         ('{"a": {"kind": "?"}}', [], 'should have H1to, camera_T_board'),
         ('{"a": {"H1to": {"2": 3}}}', [], 'should hold an image named 1'),
         ('{"a": {"kind": "8x6 inner corners"}}', [], 'looks the same when it is turned'),
+        ('{"a": {"kind": "9x6 inner corners"}}', [], 'should be a folder of images but is none'),
+        ('{"a": {"camera_T_board": {}}}', [], 'camera_T_board of at least 2 images but has 0'),
+        ('{"a": {"camera_T_board": [1]}}', [], 'is malformed'),
         ('{"a": {}}', ['--sets', 'b'], 'set should be among a but is b'),
         ('{"a": {}}', ['--methods', 'magic'], 'method should be among scene_agnostic, sift, orb'),
         ('{"a": {}}', ['--focal', 'a=-1'], 'focal should be SET=F'),

@@ -128,6 +128,10 @@ CONDITIONS: dict[str, Condition] = {
 }
 
 
+NOMINAL_VIEWS = frozenset({*DISTURBANCES, 'changed', 'wrong_depth', 'calibration'})
+"""Conditions whose reference shows what that of `nominal` shows."""
+
+
 def condition(name: str) -> Condition:
     """Return the condition `name`. Raises TrainingError, with the valid names, for another."""
     if name not in CONDITIONS:

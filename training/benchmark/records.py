@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """What identifies a run; the start and the disturbances follow from it and the seed."""
+    """What identifies a run; the start and the disturbances follow from it and the seed.
+
+    `model` is the hash (SHA-256) of the user's model file that the method runs, '' for a method that runs none.
+    """
 
     method: str
     scene: str
@@ -18,6 +21,7 @@ class RunKey:
     batch: int
     run: int
     seed: int
+    model: str = ''
 
 
 @dataclass
@@ -55,7 +59,7 @@ class RunFile:
         self.path = folder / 'runs.jsonl'
 
     def read(self) -> Iterator[RunRecord]:
-        """Records written so far; a last line cut short by an interruption is dropped."""
+        """Yield the records written so far; a last line cut short by an interruption is dropped."""
         if not self.path.is_file():
             return
         for line in self.path.read_text().splitlines():
@@ -71,8 +75,23 @@ class RunFile:
             file.write(json.dumps(asdict(record)) + '\n')
 
     def mend(self) -> None:
-        """End a line that an interruption cut short, so that the next one starts on its own."""
-        if self.path.is_file():
-            text = self.path.read_bytes()
-            if text and not text.endswith(b'\n'):
-                self.path.write_bytes(text[: text.rfind(b'\n') + 1])
+        """Drop a line that an interruption cut short, so that the next one starts on its own."""
+        mend_lines(self.path)
+
+
+def mend_lines(path: Path) -> None:
+    """Drop the last line of the file `path`, if there is one, where an interruption cut it short."""
+    if path.is_file():
+        text = path.read_bytes()
+        if text and not text.endswith(b'\n'):
+            path.write_bytes(text[: text.rfind(b'\n') + 1])
+
+
+def of_one_model(records: Iterable[RunRecord], keys: Iterable[RunKey]) -> list[RunRecord]:
+    """Return of each run the last record, and of each method and scene those of one model.
+
+    It is the model of `keys`, or else that of the last record.
+    """
+    last = {record.key: record for record in records}
+    models = {(key.method, key.scene): key.model for key in (*last, *keys)}
+    return [record for key, record in last.items() if models[key.method, key.scene] == key.model]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from cnn_vs_ros.benchmark import (
     ROTATION_TOLERANCE,
     TRANSLATION_TOLERANCE,
 )
+from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
 from training.benchmark.conditions import Setting, condition
@@ -82,8 +85,25 @@ def execute(key: RunKey) -> RunRecord:
     run_seed = hash_of(key.seed, key.batch, key.run)
     method = _method(key.method, model_of(key.method, key.scene))
     setting = condition(key.condition)(scene(key.scene), run_seed, occluder())
-    method.start(_reference_of(setting, key), run_seed)
+    try:
+        method.start(_reference_of(setting, key), run_seed)
+    except ModelError:  # a model of another camera, say
+        return _lost_from_the_start(key, setting)
     return _Loop(method, setting, Sensor(run_seed + 1)).run(key)
+
+
+def _lost_from_the_start(key: RunKey, setting: Setting) -> RunRecord:
+    distance, angle = se3.pose_error(draw_start(key.batch, key.run, key.seed, setting.scene_T_desired))
+    millimetres, degrees = 1e3 * distance, float(np.rad2deg(angle))
+    return RunRecord(
+        key=key,
+        converged=False,
+        error_mm=millimetres,
+        error_deg=degrees,
+        steps=0,
+        start_mm=millimetres,
+        start_deg=degrees,
+    )
 
 
 def _reference_of(setting: Setting, key: RunKey) -> Reference:
@@ -203,15 +223,16 @@ def _median(values: list[float]) -> float | None:
     return float(np.median(values)) if values else None
 
 
-def _leave_interrupts() -> None:
-    # Ctrl-C reaches the whole process group; the parent ends the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _end_on_interrupt() -> None:
+    # Ctrl-C reaches the whole process group; a run in hand is not waited for, and no traceback is shown.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def execute_all(keys: Sequence[RunKey], folder: Path, workers: int) -> list[RunRecord]:
     """Carry out all runs that `folder` does not hold yet, with a progress bar; return the records of all `keys`.
 
-    May be interrupted at any time and called again. Raises TrainingError when `workers` is not positive.
+    May be interrupted at any time and called again. Raises TrainingError when `workers` is not positive or a
+    process dies.
     """
     if workers < 1:
         raise TrainingError(f'workers should be at least 1 but is {workers}')
@@ -222,10 +243,26 @@ def execute_all(keys: Sequence[RunKey], folder: Path, workers: int) -> list[RunR
     missing = [key for key in keys if key not in done]
     # In a log file every refresh is a line.
     bar = progress_bar(total=len(keys), initial=len(keys) - len(missing), unit='run', smoothing=0.05)
-    with bar, multiprocessing.get_context('spawn').Pool(workers, _leave_interrupts) as pool:
-        for record in pool.imap_unordered(execute, missing):
+    with bar:
+        for record in _executed(missing, workers):
             file.append(record)
             done[record.key] = record
             bar.set_postfix_str(f'{record.key.method} {record.key.scene} {record.key.condition}')
             bar.update()
     return [done[key] for key in keys]
+
+
+def _executed(keys: Sequence[RunKey], workers: int) -> Iterator[RunRecord]:
+    """Yield the records of `keys` as they come from as many processes."""
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context('spawn'), initializer=_end_on_interrupt
+    )
+    try:
+        for future in as_completed([pool.submit(execute, key) for key in keys]):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            'a worker process ended unexpectedly (out of memory?): the same command goes on'
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from cnn_vs_ros.benchmark import BATCHES
 from training.benchmark.bound import bound_mm
+from training.benchmark.conditions import NOMINAL_VIEWS
 from training.benchmark.records import RunRecord
 
 Groups = dict[tuple[str, str], list[RunRecord]]
@@ -59,7 +60,8 @@ def _figures(group: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _over_bound(records: Sequence[RunRecord]) -> list[float]:
-    """Final errors in units of their scene's bound (bound.py)."""
+    """Final errors in units of their scene's bound (bound.py), which is of the nominal view of the reference."""
+    records = [record for record in records if record.key.condition in NOMINAL_VIEWS]
     bounds = {name: bound_mm(name) for name in {record.key.scene for record in records}}
     return [record.error_mm / bound for record in records if (bound := bounds[record.key.scene]) is not None]
 
@@ -131,17 +133,20 @@ def plot(summary: dict[str, Any], path: Path) -> None:
     figure, axes = pyplot.subplots(
         1, len(conditions), figsize=(5.2 * len(conditions), 4.2), squeeze=False, sharey=True, layout='constrained'
     )
+    handles = {}
     for axis, condition in zip(axes[0], conditions, strict=True):
         for index, (method, figures) in enumerate(summary.items()):
             if condition not in figures:
                 continue
             rates = figures[condition]['per_batch']
             shares = [np.nan if rate is None else 100 * rate for rate in rates]  # a gap where none ran
-            axis.plot(range(BATCHES), shares, marker='+xo*sd^v'[index % 8], label=method, linewidth=1.2)
+            # A method looks alike in every panel, and need not be in the first.
+            look = {'marker': '+xo*sd^v'[index % 8], 'color': f'C{index}', 'linewidth': 1.2}
+            [handles[method]] = axis.plot(range(BATCHES), shares, **look)
         axis.set(title=condition, xlabel='batch (start offset grows)', ylim=(-3, 103), xlim=(-0.3, BATCHES - 0.7))
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel('runs converged (%)')
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc='outside right upper', fontsize=8)
+    figure.legend(handles.values(), handles, loc='outside right upper', fontsize=8)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.errors import TrainingError
@@ -67,8 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--condition', default='nominal', help=f'comma-separated; default nominal; of {", ".join(CONDITIONS)}'
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of starts, noise and disturbances')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes; default one a core')
+    parser.add_argument('--seed', type=whole_number(0), default=0, help='seed of starts, noise and disturbances')
+    parser.add_argument(
+        '--workers',
+        type=whole_number(1),
+        default=os.cpu_count() or 1,
+        help='processes; default one a core',
+    )
     parser.add_argument(
         '--output',
         type=user_path,
@@ -119,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_loops(arguments: argparse.Namespace) -> int:
     from training.benchmark import conditions, methods, scenes, summary
-    from training.benchmark.records import RunFile, RunKey
+    from training.benchmark.records import RunFile, RunKey, of_one_model
     from training.benchmark.runs import BATCHES, execute_all, reference
 
     # Worker processes inherit it: one core a method, as the figures say.
@@ -150,8 +156,9 @@ def _run_loops(arguments: argparse.Namespace) -> int:
         return _look_from_all_sides(arguments, places)
     disturbances = _chosen(arguments.condition, conditions.CONDITIONS, 'condition')
     batches = [int(b) for b in _chosen(arguments.batches, {str(b): None for b in range(BATCHES)}, 'batch')]
+    hashes = {(method, scene): methods.model_sha256(method, scene) for method in names for scene in places}
     keys = [
-        RunKey(method, scene, condition, batch, run, arguments.seed)
+        RunKey(method, scene, condition, batch, run, arguments.seed, hashes[method, scene])
         for condition in disturbances
         for run in range(runs)
         for batch in batches
@@ -160,7 +167,7 @@ def _run_loops(arguments: argparse.Namespace) -> int:
     ]
     execute_all(keys, arguments.output, arguments.workers)
     # Of all that the folder holds: a benchmark grows by one command after the other.
-    records = list({record.key: record for record in RunFile(arguments.output).read()}.values())
+    records = of_one_model(RunFile(arguments.output).read(), keys)
     result = summary.write(records, arguments.output)
     print(summary.table(result))
     print(summary.scene_table(result))

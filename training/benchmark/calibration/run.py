@@ -22,6 +22,7 @@ from cnn_vs_ros.estimation import PoseEstimator
 from cnn_vs_ros.geometry import se3
 from training.benchmark.calibration.board import calibrate_by_board
 from training.benchmark.calibration.cell import Session, Trouble, draw_cell
+from training.benchmark.records import mend_lines
 
 Array = NDArray[np.float64]
 
@@ -58,6 +59,7 @@ def run(count: int, output: Path) -> str:
     """Run `count` trials under each trouble, but those that `output` holds already; return their table."""
     output.mkdir(parents=True, exist_ok=True)
     path = output / _RESULTS
+    mend_lines(path)
     lines = path.read_text().splitlines() if path.exists() else []
     trials = [Trial(**json.loads(line)) for line in lines]
     done = {(trial.trouble, trial.seed) for trial in trials}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from functools import partial
 
+from cnn_vs_ros.estimation import load_model
 from training.benchmark.methods.base import Method
 from training.benchmark.methods.features import FeatureServoing
 from training.benchmark.methods.learned import CoarseServoing, EstimatorServoing, RegressorServoing
@@ -53,6 +55,15 @@ def model_of(name: str, scene: str) -> str | None:
     return os.environ[MODEL_VARIABLE].replace(SCENE, scene).replace(NETWORK, network)
 
 
+def model_sha256(name: str, scene: str) -> str:
+    """Return the hash of the user's model file that a method runs on a scene; '' for a method that runs none.
+
+    Raises TrainingError when it was not given, ModelError when it is missing or no model.
+    """
+    model = model_of(name, scene)
+    return '' if model is None else hashlib.sha256(load_model(model).path.read_bytes()).hexdigest()
+
+
 def make_method(name: str, model: str | None = None) -> Method:
     """Return a new method by its registered name. Raises TrainingError, with the valid names, for another."""
     if name in MODEL_METHODS and model is not None:
@@ -62,4 +73,4 @@ def make_method(name: str, model: str | None = None) -> Method:
     return METHODS[name]()
 
 
-__all__ = ['METHODS', 'MODEL_METHODS', 'MODEL_VARIABLE', 'Method', 'make_method', 'model_of']
+__all__ = ['METHODS', 'MODEL_METHODS', 'MODEL_VARIABLE', 'Method', 'make_method', 'model_of', 'model_sha256']

@@ -28,6 +28,7 @@ class ParticleFilterServoing(Method):
     def __init__(self) -> None:
         self._fine = PhotometricServoing()
         self._rng = np.random.default_rng(0)
+        self._lens: PinholeCamera | None = None
         self._camera: PinholeCamera | None = None
         self._depth = 1.0
         self._desired = np.zeros((HEIGHT, WIDTH), np.float32)
@@ -37,6 +38,7 @@ class ParticleFilterServoing(Method):
         """Draw the particles about the desired pose."""
         self._fine.start(reference, seed)
         self._rng = np.random.default_rng(seed)
+        self._lens = reference.camera
         self._camera = reference.camera.undistorted.resized(WIDTH, HEIGHT)
         self._depth = reference.depth
         self._desired = self._reduce(reference.image)
@@ -61,7 +63,9 @@ class ParticleFilterServoing(Method):
         return Step(motion, tracked=True, pose=estimate)
 
     def _reduce(self, image: np.ndarray) -> np.ndarray:
-        small = cv2.resize(to_grey(image), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
+        assert self._lens is not None
+        grey = to_grey(self._lens.undistort(image))
+        small = cv2.resize(grey, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
         return cv2.GaussianBlur(small, (0, 0), 1.0)
 
     def _similarity(self, current: np.ndarray, desired_T_current: Array) -> float:

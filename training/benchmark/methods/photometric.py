@@ -46,6 +46,7 @@ class PhotometricServoing(Method):
 
     def __init__(self) -> None:
         self._desired = np.zeros((HEIGHT, WIDTH), np.float32)
+        self._lens: PinholeCamera | None = None
         self._camera: PinholeCamera | None = None
         self._depth = 1.0
         self._damping = _DAMPING[1]
@@ -53,15 +54,17 @@ class PhotometricServoing(Method):
 
     def start(self, reference: Reference, seed: int) -> None:
         """Take the desired image."""
-        self._desired = reduce(reference.image)
+        self._lens = reference.camera
+        self._desired = reduce(self._lens.undistort(reference.image))
         self._camera = reference.camera.undistorted.resized(WIDTH, HEIGHT)
         self._depth = reference.depth
         self._damping, self._cost = _DAMPING[1], np.inf
 
     def step(self, image: np.ndarray) -> Step:
         """Descend the sum of squared differences."""
+        assert self._lens is not None
         assert self._camera is not None
-        current = reduce(image)
+        current = reduce(self._lens.undistort(image))
         error = (current - self._desired).ravel()
         cost = float(error @ error)
         # Less damping while the cost falls, more when it rises (Levenberg-Marquardt).

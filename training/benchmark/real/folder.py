@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from training.benchmark.real.kinds import KINDS
 from training.benchmark.real.pairs import Choice, RealSet
 from training.errors import TrainingError
@@ -33,7 +35,7 @@ def read(folder: Path, chosen: list[str], choice: Choice) -> Iterator[RealSet]:
             )
         try:
             yield kind.read(entry, folder, name, choice)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, cv2.error) as error:
             if isinstance(error, TrainingError):
                 raise
             raise TrainingError(f'{name} of {folder / TRUTH_FILE} is malformed: {error!r}') from error

@@ -107,6 +107,13 @@ def image_file(folder: Path, name: str) -> Path:
     raise TrainingError(f'{folder} should hold an image named {name} but does not')
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The image files of a folder by name; whatever else lies there is no image. Raises TrainingError for none."""
+    if not folder.is_dir():
+        raise TrainingError(f'{folder} should be a folder of images but is none')
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
 def read_image(path: Path) -> np.ndarray:
     """The image uint8 (H, W, 3) in a file. Raises TrainingError for a file that cannot be decoded."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)

@@ -22,13 +22,13 @@ Shown = tuple[PairRecord, Pair, RealSet]
 
 
 def write(shown: Sequence[Shown], folder: Path) -> list[Path]:
-    """Write `SET-METHOD.png` for each set and method; return the paths."""
+    """Write `SET-METHOD.png` for each set and method; return the paths. A set `a/b` is `a_b` there."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for key in dict.fromkeys((record.set, record.method) for record, _, _ in shown):
         of_key = [entry for entry in shown if (entry[0].set, entry[0].method) == key]
         worst = sorted(of_key, key=_badness)[:_MOST]
-        path = folder / f'{key[0]}-{key[1]}.png'
+        path = folder / f'{key[0].replace("/", "_")}-{key[1]}.png'
         write_image(path, _sheet([_tile(*entry) for entry in worst]))
         paths.append(path)
     return paths

@@ -16,7 +16,7 @@ import numpy as np
 
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from training.benchmark.real.kinds.poses import pairs_of_poses
-from training.benchmark.real.pairs import UNKNOWN_DEPTH, Choice, Pair, RealSet, read_image
+from training.benchmark.real.pairs import UNKNOWN_DEPTH, Choice, Pair, RealSet, image_files, read_image
 from training.errors import TrainingError
 
 _SIZE = re.compile(r'(\d+)\s*x\s*(\d+) inner corners')
@@ -41,7 +41,7 @@ def read(entry: dict[str, Any], folder: Path, name: str, choice: Choice) -> Real
             f'{name} should have an odd and an even number of inner corners but has {columns}x{rows}, '
             'which looks the same when it is turned by 180 degrees'
         )
-    images = {path.stem: read_image(path) for path in sorted((folder / name).iterdir()) if path.is_file()}
+    images = {path.stem: read_image(path) for path in image_files(folder / name)}
     corners = {key: _corners(image, columns, rows) for key, image in images.items()}
     seen = {key: points for key, points in corners.items() if points is not None}
     if len(seen) < _LEAST_BOARDS:

@@ -12,6 +12,7 @@ import numpy as np
 
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from training.benchmark.real.pairs import Choice, Pair, RealSet, chosen_pairs, loader, truth_of_poses
+from training.errors import TrainingError
 
 _GREAT_TURN = 60.0
 """Degrees between two views from which they are a row of their own."""
@@ -23,8 +24,13 @@ def fits(entry: dict[str, Any], folder: Path, name: str) -> bool:
 
 
 def read(entry: dict[str, Any], folder: Path, name: str, choice: Choice) -> RealSet:
-    """The set, pairs that are turned by more than 60 degrees in a row of their own."""
+    """The set, pairs that are turned by more than 60 degrees in a row of their own.
+
+    Raises TrainingError where there are fewer than two poses.
+    """
     board = {image: np.asarray(pose, np.float64) for image, pose in entry['camera_T_board'].items()}
+    if len(board) < 2:
+        raise TrainingError(f'{name} should have camera_T_board of at least 2 images but has {len(board)}')
     load = loader(folder / name)
     height, width = load(next(iter(board))).shape[:2]
     camera = PinholeCamera.from_calibration(width, height, entry['K'], entry.get('D', ()))

@@ -39,9 +39,7 @@ def read(entry: dict[str, Any], folder: Path, name: str, choice: Choice) -> Real
     reference = next(iter(frames))
     height, width = frames[reference].shape[:2]
     cameras = _cameras(entry, name, width, height, choice)
-    rival = RIVALS['sift']()
-    rival.set_reference(frames[reference])
-    truths = {key: _verified(rival.match(image)) for key, image in frames.items() if key != reference}
+    truths = _truths(frames, reference, next(iter(cameras.values())))
     pairs = [
         Pair(group, reference, key, camera, UNKNOWN_DEPTH, truth)
         for group, camera in cameras.items()
@@ -54,6 +52,15 @@ def read(entry: dict[str, Any], folder: Path, name: str, choice: Choice) -> Real
     )
     lengths = ', '.join(f'{camera.fx / width:.2f}' for camera in cameras.values())
     return RealSet(name, pairs, frames.__getitem__, (note, f'{name}: focal length {lengths} widths'))
+
+
+def _truths(frames: dict[str, np.ndarray], reference: str, camera: PinholeCamera) -> dict[str, Truth | None]:
+    """The truth of each frame but the reference, in undistorted pixels; guessed cameras do not distort."""
+    rival = RIVALS['sift']()
+    rival.set_reference(camera.undistort(frames[reference]))
+    return {
+        key: _verified(rival.match(camera.undistort(image))) for key, image in frames.items() if key != reference
+    }
 
 
 def _file(folder: Path, name: str) -> Path | None:
