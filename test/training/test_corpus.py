@@ -49,10 +49,11 @@ def test_build_is_a_function_of_the_seed(folder: Path, tmp_path: Path) -> None:
     assert first.records == again.records
 
 
-def test_held_out_images_and_their_copies_are_left_out(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('name', ['other-name.jpg', 'screenshot.jpg'])
+def test_held_out_images_and_their_copies_are_left_out(folder: Path, tmp_path: Path, name: str) -> None:
     held_out = tmp_path / 'held-out'
     held_out.mkdir()
-    cv2.imwrite(str(held_out / 'other-name.jpg'), cv2.resize(leaves(1), (350, 350), interpolation=cv2.INTER_AREA))
+    cv2.imwrite(str(held_out / name), cv2.resize(leaves(1), (350, 350), interpolation=cv2.INTER_AREA))
     built = corpus.build([folder], tmp_path / 'corpus', held_out=[held_out], progress=False)
     assert {record.image for record in built.records} == {'leaves0.png', 'leaves2.png'}
 
@@ -87,7 +88,7 @@ def test_copies_at_other_sizes_fall_in_the_same_split() -> None:
     [
         ('CC0-1.0', True), ('CC-BY-SA-4.0', True), ('LGPLv3', True), ('public-domain', True), ('Expat', True),
         ('GPL-2+', False), ('GPL-3 or CC-BY-SA-3.0', True), ('GPL and CC-BY-SA', False), ('unstated', False),
-        ('CC-BY-NC-4.0', False), ('CC-BY-ND-4.0', False),
+        ('CC-BY-SA-4.0 AND GPL-3', False), ('CC-BY-NC-4.0', False), ('CC-BY-ND-4.0', False),
     ],
 )  # fmt: skip
 def test_accepted_licences(licence: str, accepted: bool) -> None:
@@ -118,3 +119,30 @@ def test_no_image_that_passes_is_an_error_in_one_sentence(tmp_path: Path) -> Non
 def test_load_refuses_a_folder_without_corpus(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match='expected a corpus'):
         corpus.Corpus.load(tmp_path)
+
+
+def _written(folder: Path, grey: int) -> corpus.Corpus:
+    record = corpus.TileRecord('drawn', 'a', '', corpus.TRAIN, 1.0)
+    corpus._write(folder, np.full((1, 448, 448), grey, np.uint8), [record], {})
+    return corpus.Corpus.load(folder)
+
+
+def test_a_corpus_that_cannot_be_written_leaves_the_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _written(tmp_path, 10).sha256
+
+    def full(*_: object, **__: object) -> str:
+        raise OSError('no space left')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json, 'dumps', full)
+        with pytest.raises(OSError, match='no space left'):
+            _written(tmp_path, 20)
+    assert corpus.Corpus.load(tmp_path).sha256 == before
+
+
+def test_other_tiles_are_another_corpus(tmp_path: Path) -> None:
+    first, again, other = (_written(tmp_path / name, grey) for name, grey in (('a', 10), ('b', 10), ('c', 20)))
+    assert first.summary() == other.summary()
+    assert first.sha256 == again.sha256 != other.sha256

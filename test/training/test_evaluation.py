@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -77,6 +80,37 @@ def test_another_evaluation_in_the_folder_is_refused(folder: Path) -> None:
     other = Reference(view(drawn_texture(3), np.eye(4), seed=1), CAMERA, DEPTH)
     with pytest.raises(TrainingError, match='holds something else'):
         measure.evaluate('scene_agnostic', other, folder / 'result', views=1, occluder_folder=None)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [{'depth': 0.3}, {'normal': (0.1, 0.0, 1.0)}, {'camera': replace(CAMERA, fx=CAMERA.fx + 1)}],
+)
+def test_an_evaluation_of_another_camera_or_plane_is_refused(
+    reference: Reference, folder: Path, change: dict[str, Any]
+) -> None:
+    with pytest.raises(TrainingError, match='holds something else'):
+        measure.evaluate(
+            'scene_agnostic', replace(reference, **change), folder / 'result', views=1, occluder_folder=None
+        )
+
+
+def test_an_evaluation_with_other_occluders_is_refused(reference: Reference, folder: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / 'occluder.png'), drawn_texture())
+    with pytest.raises(TrainingError, match='holds something else'):
+        measure.evaluate('scene_agnostic', reference, folder / 'result', views=1, occluder_folder=tmp_path)
+
+
+def test_the_ideal_reference_keeps_plane_and_mask(reference: Reference) -> None:
+    mask = np.ones(CAMERA.size[::-1], np.uint8)
+    mask[:, :200] = 0
+    camera = replace(CAMERA, distortion=(0.2, 0.0, 0.0, 0.0))
+    bent = replace(reference, camera=camera, normal=(0.1, 0.0, 1.0), normal_sigma=0.1, mask=mask)
+    ideal = measure._ideal(bent)
+    assert (ideal.camera, ideal.normal, ideal.normal_sigma) == (CAMERA, bent.normal, 0.1)
+    assert ideal.mask is not None
+    assert not ideal.mask[:, :180].any()
+    assert ideal.mask[:, 220:].all()
 
 
 def test_a_summary_counts_what_was_answered_and_what_was_right() -> None:

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -220,6 +223,53 @@ def test_the_run_ends_when_validation_gains_no_more(
     assert again.step == 3
 
 
+@pytest.mark.parametrize(
+    'change', [{'normal': (0.1, 0.0, 1.0)}, {'camera': PinholeCamera(320, 240, 301.0, 300.0, 159.5, 119.5)}]
+)
+def test_a_run_on_another_plane_or_camera_is_another(
+    reference: Reference, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    FineTuning(SHIPPED, reference, OPTIONS).save(tmp_path / 'run.checkpoint')
+    with pytest.raises(TrainingError, match=f'{next(iter(change))} differ'):
+        FineTuning(SHIPPED, replace(reference, **change), OPTIONS).restore(tmp_path / 'run.checkpoint')
+
+
+def test_a_run_that_diverges_ends_and_leaves_its_last_checkpoint(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = FineTuning.backward
+
+    def diverging(self: FineTuning, *arguments: Any) -> dict[str, float]:
+        measured = original(self, *arguments)
+        return {'loss': math.nan} if self.step == 3 else measured
+
+    monkeypatch.setattr(FineTuning, 'backward', diverging)
+    monkeypatch.setattr(FineTuning, 'validate', lambda *_: {'nominal': 0.5, 'perturbed': 0.5})
+    output = tmp_path / 'model.onnx'
+    with pytest.raises(TrainingError, match='expected finite losses and weights, but got loss nan'):
+        finetune(SHIPPED, reference, output, OPTIONS, threads=1, workers=0)
+    assert not output.exists()
+    assert checkpoints.read_header(checkpoint_path(output))['standing']['step'] == 2
+
+
+def test_weights_that_are_not_finite_are_not_kept(reference: Reference, tmp_path: Path) -> None:
+    training = FineTuning(SHIPPED, reference, OPTIONS)
+    training.save(tmp_path / 'run.checkpoint')
+    with torch.no_grad():
+        training.model.dustbin.fill_(math.inf)
+    with pytest.raises(TrainingError, match='weights that are not'):
+        training.save(tmp_path / 'run.checkpoint')
+    assert all(value.isfinite().all() for _, value in checkpoints.read(tmp_path / 'run.checkpoint'))
+
+
+def test_a_validation_that_says_nothing_ends_the_run(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FineTuning, 'validate', lambda *_: {'nominal': math.nan, 'perturbed': 0.5})
+    with pytest.raises(TrainingError, match='a validation of nominal nan'):
+        FineTuning(SHIPPED, reference, OPTIONS).run(tmp_path / 'run.checkpoint', progress=False)
+
+
 def test_the_rate_rises_and_falls_to_zero() -> None:
     options = FineTuningOptions(steps=100, learning_rate=1.0)
     rates = [options.rate(step) for step in range(100)]
@@ -238,6 +288,12 @@ def test_finetune_refuses_what_it_cannot_do(
         (['--output', 'model.pt'], 'ends in .onnx'),
         (['--steps', '0'], 'expected steps of at least 1'),
         (['--threads', '0'], 'at least 1 thread'),
+        (['--noise', '1'], 'expected options that architecture matcher uses, but got --noise'),
+        (['--translation', '1', '1', '1'], 'got --translation'),
+        (['--grey'], 'got --grey'),
+        (['--occluders', str(tmp_path)], 'got --occluders'),
+        (['--loss', 'paper'], 'got --loss'),
+        (['--architecture', 'geometric', '--steps', '3'], 'architecture geometric uses, but got --steps'),
         (['--base', str(tmp_path / 'none.onnx')], 'expected an .onnx model'),
         (['--reference', str(tmp_path)], 'should hold image.png'),
     ):

@@ -22,7 +22,7 @@ from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork
 from cnn_vs_ros.geometry import PinholeCamera, se3
 from training.errors import TrainingError
 from training.images import textures
-from training.networks import plane_pose
+from training.networks import geometric, plane_pose
 from training.networks.building import make_regressor
 from training.networks.first_look import FirstLook
 from training.networks.image_plane import ImagePlane
@@ -88,6 +88,21 @@ def test_least_squares_finds_the_pose_among_wrong_points() -> None:
     start = plane_pose.similarity_pose(points, seen, ones, (0.5, 0.3, 0.2))
     found = plane_pose.fit_pose(start, points, seen, ones, normal, (0.1,) * 4 + (0.01,) * 6)
     np.testing.assert_allclose(plane_pose.pose_vector(found), VECTORS, atol=5e-3)
+
+
+@pytest.mark.parametrize('kind', [{'device': 'meta'}, {'dtype': torch.float64}])
+def test_poses_are_of_the_device_and_type_of_what_they_come_from(kind: dict[str, Any]) -> None:
+    pose = plane_pose.pose_of_vector(torch.full((5, 6), 0.1, **kind))
+    points, normal = torch.ones(1, 9, 2, **kind), torch.ones(3, **kind)
+    seen, weights = torch.ones(5, 9, 2, **kind), torch.ones(5, 9, **kind)
+    found = plane_pose.fit_pose(geometric._near(pose), points, seen, weights, normal, (0.1,))
+    vector = plane_pose.pose_vector(found)
+    assert (vector.device.type, vector.dtype) == (kind.get('device', 'cpu'), kind.get('dtype', torch.float32))
+
+
+def test_half_precision_is_refused() -> None:
+    with pytest.raises(TrainingError, match='expected precision float32 for geometric'):
+        replace(OPTIONS, precision='bfloat16')
 
 
 def test_a_scene_is_located_before_it_is_trained_for(reference: Reference) -> None:

@@ -131,3 +131,11 @@ def test_restore_refuses_another_file(drawn_corpus: Path, tmp_path: Path) -> Non
     (tmp_path / 'other' / checkpoints.INDEX).write_text('nothing of the kind')
     with pytest.raises(TrainingError, match='expected a checkpoint'):
         Pretraining(drawn_corpus, OPTIONS, SMALL).restore(tmp_path / 'other')
+
+
+def test_a_run_on_other_tiles_is_another(drawn_corpus: Path, tmp_path: Path) -> None:
+    Pretraining(drawn_corpus, OPTIONS, SMALL).save(tmp_path / CHECKPOINT)
+    loaded = corpus.Corpus.load(drawn_corpus)
+    corpus._write(tmp_path, 255 - loaded.tiles, list(loaded.records), {})
+    with pytest.raises(TrainingError, match='its corpus differ'):
+        Pretraining(tmp_path, OPTIONS, SMALL).restore(tmp_path / CHECKPOINT)

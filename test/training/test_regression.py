@@ -5,7 +5,9 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,10 +24,12 @@ from training.__main__ import main
 from training.errors import TrainingError
 from training.images import textures
 from training.networks.regressor import PoseRegressor, load_weights
+from training.regression.command import open_dataset
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
 from training.regression.training import Regression
 from training.regression.validation import Validation
+from training.snapshot import building
 from training.snapshot.generator import SnapshotSettings
 from training.snapshot.perturbations import Perturbations
 
@@ -111,6 +115,25 @@ def test_a_checkpoint_of_another_run_is_refused(reference: Reference, tmp_path: 
     other = Regression(reference, RegressionOptions(**{**vars(OPTIONS), 'seed': 5}), SETTINGS, None)
     with pytest.raises(TrainingError, match='seed differ'):
         other.restore(tmp_path / 'run.checkpoint')
+    oblique = replace(reference, normal=(0.1, 0.0, 1.0))
+    with pytest.raises(TrainingError, match='its normal differ'):
+        Regression(oblique, OPTIONS, SETTINGS, None).restore(tmp_path / 'run.checkpoint')
+    wider = replace(reference, camera=replace(reference.camera, fx=301.0))
+    with pytest.raises(TrainingError, match='its camera differ'):
+        Regression(wider, OPTIONS, SETTINGS, None).restore(tmp_path / 'run.checkpoint')
+
+
+@pytest.mark.parametrize('change', [{'depth': 0.3}, {'normal': (0.1, 0.0, 1.0)}])
+def test_a_dataset_of_another_plane_is_refused(
+    reference: Reference, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    generator, index = building.prepare(reference, SETTINGS, tmp_path, None)
+    building.build(reference, generator, index, tmp_path)
+    assert open_dataset(tmp_path, reference)[1] == SETTINGS
+    with pytest.raises(TrainingError, match=f'its {next(iter(change))} differ'):
+        open_dataset(tmp_path, replace(reference, **change))
+    with pytest.raises(TrainingError, match=f'its {next(iter(change))} differ'):
+        building.prepare(replace(reference, **change), SETTINGS, tmp_path, None)
 
 
 def test_finetune_writes_one_model_that_the_estimator_loads(

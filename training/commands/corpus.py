@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.environment import user_path
 
 SUMMARY = 'turn image folders into a corpus of grey tiles'
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--exclude', action='append', default=[], help='leave out paths that contain this (repeatable)'
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of the tile positions (default 0)')
+    parser.add_argument('--seed', type=whole_number(0), default=0, help='seed of the tile positions (default 0)')
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--output', type=user_path, required=True, help='folder of the dataset')
     views.add_size_arguments(parser)
+    views.add_depth_argument(parser)
     parser.add_argument('--seed', type=int, default=0, help='of everything drawn (default 0)')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one a core)')
     parser.add_argument(

@@ -9,18 +9,22 @@ given again. Several processes: `torchrun --nproc-per-node N -m training finetun
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
 
 from cnn_vs_ros.environment import user_path
 from training.commands import views
+from training.commands.given import fields_given, refuse_team, refuse_unused
 from training.errors import TrainingError
 from training.networks.architectures import ARCHITECTURES
 
 SUMMARY = 'train a model on one reference: the shipped matcher tuned, or a pose regressor'
 
 CHOICES = ('matcher', *ARCHITECTURES)
+
+_MATCHER_ONLY = ('base', 'steps', 'batch_groups', 'validate_every')
+_REGRESSORS_ONLY = (
+    *('epochs', 'batch', 'micro_batch', 'weights', 'loss', 'beta', 'optimizer', 'momentum', 'weight_decay'),
+    *('cooldown', 'precision', 'validation_images', 'dataset', 'occluders', *views.DEFAULTS),
+)
 
 # Of the arguments that only some architectures take; None on the command line stands for these.
 _MATCHER = {'steps': 120, 'batch_groups': 6, 'validate_every': 30, 'learning_rate': 6e-4, 'patience': 3}
@@ -34,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--output', type=user_path, required=True, help='model file to write (.onnx)')
     parser.add_argument('--architecture', default='matcher', help=f'one of {", ".join(CHOICES)} (default matcher)')
+    views.add_depth_argument(parser)
     parser.add_argument(
         '--learning-rate', type=float, help='the highest (default 6e-4; alexnet 1e-4; the others 1e-3)'
     )
@@ -66,9 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'none' trains from scratch (default torchvision); geometric: a network of pairs (.onnx), or 'shipped' "
         '(its default)',
     )
-    regressor.add_argument(
-        '--loss', default='balanced', help='balanced or paper (eq. 7 in metres and degrees) (default balanced)'
-    )
+    regressor.add_argument('--loss', help='balanced or paper (eq. 7 in metres and degrees) (default balanced)')
     regressor.add_argument('--beta', type=float, help='weight of rotations (default 1; loss paper: 0.01)')
     regressor.add_argument('--optimizer', help='adamw or sgd (default adamw; vgg16: sgd)')
     regressor.add_argument('--momentum', type=float, help='of sgd (default 0.9)')
@@ -85,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train on this dataset of the verb 'dataset'",
     )
     views.add_size_arguments(regressor)
-    views.add_view_arguments(parser)
+    views.add_view_arguments(parser, of=', of regressors only')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -109,7 +112,9 @@ def _tune_matcher(arguments: argparse.Namespace) -> int:
     from cnn_vs_ros.resources import resource_path
     from training.matcher.finetuning import FineTuningOptions, finetune
 
-    options = FineTuningOptions(**_given(arguments, FineTuningOptions, _MATCHER))
+    refuse_unused(arguments, _REGRESSORS_ONLY)
+    refuse_team(arguments.architecture)
+    options = FineTuningOptions(**fields_given(arguments, FineTuningOptions, _MATCHER))
     reference = views.reference_of(arguments)
     base = arguments.base or resource_path('weights') / 'scene_agnostic.onnx'
     done = finetune(
@@ -129,12 +134,13 @@ def _train_regressor(arguments: argparse.Namespace) -> int:
     from training.regression import command
     from training.regression.options import RegressionOptions
 
+    refuse_unused(arguments, _MATCHER_ONLY)
     network = ARCHITECTURES[arguments.architecture]
     defaults = {
         **_REGRESSOR,
         **{name: getattr(network, name) for name in ('learning_rate', 'optimizer', 'micro_batch')},
     }
-    options = RegressionOptions(**_given(arguments, RegressionOptions, defaults))
+    options = RegressionOptions(**fields_given(arguments, RegressionOptions, defaults))
     reference = views.reference_of(arguments)
     torch.set_num_threads(arguments.threads)
     with team() as processes:
@@ -149,10 +155,3 @@ def _train_regressor(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             team=processes,
         )
-
-
-def _given(arguments: argparse.Namespace, options: type, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that are fields of `options`, with `defaults` for those that were not given."""
-    names = {field.name for field in fields(options)}
-    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
-    return {**defaults, **given}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.resources import SHIPPED_MODEL
 from training.errors import TrainingError
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', default=SHIPPED_MODEL, help='a shipped model or a path; default %(default)s')
     parser.add_argument('--corpus', type=user_path, help='corpus whose validation split gives half of the scenes')
     parser.add_argument('--scenes', type=int, default=200, help='scenes; half fit, half judge; default 200')
-    parser.add_argument('--seed', type=int, default=7)
+    parser.add_argument('--seed', type=whole_number(0), default=7)
     parser.add_argument('--output', type=user_path, default=Path('runs/confidence'))
 
 
@@ -29,12 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from cnn_vs_ros.estimation.fine import confidence
     from training.evaluation import confidence_fit
-    from training.images.corpus import Corpus
+    from training.images.corpus import VALIDATION, Corpus
     from training.progress import progress_bar
 
     if arguments.scenes < 4:
         raise TrainingError(f'scenes should be at least 4 but is {arguments.scenes}')
     corpus = Corpus.load(arguments.corpus) if arguments.corpus else None
+    if corpus is not None:
+        corpus.require(VALIDATION)
     halves = []
     for half, seed in (('fit', arguments.seed), ('judge', arguments.seed + 1)):
         stream = confidence_fit.samples(arguments.model, corpus, arguments.scenes // 2, seed)

@@ -7,9 +7,10 @@ An interrupted run goes on when the command is given again; torchrun starts seve
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 
+from cnn_vs_ros.demo.arguments import whole_number
 from cnn_vs_ros.environment import user_path
+from training.commands.given import fields_given, refuse_team, refuse_unused
 from training.errors import TrainingError
 from training.images.sources import DRAWN_SHARE
 from training.networks.architectures import PAIR_ARCHITECTURES, architecture
@@ -20,38 +21,39 @@ CHECKPOINT = 'run.checkpoint'
 
 CHOICES = ('matcher', *PAIR_ARCHITECTURES)
 
+# Of the arguments, those that only some architectures take; None on the command line stands for their defaults.
+_MATCHER = ('base', 'steps', 'batch_groups', 'learning_rate', 'cooldown', 'drawn_share', 'width', 'validate_every')
+_PAIRS = ('epochs', 'pairs', 'batch', 'micro_batch', 'patience', 'validation_images', 'loss', 'weights')
+_DEFAULT_WIDTH, _DEFAULT_PAIRS = 192, 11_000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('--corpus', type=user_path, required=True, help="folder written by the verb 'corpus'")
     parser.add_argument('--output', type=user_path, required=True, help='folder for the checkpoint and run.csv')
     parser.add_argument('--architecture', default='matcher', help=f'one of {", ".join(CHOICES)} (default matcher)')
-    parser.add_argument('--base', type=user_path, help='exported matcher whose weights to go on from (matcher)')
-    parser.add_argument('--steps', type=int, default=4000, help='total number of steps (default 4000)')
-    parser.add_argument('--batch-groups', type=int, default=8, help='textures a step, 4 views each (default 8)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of weights and data (default 0)')
-    parser.add_argument('--learning-rate', type=float, default=2.5e-3, help='at its plateau (default 2.5e-3)')
-    parser.add_argument('--cooldown', type=int, default=800, help='last steps, falling to 0 (default 800)')
-    parser.add_argument(
-        '--drawn-share',
-        type=float,
-        default=DRAWN_SHARE,
-        help=f'share of drawn textures, 0 to 1 (matcher; default {DRAWN_SHARE})',
+    parser.add_argument('--seed', type=whole_number(0), default=0, help='seed of weights and data (default 0)')
+    parser.add_argument('--threads', type=whole_number(1), default=1, help='torch threads (default 1)')
+    parser.add_argument('--workers', type=whole_number(0), default=1, help='processes that draw views (default 1)')
+    matcher = parser.add_argument_group('matcher only')
+    matcher.add_argument('--base', type=user_path, help='exported matcher whose weights to go on from')
+    matcher.add_argument('--steps', type=int, help='total number of steps (default 4000)')
+    matcher.add_argument('--batch-groups', type=int, help='textures a step, 4 views each (default 8)')
+    matcher.add_argument('--learning-rate', type=float, help='at its plateau (default 2.5e-3)')
+    matcher.add_argument('--cooldown', type=int, help='last steps, falling to 0 (default 800)')
+    matcher.add_argument(
+        '--drawn-share', type=float, help=f'share of drawn textures, 0 to 1 (default {DRAWN_SHARE})'
     )
-    parser.add_argument(
-        '--width', type=int, default=192, help='of the views, in pixels, 4:3 (matcher; default 192)'
-    )
-    parser.add_argument('--validate-every', type=int, default=250, help='steps between validations (default 250)')
-    parser.add_argument('--threads', type=int, default=1, help='torch threads (default 1)')
-    parser.add_argument('--workers', type=int, default=1, help='processes that draw views (default 1)')
+    matcher.add_argument('--width', type=int, help=f'of the views, in pixels, 4:3 (default {_DEFAULT_WIDTH})')
+    matcher.add_argument('--validate-every', type=int, help='steps between validations (default 250)')
     pairs = parser.add_argument_group('pairs only')
-    pairs.add_argument('--epochs', type=int, default=50, help='at most; pairs are new in each (default 50)')
-    pairs.add_argument('--pairs', type=int, default=11_000, help='of an epoch (default 11000)')
-    pairs.add_argument('--batch', type=int, default=50, help='pairs a step (default 50)')
+    pairs.add_argument('--epochs', type=int, help='at most; pairs are new in each (default 50)')
+    pairs.add_argument('--pairs', type=int, help='of an epoch (default 11000)')
+    pairs.add_argument('--batch', type=int, help='pairs a step (default 50)')
     pairs.add_argument('--micro-batch', type=int, help='of them at once, to save memory (default: all; vgg16: 2)')
-    pairs.add_argument('--patience', type=int, default=10, help='epochs without gain to the end (default 10)')
-    pairs.add_argument('--validation-images', type=int, default=300, help='pairs judged each epoch (default 300)')
-    pairs.add_argument('--loss', default='balanced', help='balanced or paper (eq. 10) (default balanced)')
+    pairs.add_argument('--patience', type=int, help='epochs without gain to the end (default 10)')
+    pairs.add_argument('--validation-images', type=int, help='pairs judged each epoch (default 300)')
+    pairs.add_argument('--loss', help='balanced or paper (eq. 10) (default balanced)')
     pairs.add_argument(
         '--weights',
         metavar='FILE',
@@ -73,11 +75,13 @@ def _train_matcher(arguments: argparse.Namespace) -> int:
     from training.images.views import ViewSampling
     from training.matcher.pretraining import Pretraining, PretrainingOptions
 
-    names = {field.name for field in fields(PretrainingOptions)}
-    options = PretrainingOptions(**{name: value for name, value in vars(arguments).items() if name in names})
-    if arguments.width < 64 or arguments.width % 32:
-        raise TrainingError(f'width should be a multiple of 32 of at least 64 but is {arguments.width}')
-    sampling = ViewSampling(width=arguments.width, height=arguments.width * 3 // 4)
+    refuse_unused(arguments, _PAIRS)
+    refuse_team(arguments.architecture)
+    options = PretrainingOptions(**fields_given(arguments, PretrainingOptions, {}))
+    width = _DEFAULT_WIDTH if arguments.width is None else arguments.width
+    if width < 64 or width % 32:
+        raise TrainingError(f'width should be a multiple of 32 of at least 64 but is {width}')
+    sampling = ViewSampling(width=width, height=width * 3 // 4)
     training = Pretraining(arguments.corpus, options, sampling, arguments.base)
     arguments.output.mkdir(parents=True, exist_ok=True)
     training.run(arguments.output / CHECKPOINT, workers=options.workers)
@@ -94,25 +98,16 @@ def _train_pairs(arguments: argparse.Namespace) -> int:
     from training.regression.options import RegressionOptions
     from training.regression.pairs import PairRegression
 
+    refuse_unused(arguments, _MATCHER)
     torch.set_num_threads(arguments.threads)
     network = architecture(arguments.architecture)
-    options = RegressionOptions(
-        architecture=arguments.architecture,
-        epochs=arguments.epochs,
-        batch=arguments.batch,
-        micro_batch=arguments.micro_batch or network.micro_batch,
-        seed=arguments.seed,
-        loss=arguments.loss,
-        optimizer=network.optimizer,
-        learning_rate=network.learning_rate,
-        patience=arguments.patience,
-        validation_images=arguments.validation_images,
-    )
+    defaults = {name: getattr(network, name) for name in ('learning_rate', 'optimizer', 'micro_batch')}
+    options = RegressionOptions(**fields_given(arguments, RegressionOptions, defaults))
     with team() as processes:
         run = PairRegression(
             arguments.corpus,
             options,
-            pairs=arguments.pairs,
+            pairs=_DEFAULT_PAIRS if arguments.pairs is None else arguments.pairs,
             weights=arguments.weights or network.weights,
             team=processes,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +110,9 @@ def evaluate(
     if views < 1:
         raise TrainingError(f'expected at least 1 view, but got {views}')
     cv2.setNumThreads(1)
-    # The generator draws what an ideal camera of the same intrinsics sees.
-    ideal = Reference(reference.camera.undistort(reference.image), reference.camera.undistorted, reference.depth)
-    reference = reference if reference.camera.undistorted == reference.camera else ideal
     path = output / 'answers.jsonl'
-    done = _resume(path, {'model': _fingerprint(model), 'reference': reference.sha256, 'seed': seed})
+    done = _resume(path, _identity(model, reference, seed, occluder_folder))
+    reference = _ideal(reference)
     total = views * len(SHARES) * len(CONDITIONS)
     candidate = Candidate(model, reference)
     bank = occluders.build_bank(occluder_folder, seed)
@@ -155,8 +153,28 @@ def _answers(
                 yield Answer(condition, share, view, _error(pose, np.eye(4)), network, estimator)
 
 
-def _fingerprint(model: str) -> str:
-    return hashlib.sha256(load_model(model).path.read_bytes()).hexdigest()
+def _ideal(reference: Reference) -> Reference:
+    """Return the reference of the ideal camera of the same intrinsics: the generator draws what that one sees."""
+    camera = reference.camera
+    if camera.undistorted == camera:
+        return reference
+    mask = reference.mask
+    if mask is not None:
+        mask = camera.undistort(np.where(mask > 0, 255, 0).astype(np.uint8)) > 254
+    return replace(reference, image=camera.undistort(reference.image), camera=camera.undistorted, mask=mask)
+
+
+def _identity(model: str, reference: Reference, seed: int, occluder_folder: Path | None) -> dict[str, Any]:
+    identity = {
+        'model': hashlib.sha256(load_model(model).path.read_bytes()).hexdigest(),
+        'reference': reference.sha256,
+        'depth': float(reference.depth),
+        'normal': reference.plane.normal.tolist(),
+        'camera': asdict(reference.camera),
+        'occluders': occluders.fingerprint(occluder_folder),
+        'seed': seed,
+    }
+    return json.loads(json.dumps(identity))  # tuples are lists then
 
 
 def _resume(path: Path, identity: dict[str, Any]) -> dict[tuple[str, float, int], Answer]:
@@ -174,8 +192,8 @@ def _resume(path: Path, identity: dict[str, Any]) -> dict[tuple[str, float, int]
         is_same, answers = False, []
     if not is_same:
         raise TrainingError(
-            f'expected {path.parent} to be empty or to hold an interrupted evaluation of this model, reference '
-            'and seed, but it holds something else: choose another output'
+            f'expected {path.parent} to be empty or to hold an interrupted evaluation of this model, reference, '
+            'occluders and seed, but it holds something else: choose another output'
         )
     path.write_text(''.join(whole))
     return {(answer.condition, answer.share, answer.view): answer for answer in answers}

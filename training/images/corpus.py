@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -77,6 +79,14 @@ class Corpus:
         for split in splits:
             if not len(self.indices(split)):
                 raise TrainingError(f'expected tiles of the {split} split in {self.folder}, but it has none')
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of tiles and records, by which an interrupted run knows its corpus."""
+        digest = hashlib.sha256(repr(self.records).encode())
+        for tile in self.tiles:
+            digest.update(tile.tobytes())
+        return digest.hexdigest()
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Return the number of tiles and images per source and split, for a model's metadata."""
@@ -211,8 +221,9 @@ def _image_paths(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
 
 
 def _hashes(folder: Path) -> Iterator[int]:
-    for path in _image_paths(folder, ()):
-        image = read_grey(path)
+    """Yield the hashes of all images below `folder`, whatever their names."""
+    for path in sorted(folder.rglob('*')):
+        image = read_grey(path) if path.suffix.lower() in IMAGE_SUFFIXES else None
         if image is not None:
             yield filters.difference_hash(image)
 
@@ -224,7 +235,10 @@ def _write(output: Path, tiles: np.ndarray, records: list[TileRecord], rejected:
         'rejected_images': rejected,
         'tiles': [asdict(record) for record in records],
     }
-    temporary = output / 'tiles.partial.npy'
-    np.save(temporary, tiles, allow_pickle=False)
-    os.replace(temporary, output / 'tiles.npy')
-    (output / 'corpus.json').write_text(json.dumps(content, indent=1) + '\n')
+    new_tiles, new_index = output / 'tiles.partial.npy', output / 'corpus.partial.json'
+    np.save(new_tiles, tiles, allow_pickle=False)
+    new_index.write_text(json.dumps(content, indent=1) + '\n')
+    # Without an index there is no corpus; the old one must not be taken for that of the new tiles.
+    (output / 'corpus.json').unlink(missing_ok=True)
+    os.replace(new_tiles, output / 'tiles.npy')
+    os.replace(new_index, output / 'corpus.json')

@@ -24,7 +24,7 @@ def is_accepted(licence: str) -> bool:
     return any(
         all(
             _ACCEPTED.match(term.strip()) and not re.search(r'\b(nc|nd)\b', term, re.IGNORECASE)
-            for term in re.split(r'\band\b', choice)
+            for term in re.split(r'\band\b', choice, flags=re.IGNORECASE)
         )
         for choice in re.split(r'\bor\b', licence, flags=re.IGNORECASE)
     )

@@ -53,7 +53,9 @@ def read_header(folder: Path) -> dict[str, Any]:
 
 
 def read(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the tensors of a checkpoint by name, one at a time. Raises TrainingError for a damaged one."""
+    """Yield the tensors of a checkpoint by name, one at a time. Raises TrainingError for none or a damaged one."""
+    if not exists(folder):
+        raise TrainingError(f'expected a checkpoint in {folder}, but there is none')
     try:
         for path in sorted(folder.glob('part-*.safetensors')):
             with safe_open(path, framework='pt') as file:

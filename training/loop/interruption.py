@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from typing import Any
 
 
@@ -29,5 +31,14 @@ class Interruption:
 
 
 def ignore_interrupts(worker: int) -> None:
-    """Let a process that draws data live through Ctrl-C, which reaches every process: the parent decides."""
+    """Let a process that draws data live through Ctrl-C and SIGTERM to the whole group: the parent decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    # So do torch and Python end the processes that they started.
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

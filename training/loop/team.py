@@ -12,6 +12,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from training.errors import TrainingError
+
 
 @dataclass(frozen=True)
 class Team:
@@ -49,14 +51,34 @@ class Team:
         return bool(total.item())
 
 
+def processes() -> int:
+    """Return the number of processes that torchrun started; 1 without it."""
+    return int(os.environ.get('WORLD_SIZE', '1'))
+
+
+def _device(local: int) -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device('cpu')
+    if local >= torch.cuda.device_count():
+        raise TrainingError(
+            f'expected at most as many processes as GPUs ({torch.cuda.device_count()}), '
+            f'but got process {local + 1} on this machine'
+        )
+    return torch.device('cuda', local)
+
+
 @contextmanager
 def team() -> Iterator[Team]:
-    """Join the processes that torchrun started; alone without it. A GPU is used if there is one."""
-    local = int(os.environ.get('LOCAL_RANK', '0'))
-    device = torch.device('cuda', local) if torch.cuda.is_available() else torch.device('cpu')
-    if int(os.environ.get('WORLD_SIZE', '1')) == 1:
+    """Join the processes that torchrun started; alone without it. A GPU is used if there is one.
+
+    Raises TrainingError when a machine has fewer GPUs than processes.
+    """
+    device = _device(int(os.environ.get('LOCAL_RANK', '0')))
+    if processes() == 1:
         yield Team(device=device)
         return
+    if device.type == 'cuda':
+        torch.cuda.set_device(device)  # else all of them gather on the first
     distributed.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
     try:
         yield Team(distributed.get_rank(), distributed.get_world_size(), device)

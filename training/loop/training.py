@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import math
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -135,6 +136,7 @@ class Training(ABC):
 
         What was trained is saved before it is validated. The best model is kept beside the checkpoint, a line a
         validation goes to a .csv file. Ctrl-C and SIGTERM write the checkpoint before they end the run.
+        Raises TrainingError when loss or weights are no longer finite; the last checkpoint stays as it was.
         """
         if self.team.share(checkpoints.exists(checkpoint)):
             self.restore(checkpoint)
@@ -161,7 +163,10 @@ class Training(ABC):
                     break
 
     def take_step(self, images: Tensor, labels: Tensor, model: nn.Module | None = None) -> Metrics:
-        """Take one step of the optimiser; return what it measured. `model` is the model as the team wrapped it."""
+        """Take one step of the optimiser; return what it measured. `model` is the model as the team wrapped it.
+
+        Raises TrainingError, before the step, when loss or gradients are not finite.
+        """
         for group in self.optimizer.param_groups:
             group['lr'] = self.rate(self.step)
         # Dropout depends on the seed, the step and the process, whatever ran before.
@@ -169,7 +174,9 @@ class Training(ABC):
         torch.manual_seed(int(mixed[0]))
         self.optimizer.zero_grad(set_to_none=True)
         measured = self.backward(self.model if model is None else model, images, labels)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_gradient)
+        gradient = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_gradient))
+        if not all(map(math.isfinite, (gradient, *measured.values()))):
+            raise self._diverged(f'{_shown(measured)}, and a gradient of {gradient:g}')
         self.optimizer.step()
         self.standing.step += 1
         self.standing.recent.append(measured)
@@ -179,8 +186,13 @@ class Training(ABC):
         return measured
 
     def save(self, checkpoint: Path) -> None:
-        """Write the checkpoint (the leading process does)."""
+        """Write the checkpoint (the leading process does).
+
+        Raises TrainingError, and leaves the checkpoint that is there, when a weight is not finite.
+        """
         if self.team.leads:
+            if not all(value.isfinite().all() for value in self.model.state_dict().values()):
+                raise self._diverged('weights that are not')
             header = {'standing': asdict(self.standing), 'identity': self.identity(), **self.header()}
             checkpoints.save(checkpoint, self._tensors(), header)
 
@@ -228,6 +240,8 @@ class Training(ABC):
         self.save(checkpoint)
         begun = time.perf_counter()
         found = self.team.share(self.validate(self.average) if self.team.leads else {})
+        if not math.isfinite(self.loss_of(found)):
+            raise self._diverged(f'a validation of {_shown(found)}')
         standing.judged, standing.metrics = standing.step, found
         if standing.step == 0:
             standing.before = found
@@ -238,6 +252,12 @@ class Training(ABC):
             self._log(checkpoint, bar)
         standing.recent = []
         self.save(checkpoint)
+
+    def _diverged(self, found: str) -> TrainingError:
+        return TrainingError(
+            f'expected finite losses and weights, but got {found}, at step {self.step} of {self.steps}: '
+            'is the learning rate too high?'
+        )
 
     def _keep_the_best(self, checkpoint: Path, found: Metrics) -> None:
         standing = self.standing
@@ -266,7 +286,7 @@ class Training(ABC):
             if is_new:
                 writer.writerow(row)
             writer.writerow(row.values())
-        bar.set_postfix_str(', '.join(f'{name} {value:.3g}' for name, value in standing.metrics.items()))
+        bar.set_postfix_str(_shown(standing.metrics))
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f'model.{name}': value for name, value in self.model.state_dict().items()}
@@ -303,6 +323,10 @@ def remove(checkpoint: Path) -> None:
 def as_json(content: dict[str, Any]) -> dict[str, Any]:
     """Return `content` as JSON gives it back: tuples are lists then."""
     return json.loads(json.dumps(content))
+
+
+def _shown(metrics: Metrics) -> str:
+    return ', '.join(f'{name} {value:.3g}' for name, value in metrics.items())
 
 
 @torch.no_grad()

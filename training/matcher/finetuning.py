@@ -128,7 +128,7 @@ class FineTuning(Training):
         return 1.0 - float(np.mean(list(metrics.values())))
 
     def identity(self) -> dict[str, Any]:
-        """Return options, views, base and reference."""
+        """Return options, views, base and reference with its camera and plane."""
         return as_json(
             {
                 'options': asdict(self.options),
@@ -136,6 +136,8 @@ class FineTuning(Training):
                 'base_sha256': self.base_sha256,
                 'reference_sha256': self.reference.sha256,
                 'depth': float(self.reference.depth),
+                'normal': self.reference.plane.normal.tolist(),
+                'camera': asdict(self.reference.camera),
             }
         )
 

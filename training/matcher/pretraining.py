@@ -80,7 +80,7 @@ class Pretraining(Training):
         self.corpus = corpus
         loaded = Corpus.load(corpus)
         loaded.require(TRAIN, VALIDATION)
-        self.summary = loaded.summary()
+        self.summary, self.corpus_sha256 = loaded.summary(), loaded.sha256
         self.options = options
         self.sampling = sampling or ViewSampling()
         self.base_sha256 = hashlib.sha256(base.read_bytes()).hexdigest() if base and base.is_file() else ''
@@ -133,7 +133,7 @@ class Pretraining(Training):
             del options[name]
         sampling = asdict(self.sampling)
         del sampling['width'], sampling['height']
-        return as_json({**options, 'sampling': sampling, 'corpus': self.summary, 'base': self.base_sha256})
+        return as_json({**options, 'sampling': sampling, 'corpus': self.corpus_sha256, 'base': self.base_sha256})
 
     def header(self) -> dict[str, Any]:
         """Return options, views and corpus."""

@@ -240,8 +240,8 @@ def regressor(name: str, site: Site, weights: str) -> tuple[GeometricNetwork, st
 
 def _near(pose: Pose) -> Pose:
     """Draw poses about those given: what an earlier look may have found."""
-    count = pose[0].shape[0]
-    size = _MOST_OFF * (_LEAST_OFF / _MOST_OFF) ** torch.rand(count, 1)
-    step = size * torch.randn(count, 6)
+    like = pose[1]
+    size = _MOST_OFF * (_LEAST_OFF / _MOST_OFF) ** torch.rand_like(like[:, :1])
+    step = size * torch.randn_like(torch.cat([like, like], dim=1))
     turn = plane_pose.rotation_exp(step[:, 3:])
     return turn @ pose[0], (turn @ pose[1][..., None])[..., 0] + step[:, :3]

@@ -35,7 +35,7 @@ def solve(matrix: Tensor, vector: Tensor) -> Tensor:
 def inverse(matrix: Tensor) -> Tensor:
     """Return the inverses of (B, 3, 3), by cofactors."""
     flat = matrix.transpose(1, 2).reshape(-1, 9)
-    cofactors = (flat[:, :, None] * flat[:, None, :]).reshape(-1, 81) @ _COFACTORS
+    cofactors = (flat[:, :, None] * flat[:, None, :]).reshape(-1, 81) @ _like(matrix, _COFACTORS)
     determinant = (matrix.reshape(-1, 9) * cofactors.reshape(-1, 3, 3).transpose(1, 2).reshape(-1, 9)).sum(
         dim=1
     ) / 3
@@ -47,7 +47,7 @@ def rotation_exp(vector: Tensor) -> Tensor:
     angle = (vector.square().sum(dim=1) + 1e-12).sqrt()[:, None, None]
     cross = _cross_matrix(vector)
     half = torch.sin(0.5 * angle) / angle
-    return torch.eye(3) + torch.sin(angle) / angle * cross + 2 * half.square() * (cross @ cross)
+    return _like(vector, torch.eye(3)) + torch.sin(angle) / angle * cross + 2 * half.square() * (cross @ cross)
 
 
 def pose_vector(pose: Pose) -> Tensor:
@@ -55,7 +55,7 @@ def pose_vector(pose: Pose) -> Tensor:
     rotation, translation = pose[0].transpose(1, 2), pose[1]
     trace = rotation[:, 0, 0] + rotation[:, 1, 1] + rotation[:, 2, 2]
     scalar = 0.5 * (1 + trace).clamp(min=1e-4).sqrt()
-    axis = (rotation.reshape(-1, 9) @ _GENERATORS.T) / (4 * scalar[:, None])
+    axis = (rotation.reshape(-1, 9) @ _like(rotation, _GENERATORS.T)) / (4 * scalar[:, None])
     size = (axis.square().sum(dim=1) + 1e-12).sqrt()
     angle = 2 * torch.atan(size / scalar)
     return torch.cat([-(rotation @ translation[..., None])[..., 0], axis * (angle / size)[:, None]], dim=1)
@@ -135,7 +135,8 @@ def fit_pose(
         jacobian = torch.cat([across, down], dim=1)
         weighted = jacobian * torch.cat([robust, robust], dim=1)[..., None]
         total = robust.sum(dim=1)[:, None, None] + 1e-9
-        normal_matrix = weighted.transpose(1, 2) @ jacobian / total + _DAMPING * torch.eye(6)
+        damping = _DAMPING * _like(points, torch.eye(6))
+        normal_matrix = weighted.transpose(1, 2) @ jacobian / total + damping
         gradient = (weighted.transpose(1, 2) @ torch.cat(left.unbind(dim=-1), dim=1)[..., None] / total)[..., 0]
         step = solve(normal_matrix, gradient)
         step = step / (step.abs().amax(dim=1, keepdim=True) / 0.5).clamp(min=1.0)
@@ -163,4 +164,8 @@ def support(pose: Pose, points: Tensor, seen: Tensor, weights: Tensor, normal: T
 
 
 def _cross_matrix(vector: Tensor) -> Tensor:
-    return (vector @ _GENERATORS).reshape(-1, 3, 3)
+    return (vector @ _like(vector, _GENERATORS)).reshape(-1, 3, 3)
+
+
+def _like(values: Tensor, constant: Tensor) -> Tensor:
+    return constant.to(values.device, values.dtype)

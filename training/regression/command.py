@@ -71,7 +71,12 @@ def open_dataset(
     """Open a dataset with its settings and occluders. Raises TrainingError when it is of another reference."""
     stored = StoredSnapshots(folder, verify=True)
     index = stored.index
-    if index['reference_sha256'] != reference.sha256 or index['depth'] != reference.depth:
-        raise TrainingError(f'expected {folder} to be a dataset of this reference and depth, but it is of another')
+    settings = shards.settings_of(index)
+    wanted = shards.describe_reference(reference, settings)
+    differing = sorted(name for name, value in wanted.items() if index.get(name) != value)
+    if differing:
+        raise TrainingError(
+            f'expected {folder} to be a dataset of this reference, but its {", ".join(differing)} differ'
+        )
     bank = ClusterBank.load(folder / shards.OCCLUDER_FILE) if index['occluders'] else None
-    return stored, shards.settings_of(index), bank
+    return stored, settings, bank

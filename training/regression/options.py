@@ -54,6 +54,11 @@ class RegressionOptions:
         for name, valid in (('optimizer', OPTIMIZERS), ('precision', PRECISIONS)):
             if getattr(self, name) not in valid:
                 raise TrainingError(f"expected {name} among {', '.join(valid)}, but got '{getattr(self, name)}'")
+        if self.precision != 'float32' and architecture(self.architecture).is_geometric:
+            raise TrainingError(
+                f'expected precision float32 for {self.architecture}, whose least squares need it, '
+                f'but got {self.precision}'
+            )
 
     @property
     def averaging(self) -> float:

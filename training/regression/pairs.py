@@ -112,7 +112,7 @@ class PairRegression(Regression):
         self.options, self.corpus, self.pairs = options, corpus, pairs
         loaded = Corpus.load(corpus)
         loaded.require(TRAIN, VALIDATION)
-        self.summary = loaded.summary()
+        self.summary, self.corpus_sha256 = loaded.summary(), loaded.sha256
         self.drawn = facing_sampling() if architecture(options.architecture).is_geometric else sampling()
         torch.manual_seed(options.seed)
         self.scale = deviations(self.drawn)
@@ -149,6 +149,6 @@ class PairRegression(Regression):
                 **self._common_identity(),
                 'pairs': self.pairs,
                 'views': asdict(self.drawn),
-                'corpus': self.summary,
+                'corpus': self.corpus_sha256,
             }
         )

@@ -163,6 +163,8 @@ class Regression(Training):
                 'stored': self._is_stored,
                 'reference': self.reference.sha256,
                 'depth': float(self.reference.depth),
+                'normal': self.reference.plane.normal.tolist(),
+                'camera': asdict(self.reference.camera),
             }
         )
 

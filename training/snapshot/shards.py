@@ -39,18 +39,26 @@ def describe(
     """Return the content of the index; `occluders` says where they come from and the hash of the clusters."""
     settings = generator.settings
     image_bytes = int(np.prod(generator.shape))
-    camera = generator.camera
     return {
         'format_version': FORMAT_VERSION,
         'images': settings.total,
         'shape': list(generator.shape),
         'shard_images': max(1, min(_SHARD_IMAGES, _SHARD_BYTES // image_bytes)),
         'pose': '[t; theta u] of c0_T_c, the camera in the frame of the reference camera, in metres and radians',
-        'depth': float(reference.depth),
-        'reference_sha256': reference.sha256,
-        'camera': {name: value for name, value in asdict(camera).items() if not name.startswith('distortion')},
+        **describe_reference(reference, settings),
         'occluders': occluders,
         'parameters': json.loads(json.dumps(asdict(settings))),
+    }
+
+
+def describe_reference(reference: Reference, settings: SnapshotSettings) -> dict[str, Any]:
+    """Return what the index says of the reference: its pixels, its plane and the camera of the images."""
+    camera = reference.camera.undistorted.resized(settings.width, settings.height)
+    return {
+        'depth': float(reference.depth),
+        'normal': reference.plane.normal.tolist(),
+        'reference_sha256': reference.sha256,
+        'camera': {name: value for name, value in asdict(camera).items() if not name.startswith('distortion')},
     }
 
 
