@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import rclpy
@@ -16,20 +20,45 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from cnn_vs_ros.environment import profile_variable
+from cnn_vs_ros.graph.private_domain import private_domain, release_domain
+from test import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 PATIENCE = 20.0
+LONGEST_END = 5.0
 
 # Before anything in this process creates a DDS participant: see config/fastdds.xml.
 os.environ.setdefault(profile_variable(), str(ROOT / 'config' / 'fastdds.xml'))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+os.environ['ROS_LOG_DIR'] = tempfile.mkdtemp(prefix='cnn_vs_ros-logs-')
+atexit.register(shutil.rmtree, os.environ['ROS_LOG_DIR'], ignore_errors=True)
 
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     # Under nohup the nodes would ignore it as well, as they should: a handler is not inherited.
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A ROS domain that nobody else of this computer has meanwhile."""
+    domain = private_domain(os.environ.get('ROS_DOMAIN_ID', ''))
+    try:
+        yield domain
+    finally:
+        release_domain(domain)
+
+
+@contextmanager
+def in_own_domain(*arguments: str) -> Iterator[None]:
+    """Have rclpy initialised in a domain of its own, with ROS arguments."""
+    with own_domain() as domain:
+        rclpy.init(args=['--ros-args', *arguments], domain_id=domain)
+        try:
+            yield
+        finally:
+            rclpy.shutdown()
 
 
 class NodeProcess:
@@ -72,12 +101,13 @@ class NodeProcess:
 
 
 class Graph:
-    """A graph that a test starts nodes in, listens to and speaks to."""
+    """A graph that a test starts nodes in, listens to and speaks to, in a domain of its own."""
 
-    def __init__(self, domain: int, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.domain = private_domain(os.environ.get('ROS_DOMAIN_ID', ''))
         self.namespace = f'test_{os.getpid()}'
         self.environment = os.environ | {
-            'ROS_DOMAIN_ID': str(domain),
+            'ROS_DOMAIN_ID': str(self.domain),
             'ROS_HOME': str(folder / 'ros_home'),
             'PYTHONUNBUFFERED': '1',
         }
@@ -85,7 +115,7 @@ class Graph:
         self._processes: list[NodeProcess] = []
         self._clients: dict = {}
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=domain)
+        rclpy.init(context=self.context, domain_id=self.domain)
         self.node = rclpy.create_node('observer', namespace=self.namespace, context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
@@ -97,13 +127,24 @@ class Graph:
         return self._processes[-1]
 
     def close(self) -> None:
-        for node in self._processes:
-            if node.process.poll() is None:
-                node.process.kill()
-                node.process.wait()
+        self._end_processes()
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
+        release_domain(self.domain)
+
+    def _end_processes(self) -> None:
+        """Ask before killing: a process that is killed leaves its shared memory behind."""
+        running = [node.process for node in self._processes if node.process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGINT)
+        end = time.monotonic() + LONGEST_END
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, end - time.monotonic()))
+        for process in running:
+            process.kill()  # it does nothing to one that has ended
+            process.wait()
 
     def listen(self, message_type: type, topic: str, qos: QoSProfile | int = 10) -> list:
         """List that grows with the messages of a topic."""
@@ -121,10 +162,10 @@ class Graph:
         condition: Callable[[], object],
         what: str,
         each: Callable[[], None] | None = None,
-        patience: float = PATIENCE,
+        patience: float | None = None,
     ) -> None:
         """Spin until `condition` holds, calling `each` about 30 times a second; fail saying `what` was awaited."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + (PATIENCE if patience is None else patience)
         while not condition():
             if time.monotonic() > end or any(node.has_failed for node in self._processes):
                 outputs = '\n'.join(node.output for node in self._processes)
@@ -139,7 +180,7 @@ class Graph:
         name: str,
         request: object | None = None,
         each: Callable | None = None,
-        patience: float = PATIENCE,
+        patience: float | None = None,
     ):
         """Response of a service."""
         if name not in self._clients:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 
@@ -34,6 +36,12 @@ def drawn_texture(seed: int = 0, width: int = 1700, height: int = 1300) -> np.nd
             box = cv2.boxPoints((centre, (size * 2, size * rng.uniform(0.2, 1)), rng.uniform(0, 180)))
             cv2.fillConvexPoly(image, box.astype(np.int32), grey, cv2.LINE_AA)
     return image
+
+
+@cache
+def wide_texture() -> np.ndarray:
+    """Texture of 2.1 m by 1.6 m, the same array each time."""
+    return np.block([[drawn_texture(3 * row + column) for column in range(3)] for row in range(3)])
 
 
 def tilted(angle: float, around: float) -> np.ndarray:

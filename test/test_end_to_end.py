@@ -7,19 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 
 from cnn_vs_ros.graph.table import DEMO
+from test import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 240.0
 
 
-def start_demo(output, *arguments):
+@contextmanager
+def started_demo(output, *arguments):
     environment = {name: value for name, value in os.environ.items() if name != 'ROS_DOMAIN_ID'}
-    return subprocess.Popen(
+    demo = subprocess.Popen(
         [sys.executable, '-m', 'cnn_vs_ros', 'demo', '--headless', '--output', str(output), *arguments],
         cwd=ROOT,
         env=environment,
@@ -27,6 +29,10 @@ def start_demo(output, *arguments):
         stderr=subprocess.STDOUT,
         text=True,
     )
+    try:
+        yield demo
+    finally:
+        demo.kill()
 
 
 def node_processes(demo):
@@ -57,8 +63,8 @@ def wait_until_servoing(demo, output):
 
 
 def test_the_demo_converges_and_leaves_its_results(tmp_path):
-    demo = start_demo(tmp_path, '--batch', '2', '--seed', '1')
-    output, _ = demo.communicate(timeout=PATIENCE)
+    with started_demo(tmp_path, '--batch', '2', '--seed', '1') as demo:
+        output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 0, output
     last = output.splitlines()[-1]
     assert re.fullmatch(r'servo: converged in [\d.]+ s, 0\.\d\d mm, 0\.\d{3} deg \(scene_agnostic\)', last)
@@ -78,23 +84,20 @@ def test_the_demo_converges_and_leaves_its_results(tmp_path):
 
 
 def test_a_run_that_does_not_converge_is_said_and_is_no_success(tmp_path):
-    demo = start_demo(tmp_path, '--batch', '9', '--max-duration', '0.2', '--no-video')
-    output, _ = demo.communicate(timeout=PATIENCE)
+    with started_demo(tmp_path, '--batch', '9', '--max-duration', '0.2', '--no-video') as demo:
+        output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1, output
     assert output.splitlines()[-1].startswith('servo: NOT converged, time ran out')
     assert json.loads((tmp_path / 'latest' / 'summary.json').read_text())['converged'] is False
 
 
 def test_the_death_of_a_node_ends_the_demo_with_a_sentence(tmp_path):
-    demo = start_demo(tmp_path, '--batch', '9', '--no-video')
-    try:
+    with started_demo(tmp_path, '--batch', '9', '--no-video') as demo:
         wait_until_servoing(demo, tmp_path)
         nodes = node_processes(demo)
         assert sorted(nodes) == sorted(DEMO)
         os.kill(nodes['pose_estimator'], signal.SIGKILL)
         output, _ = demo.communicate(timeout=PATIENCE)
-    finally:
-        demo.kill()
     assert demo.returncode not in (0, 1)
     assert output.splitlines()[-1] == (
         'demo: pose_estimator ended unexpectedly (killed by SIGKILL); all other nodes are stopped'

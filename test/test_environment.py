@@ -20,8 +20,8 @@ from cnn_vs_ros.environment import (
     user_path,
 )
 from cnn_vs_ros.errors import EnvironmentVariableError
+from test import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 GOOD = {'ROS_LOG_DIR': tempfile.gettempdir()}
 
 

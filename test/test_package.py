@@ -10,7 +10,6 @@ import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
@@ -18,9 +17,8 @@ import cnn_vs_ros
 from cnn_vs_ros import resources
 from cnn_vs_ros.errors import ResourceError
 from cnn_vs_ros.graph.table import NODES
-from test.scenes import CAMERA, drawn_texture, view
+from test import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ET.parse(ROOT / 'package.xml').getroot()
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
@@ -250,18 +248,3 @@ def test_what_colcon_links_instead_of_installing_starts(tmp_path):
     command = '. install/local_setup.sh && install/cnn_vs_ros/lib/cnn_vs_ros/check_arm --help'
     shown = subprocess.run(['bash', '-c', command], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert '## check_arm' in shown.stdout
-
-
-def test_the_python_of_the_readme_runs_as_it_stands():
-    texture = drawn_texture()
-    image = view(texture, np.eye(4))
-    block = re.search(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL).group(1)
-    names = {'image': image, 'current_image': image, 'camera': CAMERA}
-    exec(block, names)
-    assert names['twist'].shape == (6,)
-
-
-def test_the_readme_leads_to_files_that_exist():
-    targets = re.findall(r'\]\(([^)#:]+)(?:#[\w-]+)?\)', (ROOT / 'README.md').read_text())
-    assert len(targets) > 5
-    assert not [target for target in targets if not (ROOT / target).exists()]

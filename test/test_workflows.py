@@ -2,12 +2,12 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
+from test import ROOT
+
 WORKFLOWS = sorted((ROOT / '.github' / 'workflows').glob('*.yml'))
 JOBS = [
     pytest.param(job, id=f'{path.stem}-{name}')

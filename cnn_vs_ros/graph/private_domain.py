@@ -23,11 +23,13 @@ def _opened(path: Path) -> int:
 
 
 _held: dict[int, int] = {}
-"""Descriptors of the locks of this process's domains; they end with it."""
+"""Descriptors of the locks of this process's domains; they end with it at the latest."""
 
 
 def private_domain(avoid: str = '') -> int:
-    """Take a domain id for the rest of this process; never 0, nor the one to `avoid`, the user's ROS_DOMAIN_ID.
+    """Take a domain id, never 0 nor the one to `avoid`, the user's ROS_DOMAIN_ID.
+
+    It is this process's until that ends, or releases it.
 
     Raises:
         ResourceError: every one is taken.
@@ -47,3 +49,8 @@ def private_domain(avoid: str = '') -> int:
         _held[domain] = file
         return domain
     raise ResourceError('some ROS domain should be free on this computer but demos hold all of them')
+
+
+def release_domain(domain: int) -> None:
+    """Let others have a domain that this process took, and uses no more."""
+    os.close(_held.pop(domain))

@@ -29,6 +29,7 @@ from cnn_vs_ros.control.servo_settings import SLOWEST
 from cnn_vs_ros.control.twist_exit import STANDSTILL
 from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
+from test.laws import NoLaw
 
 PERIOD = 0.02
 START = se3.from_pose_vector([0.03, -0.02, 0.05, 0.1, -0.2, 0.4])
@@ -246,6 +247,23 @@ def test_a_clock_set_back_stops_and_then_starts_over():
     servo.add_estimate(RelativePose(START), -49.9, -49.9)
     servo.update(-49.9)
     assert servo.status is ServoStatus.SERVOING
+
+
+@pytest.mark.parametrize(('ahead', 'status'), [(0.7, ServoStatus.SERVOING), (1.3, ServoStatus.STOPPED)])
+def test_a_clock_set_forward_stops_and_by_more_than_the_patience_ends_the_task(ahead, status):
+    servo = make(patience=1.0)
+    start = moving(servo) + ahead
+    stopped = False
+    for now in clock(2.0, start):
+        stopped |= not servo.update(now).any()
+        servo.add_estimate(RelativePose(START), now, now)
+    assert stopped
+    assert servo.status is status
+    assert servo.update(now).any() == (status is ServoStatus.SERVOING)
+    if status is ServoStatus.STOPPED:
+        assert 'call ~/start' in servo.reason
+        begin(servo, now)
+        assert servo.status is not ServoStatus.STOPPED
 
 
 def test_retreats_while_lost_by_the_distance_and_servoes_when_found():
@@ -519,11 +537,6 @@ def test_an_estimator_that_cannot_tell_is_let_in_but_does_not_say_that_it_has_ar
     assert ServoSettings(full_speed_confidence=0.5).pace(None) == SLOWEST
     convergence = Convergence(ConvergenceSettings(hold_time=0.0, confidence=0.05))
     assert not any(convergence.update(RelativePose(np.eye(4), confidence=None), 0.1 * k) for k in range(5))
-
-
-class NoLaw(PbvsLaw):
-    def twist(self, desired_T_current):
-        raise PoseError('singular')
 
 
 def test_no_twist_could_be_computed():

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnn_vs_ros.control import DifferentialIk, LostBehaviour, PbvsLaw, Servo, TwistLimiter
+from cnn_vs_ros.control import DifferentialIk, LostBehaviour, Servo, TwistLimiter
 from cnn_vs_ros.control.arm_drive import ArmBounds, ArmDrive
 from cnn_vs_ros.control.joint_states import JointStates
-from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from cnn_vs_ros.nodes import ik_parameters
 from cnn_vs_ros.nodes.servo_parameters import BOUNDS, servo_settings
 from cnn_vs_ros.simulation import load_robot_description
+from test.laws import NoLaw
 
 LONGEST, FARTHEST = 0.3, 0.04
 FARTHEST_OF_TIP = 0.05  # the joints lag behind the twists
@@ -100,11 +100,6 @@ def stop(servo: Servo, now: float, period: float, each: Callable[[float], None])
 
 def forbid(servo: Servo) -> None:
     servo.retune(replace(servo.settings, exit=replace(servo.settings.exit, travel=1e-6)))
-
-
-class NoLaw(PbvsLaw):
-    def twist(self, desired_T_current: np.ndarray) -> np.ndarray:
-        raise PoseError('singular')
 
 
 def break_law(servo: Servo) -> None:

@@ -11,7 +11,7 @@ from cnn_vs_ros.estimation.fine.alignment import TRACK_STAGES
 from cnn_vs_ros.estimation.fine.confidence import Match
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.geometry import PinholeCamera, PoseStatus, se3
-from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
+from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view, wide_texture
 
 FAR = [
     se3.from_pose_vector(vector)
@@ -272,12 +272,6 @@ def test_a_known_normal_is_where_the_estimate_of_the_plane_begins(texture):
     assert angle_between(estimator.plane, slope_of(desired)) < 1e-3
 
 
-@pytest.fixture(scope='module')
-def wide_texture():
-    """Texture of 2.1 m by 1.6 m."""
-    return np.block([[drawn_texture(3 * row + column) for column in range(3)] for row in range(3)])
-
-
 def looking_from(distance, *turn):
     """Pose of a camera that looks at the texture's middle from a distance, and is then turned."""
     place = se3.from_pose_vector([0, 0, DEPTH - distance, 0, 0, 0])
@@ -295,29 +289,27 @@ def reference_pixels_apart(first, second):
 @pytest.mark.parametrize(
     ('reference', 'current', 'pixels'), [(0.5, 0.17, 0.6), (0.5, 0.125, 0.6), (0.25, 0.4, 4.0), (0.25, 0.9, 8.0)]
 )
-def test_it_is_found_and_aligned_from_much_nearer_and_from_farther_at_any_roll(
-    wide_texture, reference, current, pixels
-):
+def test_it_is_found_and_aligned_from_much_nearer_and_from_farther_at_any_roll(reference, current, pixels):
     desired = looking_from(reference)
     estimator = PoseEstimator.load('scene_agnostic')
-    image = view(wide_texture, desired, seed=1)
+    image = view(wide_texture(), desired, seed=1)
     estimator.set_reference(Reference(image, CAMERA, reference, normal=(0, 0, 1)))
     for roll in (0.4, 2.2, -1.6):
         place = looking_from(current, 0.04, -0.03, roll)
         estimator.reset()
         estimator.forget_scene()
-        pose = estimator.estimate(view(wide_texture, place, seed=2))
+        pose = estimator.estimate(view(wide_texture(), place, seed=2))
         assert pose.status is PoseStatus.ACQUIRED
         found = estimator.plane.homography(se3.inverse(pose.transform), CAMERA)
         true = ScenePlane(reference).homography(se3.inverse(place) @ desired, CAMERA)
         assert reference_pixels_apart(found, true) < pixels
 
 
-def test_all_ways_of_looking_are_for_the_first_image_after_a_track_each_has_one(wide_texture):
+def test_all_ways_of_looking_are_for_the_first_image_after_a_track_each_has_one():
     """The first may be the only one; in a stream each has to be answered soon."""
     estimator = PoseEstimator.load('scene_agnostic')
-    near = view(wide_texture, looking_from(DEPTH), seed=1)
-    far = view(wide_texture, looking_from(3.6 * DEPTH, 0.04, -0.03, 0.4), seed=2)
+    near = view(wide_texture(), looking_from(DEPTH), seed=1)
+    far = view(wide_texture(), looking_from(3.6 * DEPTH, 0.04, -0.03, 0.4), seed=2)
     estimator.set_reference(Reference(near, CAMERA, DEPTH, normal=(0, 0, 1)))
     assert not estimator.estimate(far).is_lost
     estimator.reset()

@@ -1,23 +1,10 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation import PoseEstimator, load_model, shipped_models
-
-
-def tiny_model(path, **metadata):
-    node = helper.make_node('Identity', ['x'], ['y'])
-    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in 'xy']
-    model = helper.make_model(
-        helper.make_graph([node], 'tiny', value[:1], value[1:]),
-        opset_imports=[helper.make_opsetid('', 17)],
-        ir_version=10,
-    )
-    helper.set_model_props(model, metadata)
-    onnx.save(model, path)
-    return path
+from test.models import tiny_model
 
 
 def test_the_shipped_model_says_where_it_comes_from():

@@ -1,5 +1,4 @@
 import threading
-import zlib
 from dataclasses import replace
 
 import cv2
@@ -11,6 +10,7 @@ from cnn_vs_ros.errors import CalibrationError, ImageError, ReferenceFolderError
 from cnn_vs_ros.estimation import Reference, ScenePlane
 from cnn_vs_ros.estimation.reference import read_mask
 from cnn_vs_ros.geometry import PinholeCamera
+from test.files import claiming
 
 CAMERA = PinholeCamera(64, 48, 60.0, 61.0, 31.0, 23.0, (0.1, -0.05, 0.001, 0.002, 0.0), 'plumb_bob')
 
@@ -132,10 +132,7 @@ def _cut(path, size):
 
 
 def _claim(path, width, height):
-    """Have a PNG say that it is of another size, with a correct checksum."""
-    content = path.read_bytes()
-    header = b'IHDR' + width.to_bytes(4, 'big') + height.to_bytes(4, 'big') + content[24:29]
-    path.write_bytes(content[:12] + header + zlib.crc32(header).to_bytes(4, 'big') + content[33:])
+    path.write_bytes(claiming(path.read_bytes(), width, height))
 
 
 @pytest.mark.parametrize(
@@ -191,24 +188,32 @@ def test_a_link_to_a_folder_is_written_through_and_stays_a_link(reference, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ['dangling', 'goal', 'link', 'new']
 
 
-def test_whoever_reads_while_another_reference_is_saved_finds_one_of_both(reference, tmp_path):
-    other = Reference(255 - reference.image, CAMERA, 0.5)
+def test_whoever_reads_while_another_is_saved_finds_one_of_both_whole(reference, tmp_path):
+    mask = np.full(reference.image.shape[:2], 255, np.uint8)
+    mask[:5] = 0
+    other = Reference(255 - reference.image, CAMERA, 0.5, mask=mask)
     reference.save(tmp_path / 'goal')
-    missing, ended = 0, threading.Event()
+    found: set[tuple[float, bool]] = set()
+    failures: list[Exception] = []
+    ended = threading.Event()
 
     def look() -> None:
-        nonlocal missing
         while not ended.is_set():
-            missing += not (tmp_path / 'goal' / 'reference.yaml').exists()
+            try:
+                seen = Reference.load(tmp_path / 'goal')
+                found.add((seen.depth, seen.mask is not None))
+            except Exception as error:
+                failures.append(error)
 
-    reader = threading.Thread(target=look)
+    reader = threading.Thread(target=look, daemon=True)
     reader.start()
-    for _ in range(50):
+    for _ in range(100):
         other.save(tmp_path / 'goal')
         reference.save(tmp_path / 'goal')
     ended.set()
     reader.join()
-    assert missing == 0
+    assert not failures
+    assert found == {(0.25, False), (0.5, True)}
 
 
 @pytest.mark.parametrize(('width', 'height'), [(8, 8), (31, 200), (8000, 8000)])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.resources import resource_path
 from cnn_vs_ros.simulation import load_robot_description
 from cnn_vs_ros.view.robot_shapes import robot_edges, robot_shapes
+from test.files import claiming
 
 EXAMPLES = int(os.environ.get('FUZZ_EXAMPLES', '0'))
 IMAGE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
@@ -53,7 +53,8 @@ SMALL_URDF = b"""<robot name="r"><link name="a"><collision><geometry><box size="
 NASTY = [
     b'[' * 3000, b'{a: ' * 3000, b'- ' * 3000, b'? ' * 3000, b'a: &a [1]\nb: *a\n', b'<<: {a: 1}\n', b'.inf',
     b'.nan', b'1e999', b'9' * 400, b'9' * 5000, b'1:' * 500 + b'1', b'2001-99-99', b'2001-02-30T25:61:61',
-    b'!!binary x', b'!!python/object/apply:os.system [x]', b'!!timestamp 1', b'!!set {a}', b'!!int ""', b'!!float ""', b'!!bool x', b'\x00', b'\xff\xfe',
+    b'!!binary x', b'!!python/object/apply:os.system [x]', b'!!timestamp 1', b'!!set {a}', b'!!int ""',
+    b'!!float ""', b'!!bool x', b'\x00', b'\xff\xfe',
     b'\xf0\x9f\x98\x80', b'null', b'true', b'-1', b'0', b'1e300', b'1e-300', b'"', b"'", b'\n', b'\t', b': ',
     b'%YAML 9.9\n---\n', b'0o9', b'0x', b'<!DOCTYPE x [<!ENTITY e "e">]>', b'&e;', b'<link name="a"/>',
     b'<a>' * 100, b'<!--', b']]>', b'<![CDATA[', b'nan', b'1 2', b'type="floating"', b'type="planar"',
@@ -65,16 +66,9 @@ def encoded(suffix: str) -> bytes:
     return cv2.imencode(suffix, IMAGE)[1].tobytes()
 
 
-def claiming(width: int, height: int) -> bytes:
-    """PNG that says it is of another size, with a correct checksum."""
-    content = encoded('.png')
-    header = b'IHDR' + width.to_bytes(4, 'big') + height.to_bytes(4, 'big') + content[24:29]
-    return content[:12] + header + zlib.crc32(header).to_bytes(4, 'big') + content[33:]
-
-
 IMAGES = [encoded(suffix) for suffix in ('.png', '.jpg', '.bmp', '.tiff', '.webp', '.ppm')] + [
-    claiming(60000, 60000), claiming(30000, 30000), claiming(0, 5), claiming(2**32 - 1, 2**32 - 1)
-]  # fmt: skip
+    claiming(encoded('.png'), *size) for size in ((60000, 60000), (30000, 30000), (0, 5), (2**32 - 1, 2**32 - 1))
+]
 
 
 def damaged(seeds: list[bytes]) -> st.SearchStrategy[bytes]:

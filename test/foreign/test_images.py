@@ -1,23 +1,15 @@
 from __future__ import annotations
 
-import zlib
-
 import cv2
 import numpy as np
 import pytest
 
 from cnn_vs_ros.errors import ImageError
 from cnn_vs_ros.foreign.images import MAX_PIXELS, decode_image, encoded_size
+from test.files import claiming
 
 SUFFIXES = ('.png', '.jpg', '.bmp', '.tiff', '.webp', '.ppm')
 PICTURE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
-
-
-def png_of(width: int, height: int) -> bytes:
-    """A PNG of 64x48 whose header states another size, with a correct checksum."""
-    content = cv2.imencode('.png', PICTURE)[1].tobytes()
-    header = b'IHDR' + width.to_bytes(4, 'big') + height.to_bytes(4, 'big') + content[24:29]
-    return content[:12] + header + zlib.crc32(header).to_bytes(4, 'big') + content[33:]
 
 
 @pytest.mark.parametrize('suffix', SUFFIXES)
@@ -38,7 +30,7 @@ def test_a_large_tiff_has_its_size_at_the_end():
 def test_a_picture_larger_than_any_is_refused_before_it_is_decoded(size, monkeypatch):
     monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('it was decoded'))
     with pytest.raises(ImageError, match=f'should have from 1 to {MAX_PIXELS} pixels but is {size[0]}x{size[1]}'):
-        decode_image(png_of(*size))
+        decode_image(claiming(cv2.imencode('.png', PICTURE)[1].tobytes(), *size))
 
 
 def test_what_is_no_picture_is_refused():

@@ -130,9 +130,10 @@ def test_one_that_is_frozen_comes_to_its_end_too(tmp_path):
 
 def test_signals_interrupt_the_wait(group):
     start_ready(group, 'arm', OBEDIENT)
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    with signals_raise(signal.SIGTERM), pytest.raises(Interrupted) as interrupted:
-        group.wait_for_first_end()
+    with signals_raise(signal.SIGTERM):
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with pytest.raises(Interrupted) as interrupted:
+            group.wait_for_first_end()
     assert interrupted.value.number == signal.SIGTERM
 
 

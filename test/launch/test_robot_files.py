@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import numpy as np
 import pinocchio
@@ -19,10 +18,9 @@ from cnn_vs_ros.control.moveit_servo import rigid_transform
 from cnn_vs_ros.resources import config_path
 from cnn_vs_ros.simulation import load_robot_description
 from cnn_vs_ros.simulation.description import joint_limits
+from test.ros_graph import ROOT, in_own_domain
 from test.stand_ins.moveit_servo_motion import ACCELERATION_LIMITED, ServoMotion
 
-ROOT = Path(__file__).resolve().parents[2]
-DOMAIN = 99
 URDF = load_robot_description(hardware='gazebo', controllers_file='controllers.yaml')
 ROBOT = ElementTree.fromstring(URDF)
 LIMITS = {limit.name: limit for limit in joint_limits(URDF)}
@@ -74,21 +72,15 @@ def published(file: str) -> set[str]:
 @pytest.mark.parametrize('file', PARAMETER_FILES)
 def test_ros_reads_every_parameter_file(file):
     """rcl's parser is stricter than YAML's: no aliases, no lists of mixed types."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=DOMAIN, args=['--ros-args', '--params-file', str(config_path(file))])
-    try:
+    with in_own_domain('--params-file', str(config_path(file))):
         for key, content in yaml.safe_load(config_path(file).read_text()).items():
             name = key.rpartition('/')[2].replace('**', 'any')
-            node = rclpy.create_node(
-                name, context=context, namespace='some', automatically_declare_parameters_from_overrides=True
-            )
+            node = rclpy.create_node(name, namespace='some', automatically_declare_parameters_from_overrides=True)
             values = node.get_parameters_by_prefix('')
             assert values.keys() > {'use_sim_time'}
             first = next(iter(content['ros__parameters']))
             assert any(value.partition('.')[0] == first for value in values)
             node.destroy_node()
-    finally:
-        rclpy.shutdown(context=context)
 
 
 def test_joints():
@@ -254,7 +246,7 @@ def test_launch_files_use_arguments_that_the_description_has():
     arguments = _declared_arguments(ROOT / 'resource' / 'description' / 'arm.urdf.xacro')
     text = (ROOT / 'launch' / 'robot.launch.py').read_text()
     for name in ('hardware', 'controllers_file'):
-        assert f"' {name}:='" in text
+        assert f' {name}:=' in text
         assert name in arguments
 
 

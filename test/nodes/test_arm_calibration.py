@@ -11,15 +11,14 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-import test.ros_graph  # noqa: F401  (the environment of DDS, before its first participant)
 from cnn_vs_ros.calibration.mount import FORMAT_VERSION, Mount
 from cnn_vs_ros.errors import HandEyeError
 from cnn_vs_ros.geometry import se3
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.pose_estimator import PoseEstimatorNode
 from cnn_vs_ros.simulation.description import load_robot_description
+from test.ros_graph import own_domain
 
-DOMAIN = 94
 MOUNT = se3.from_pose_vector([0.05, -0.03, 0.08, 0.4, -0.3, 1.9])
 
 
@@ -48,10 +47,11 @@ def arguments(monkeypatch, tmp_path):
         words = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
         # Signals are left to the tests that send them: try_shutdown would not take the handlers off again.
         no_handlers = SignalHandlerOptions.NO
-        rclpy.init(args=['--ros-args', *words], domain_id=DOMAIN, signal_handler_options=no_handlers)
+        rclpy.init(args=['--ros-args', *words], domain_id=domain, signal_handler_options=no_handlers)
 
-    yield begin
-    rclpy.try_shutdown()
+    with own_domain() as domain:
+        yield begin
+        rclpy.try_shutdown()
 
 
 def test_twists_may_be_of_a_camera_that_is_not_in_the_description(arguments, file):

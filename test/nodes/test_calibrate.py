@@ -19,7 +19,6 @@ from cnn_vs_ros.simulation.description import load_robot_description
 from test.ros_graph import LATCHED, Graph
 from test.scenes import DEPTH, drawn_texture, view
 
-DOMAIN = 97
 URDF = load_robot_description()
 IK = DifferentialIk(URDF, 'camera_optical_frame')
 POSTURE = np.array([-0.24, -1.33, 1.83, -2.07, -1.57, 1.33])
@@ -92,7 +91,7 @@ class Robot:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    graph = Graph(DOMAIN, tmp_path_factory.mktemp('calibrate'))
+    graph = Graph(tmp_path_factory.mktemp('calibrate'))
     yield graph
     graph.close()
 
@@ -196,7 +195,7 @@ def test_sigint_in_motion_leaves_zeros_and_the_controller_as_it_was(robot, graph
 
 @pytest.mark.parametrize('topic', ['twist', 'arm/twist'])
 def test_another_publisher_of_twists_is_refused(tmp_path, topic):
-    graph = Graph(DOMAIN - 1, tmp_path)
+    graph = Graph(tmp_path)
     try:
         graph.node.create_publisher(TwistStamped, topic, 1)
         graph.start('calibrate', {'twist': topic}, robot_description=URDF)

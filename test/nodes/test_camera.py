@@ -14,7 +14,6 @@ from cnn_vs_ros.nodes import messages
 from test.geometry.test_calibration_file import VALUES
 from test.ros_graph import NEWEST, Graph
 
-DOMAIN = 98
 SIZE = (160, 120)
 
 
@@ -42,7 +41,7 @@ def calibration(tmp_path):
 
 @pytest.fixture
 def graph(tmp_path):
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     yield graph
     graph.close()
 

@@ -13,7 +13,6 @@ from test.ros_graph import Graph
 from test.stand_ins.forward_command_controller import ForwardCommandController
 from test.stand_ins.velocity_arm import VelocityArm
 
-DOMAIN = 86
 URDF = load_robot_description()
 KINEMATICS = DifferentialIk(URDF, 'camera_optical_frame')
 Q = np.array([-0.24, -1.33, 1.83, -2.07, -1.57, 1.33])
@@ -21,7 +20,7 @@ ARM = {'robot_description': URDF, 'joint_state_timeout': 2.0}
 
 
 def test_it_looks_then_moves_when_it_is_asked_to_and_gives_way_back(tmp_path):
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
 
     def checked(meanwhile=lambda: None, **parameters):
         process = graph.start('check_arm', duration=0.5, json=True, **ARM, **parameters)

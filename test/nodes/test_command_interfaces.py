@@ -18,14 +18,13 @@ from cnn_vs_ros.nodes.speed_scaling import TOPIC as SPEED_SCALING
 from test.nodes.test_differential_ik import IK, URDF
 from test.ros_graph import LATCHED, Graph
 
-DOMAIN = 97
 TWIST = np.array([0.02, -0.01, -0.03, 0.0, 0.0, 0.1])
 MESSAGES = {CommandInterface.POSITION: Float64MultiArray, CommandInterface.TRAJECTORY: JointTrajectory}
 
 
 @pytest.fixture
 def graph(tmp_path):
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     yield graph
     graph.close()
 

@@ -25,7 +25,6 @@ from cnn_vs_ros.nodes import messages
 from test.nodes.test_pbvs_controller import BRISK
 from test.ros_graph import LATCHED, ROOT, Graph
 
-DOMAIN = 83
 NODES = ('simulator', 'pose_estimator', 'pbvs_controller', 'differential_ik')
 SIMULATED = yaml.safe_load((ROOT / 'config' / 'simulated.yaml').read_text())['/**/pbvs_controller'][
     'ros__parameters'
@@ -34,7 +33,7 @@ SIMULATED = yaml.safe_load((ROOT / 'config' / 'simulated.yaml').read_text())['/*
 
 @pytest.fixture
 def graph(tmp_path):
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     yield graph
     graph.close()
 
@@ -147,7 +146,7 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
         speak.use('none')
     with pytest.raises(CommanderError, match=r'refuses gain\.at_zero'):
         speak.set('pbvs_controller', 'gain.at_zero', 1000.0)
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(graph.domain))
     with ServoCommander(graph.namespace) as another:  # with a node of its own
         state = another.status()
         assert state.status is ServoStatus.CONVERGED
@@ -170,7 +169,7 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
     assert 'converged: ' in example.stdout
     assert graph.call(Trigger, 'simulator/move_to_start').success
     graph.spin_until(away, 'an offset')
-    for name, status, last in (('part', 0, 'done    when lost, stop'), ('none', 1, 'failed  use none')):
+    for name, status, first in (('part', 0, 'done    use part'), ('none', 1, 'failed  use none')):
         tree = subprocess.run(
             [sys.executable, 'examples/behaviour_tree.py', name, graph.namespace],
             cwd=ROOT,
@@ -180,4 +179,5 @@ def test_capture_offset_servo_timeout_and_interruption(graph, speak, monkeypatch
             timeout=180.0,
         )
         assert tree.returncode == status, tree.stdout + tree.stderr
-        assert tree.stdout.splitlines()[-1].startswith(last)
+        assert tree.stdout.startswith(first)
+        assert tree.stdout.endswith('done    when lost, stop\n')

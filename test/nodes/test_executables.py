@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 
 import pytest
 
-import test.ros_graph  # noqa: F401  (the environment of DDS)
+from test.ros_graph import own_domain
 
-DOMAIN = '96'
 # Says when the first of the node's imports begins, and makes it last.
 SLOW_IMPORT = """
 import sys, time
@@ -27,10 +25,16 @@ sys.exit(pbvs_controller())
 """
 
 
+@pytest.fixture(autouse=True)
+def _domain(monkeypatch):
+    with own_domain() as domain:
+        monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
+        yield
+
+
 def run(*arguments: str) -> subprocess.Popen:
-    environment = os.environ | {'ROS_DOMAIN_ID': DOMAIN}
     return subprocess.Popen(
-        [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -42,6 +46,21 @@ def test_a_signal_during_the_imports_ends_it_quietly(number):
     output, _ = process.communicate(timeout=15)
     assert process.returncode == 0
     assert output == ''
+
+
+@pytest.mark.parametrize('content', [None, 'a: [', 'pbvs_controller: 5', '/**: {ros__parameters: {x: [1, a]}}'])
+@pytest.mark.parametrize(('name', 'status'), [('pbvs_controller', 1), ('experiment', 2)])
+def test_a_params_file_that_cannot_be_used_ends_the_start_with_one_sentence(content, name, status, tmp_path):
+    file = tmp_path / 'parameters.yaml'
+    if content is not None:
+        file.write_text(content)
+    process = run('-m', 'cnn_vs_ros.nodes', name, '--ros-args', '--params-file', str(file))
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert 'Traceback' not in output
+    *_, last = output.splitlines()  # rcl says something of its own before
+    assert 'the arguments after --ros-args should be those of ROS 2 but: ' in last
+    assert str(file) in last
 
 
 def test_the_usage_is_said():

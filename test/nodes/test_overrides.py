@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import pytest
-import rclpy
 import yaml
 from rclpy.node import Node
 
-import test.ros_graph  # noqa: F401  (the environment of DDS)
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.nodes.overrides import check_overrides
 from cnn_vs_ros.resources import config_path
-from test.ros_graph import Graph
-
-DOMAIN = 90
+from test.ros_graph import Graph, in_own_domain
 
 
 def check(tmp_path, content: dict, *more: str) -> None:
     """Check a node differential_ik with the parameter max_linear_velocity that is given a params file."""
     path = tmp_path / 'parameters.yaml'
     path.write_text(yaml.safe_dump(content))
-    args = ['--ros-args', '--params-file', str(path), *more]
-    rclpy.init(args=args, domain_id=DOMAIN)
-    try:
+    args = ['--params-file', str(path), *more]
+    with in_own_domain(*args):
         node = Node('differential_ik', namespace='robot')
         node.declare_parameter('max_linear_velocity', 0.5)
-        check_overrides(node, args)
-    finally:
-        rclpy.shutdown()
+        check_overrides(node, ['--ros-args', *args])
 
 
 def section(**parameters: object) -> dict:
@@ -45,7 +38,7 @@ def test_other_nodes_may_be_in_the_file_and_a_section_for_all_may_be_for_some(tm
     check(tmp_path, {'/**/pbvs_controller': section(gain={'at_zero': 1.0})})
 
 
-def test_the_shipped_file_is_taken_by_every_node(tmp_path):
+def test_the_shipped_file_with_other_nodes_in_it_is_taken(tmp_path):
     content = yaml.safe_load(config_path('servo.yaml').read_text())
     content['/**/differential_ik']['ros__parameters'] = {'max_linear_velocity': 0.1}
     check(tmp_path, content)
@@ -73,7 +66,7 @@ def test_a_misspelt_node_is_refused_with_the_nearest(tmp_path, name):
 
 
 def test_a_node_process_says_it_and_ends(tmp_path):
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     try:
         node = graph.start('pbvs_controller', **{'limits.linear_velocitty': 0.05})
         assert node.wait() == 1

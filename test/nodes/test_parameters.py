@@ -6,24 +6,18 @@ import json
 from contextlib import contextmanager
 
 import pytest
-import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-import test.ros_graph  # noqa: F401  (the environment of DDS)
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.nodes.parameters import declare
-
-DOMAIN = 89
+from test.ros_graph import in_own_domain
 
 
 @contextmanager
 def node_given(*pairs: str):
-    rclpy.init(args=['--ros-args', *(word for pair in pairs for word in ('-p', pair))], domain_id=DOMAIN)
-    try:
+    with in_own_domain(*(word for pair in pairs for word in ('-p', pair))):
         yield Node('given')
-    finally:
-        rclpy.shutdown()
 
 
 def log_of(node: Node) -> list[str]:

@@ -21,7 +21,6 @@ from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation import load_robot_description
 from test.ros_graph import LATCHED, Graph
 
-DOMAIN = 85
 URDF = load_robot_description()
 KINEMATICS = DifferentialIk(URDF, 'camera_optical_frame')
 Q = np.array([-0.24, -1.33, 1.83, -2.07, -1.57, 1.33])
@@ -63,7 +62,7 @@ def cell(tmp_path_factory):
     folder = tmp_path_factory.mktemp('part_finder')
     image = cv2.resize(np.random.default_rng(0).integers(0, 255, (48, 64), dtype=np.uint8), CAMERA.size)
     Reference(image, CAMERA, 0.25).save(folder / 'part')
-    graph = Graph(DOMAIN, folder)
+    graph = Graph(folder)
     cell = Cell(graph, folder / 'part')
     graph.spin_until(lambda: cell.poses, 'the pose of the desired camera', cell.speak)
     yield cell

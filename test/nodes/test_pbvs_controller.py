@@ -22,8 +22,8 @@ from cnn_vs_ros.geometry import RelativePose, se3
 from cnn_vs_ros.nodes import messages
 from test.ros_graph import LATCHED, ROOT, Graph
 
-DOMAIN = 81
 POSE = se3.from_pose_vector([0.1, -0.05, 0.02, 0.1, 0.2, -0.3])
+FAR = se3.from_pose_vector([0.4, -0.2, 0.1, 0, 0, 0])
 BROKEN = POSE.copy()
 BROKEN[2, 3] = np.nan
 
@@ -120,12 +120,16 @@ class Controller:
     def call(self, name: str, each=None):
         return self.graph.call(Trigger, f'pbvs_controller/{name}', each=each)
 
-    def move(self) -> None:
-        """Have it servo at speed."""
+    def change_state(self, transition: int, each=None) -> None:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        assert self.graph.call(ChangeState, 'pbvs_controller/change_state', request, each).success
+
+    def move(self, pose: np.ndarray = POSE, speed: float = 0.05) -> None:
+        """Have it servo, faster than `speed` m/s."""
         self.call('stop')
-        self.place(POSE)
+        self.place(pose)
         self.start()
-        moving = lambda: self.status == 'servoing' and np.linalg.norm(self.twist[:3]) > 0.05  # noqa: E731
+        moving = lambda: self.status == 'servoing' and np.linalg.norm(self.twist[:3]) > speed  # noqa: E731
         self.graph.spin_until(moving, 'motion', self.estimate)
 
     def expect_stop(self, status: str, each=None) -> None:
@@ -138,7 +142,7 @@ class Controller:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    graph = Graph(DOMAIN, tmp_path_factory.mktemp('pbvs_controller'))
+    graph = Graph(tmp_path_factory.mktemp('pbvs_controller'))
     yield graph
     graph.close()
 
@@ -168,12 +172,12 @@ def test_servoes_along_the_law_in_the_camera_frame(controller):
 
 
 def test_stops_smoothly_when_estimates_stop_coming(controller):
-    controller.move()
+    controller.move(FAR, 0.2)
     count = len(controller.twists)
     controller.expect_stop('stale')
     twists = np.array([messages.twist_from_message(message.twist) for message in controller.twists[count:]])
     speeds = np.linalg.norm(twists[:, :3], axis=1)
-    # From 0.1 m/s, 0.1 s at 50 Hz, there are twists between the full one and zeros.
+    # From 0.2 m/s, 0.2 s at 50 Hz, there are twists between the full one and zeros.
     assert ((speeds > 0) & (speeds < 0.9 * speeds.max())).any()
 
 
@@ -369,28 +373,29 @@ def test_parameters_can_be_changed_while_servoing(controller):
 
 def test_deactivation_sends_zeros(controller):
     controller.move()
-    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
-    assert controller.graph.call(ChangeState, 'pbvs_controller/change_state', request, controller.estimate).success
+    controller.change_state(Transition.TRANSITION_DEACTIVATE, controller.estimate)
     controller.graph.spin_until(lambda: not controller.twist.any(), 'zeros')
     assert not controller.call('start').success
-    request.transition.id = Transition.TRANSITION_ACTIVATE
-    # The frame is read on activation.
-    frame = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value='eye')
-    change = SetParameters.Request(parameters=[Parameter(name='twist_frame', value=frame)])
-    results = controller.graph.call(SetParameters, 'pbvs_controller/set_parameters', change).results
-    assert results[0].successful
-    assert controller.twists[-1].header.frame_id == 'camera_optical_frame'
-    assert controller.graph.call(ChangeState, 'pbvs_controller/change_state', request).success
-    controller.expect_stop('stopped', controller.estimate)
-    assert controller.twists[-1].header.frame_id == 'eye'
+    frame = 'camera_optical_frame'
+    for before, after in ((frame, 'eye'), ('eye', frame)):  # it is read on activation
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=after)
+        request = SetParameters.Request(parameters=[Parameter(name='twist_frame', value=value)])
+        answer = controller.graph.call(SetParameters, 'pbvs_controller/set_parameters', request)
+        assert answer.results[0].successful
+        assert controller.twists[-1].header.frame_id == before
+        controller.change_state(Transition.TRANSITION_ACTIVATE)
+        controller.expect_stop('stopped', controller.estimate)
+        assert controller.twists[-1].header.frame_id == after
+        controller.change_state(Transition.TRANSITION_DEACTIVATE)
+    controller.change_state(Transition.TRANSITION_ACTIVATE)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path, number):
-    graph = Graph(DOMAIN + 1, tmp_path)
+    graph = Graph(tmp_path)
     try:
         controller = Controller(graph)
-        controller.move()
+        controller.move(FAR, 0.2)
         count = len(controller.twists)
         for _ in range(4):  # said again, it changes nothing
             controller.process.process.send_signal(number)
@@ -399,15 +404,32 @@ def test_a_signal_in_motion_sends_zeros_before_the_exit(tmp_path, number):
         graph.spin_until(lambda: not controller.twist.any(), 'zeros')
         twists = [messages.twist_from_message(message.twist) for message in controller.twists[count:]]
         speeds = np.linalg.norm(np.array(twists)[:, :3], axis=1)
-        # From over 0.05 m/s at 1 m/s^2 it takes steps.
+        # From over 0.2 m/s at 1 m/s^2 it takes steps.
         assert ((speeds > 0) & (speeds < 0.9 * speeds.max())).any()
         assert 'Traceback' not in controller.process.output
     finally:
         graph.close()
 
 
+def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path):
+    graph = Graph(tmp_path)
+    try:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            node = graph.start('pbvs_controller')
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        graph.spin_until(lambda: 'idle: not started' in node.output, 'the start')
+        node.process.send_signal(signal.SIGHUP)
+        graph.spin(0.5)
+        assert node.process.poll() is None
+        assert node.end(signal.SIGTERM) == 0
+    finally:
+        graph.close()
+
+
 def test_retreats_when_told_to_and_is_not_active_before_it_is_activated(tmp_path):
-    graph = Graph(DOMAIN + 2, tmp_path)
+    graph = Graph(tmp_path)
     try:
         parameters = {'lost_behaviour': 'retreat', 'retreat.distance': 0.02, 'autostart': False}
         controller = Controller(graph, **parameters)
@@ -415,8 +437,7 @@ def test_retreats_when_told_to_and_is_not_active_before_it_is_activated(tmp_path
         assert state.label == 'unconfigured'
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             assert not controller.twists
-            request = ChangeState.Request(transition=Transition(id=transition))
-            assert graph.call(ChangeState, 'pbvs_controller/change_state', request).success
+            controller.change_state(transition)
         graph.spin_until(controller.said.get_subscription_count, 'the subscription to estimates')
 
         def lose() -> None:
@@ -499,12 +520,19 @@ def test_it_shares_no_memory_whose_locks_could_hold_it_up(controller):
     assert '/dev/shm/fast' not in Path(f'/proc/{controller.process.process.pid}/maps').read_text()
 
 
-def test_the_limits_in_force_are_logged(controller):
-    assert 'limits in force: 0.25 m/s, 1 rad/s' in controller.process.output
+def test_the_limits_in_force_are_logged_at_each_start(controller):
+    said = lambda: controller.process.output.count('limits in force: 0.25 m/s, 1 rad/s')  # noqa: E731
+    controller.call('stop')
+    before = said()
+    assert before > 0
+    for count in (1, 2):
+        controller.start()
+        assert said() == before + count
+        controller.call('stop')
 
 
 def test_out_of_patience_only_a_start_leads_on_and_without_a_reader_of_twists_none_does(tmp_path):
-    graph = Graph(DOMAIN + 3, tmp_path)
+    graph = Graph(tmp_path)
     try:
         controller = Controller(graph, patience=0.5)
         controller.move()
@@ -526,7 +554,7 @@ def test_out_of_patience_only_a_start_leads_on_and_without_a_reader_of_twists_no
 
 
 def test_while_the_clock_stands_still_and_images_come_it_stops_by_the_wall(tmp_path):
-    graph = Graph(DOMAIN + 4, tmp_path)
+    graph = Graph(tmp_path)
     try:
         clock = graph.node.create_publisher(Clock, '/clock', 10)
         count = itertools.count(100)

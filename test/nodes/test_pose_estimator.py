@@ -25,7 +25,6 @@ from cnn_vs_ros.nodes import messages
 from test.ros_graph import LATCHED, NEWEST, Graph
 from test.scenes import CAMERA, DEPTH, drawn_texture, slope_of, tilted, view
 
-DOMAIN = 84
 TEXTURE = drawn_texture(0)
 NEAR = se3.from_pose_vector([0.004, -0.003, 0.005, 0.01, 0.02, 0.05])
 
@@ -41,13 +40,13 @@ OTHER_PICTURE = np.full_like(REFERENCE_PICTURE, 90)
 class Estimator:
     """The node as a process, with what it says and a camera to show it pictures."""
 
-    def __init__(self, graph: Graph, wait: bool = True, **parameters) -> None:
+    def __init__(self, graph: Graph, wait: bool = True, remap: dict[str, str] | None = None, **parameters) -> None:
         self.graph = graph
         self.poses = graph.listen(PoseWithCovarianceStamped, 'relative_pose')
         self.statuses = graph.listen(DiagnosticArray, 'pose_status')
         self.images = graph.node.create_publisher(Image, 'image_raw', NEWEST)
         self.infos = graph.node.create_publisher(CameraInfo, 'camera_info', NEWEST)
-        self.process = graph.start('pose_estimator', **parameters)
+        self.process = graph.start('pose_estimator', remap, **parameters)
         if wait:
             graph.spin_until(self.images.get_subscription_count, 'the subscription to image_raw')
             graph.spin_until(self.infos.get_subscription_count, 'the subscription to camera_info')
@@ -96,7 +95,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    graph = Graph(DOMAIN, tmp_path_factory.mktemp('pose_estimator'))
+    graph = Graph(tmp_path_factory.mktemp('pose_estimator'))
     yield graph
     graph.close()
 
@@ -338,7 +337,7 @@ def reference_of(message: DiagnosticArray) -> str:
 
 def test_starts_with_the_reference_in_its_folder_and_ends_on_sigterm(tmp_path):
     Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
-    graph = Graph(DOMAIN + 1, tmp_path)
+    graph = Graph(tmp_path)
     try:
         estimator = Estimator(graph, library=str(tmp_path), reference='here')
         estimator.show_until('tracked', NEAR_PICTURE)
@@ -350,7 +349,7 @@ def test_starts_with_the_reference_in_its_folder_and_ends_on_sigterm(tmp_path):
 
 def test_a_camera_info_latched_before_the_node_began_is_got_and_of_rectified_images_is_p(tmp_path):
     Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
-    graph = Graph(DOMAIN + 1, tmp_path)
+    graph = Graph(tmp_path)
     try:
         latched = graph.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
         info = messages.camera_to_message(CAMERA, graph.now(), 'camera_optical_frame')
@@ -374,7 +373,7 @@ def test_what_is_learned_of_the_plane_is_kept_with_the_reference_and_its_mask(tm
     mask[400:, 200:440] = 0
     cv2.imwrite(str(tmp_path / 'gripper.png'), mask)
     tilt, folder = tilted(35.0, 0.4), tmp_path / 'here'
-    graph = Graph(DOMAIN + 7, tmp_path)
+    graph = Graph(tmp_path)
     try:
         parameters = {
             'library': str(tmp_path),
@@ -428,7 +427,7 @@ def test_what_is_learned_of_the_plane_is_kept_with_the_reference_and_its_mask(tm
 
 def test_a_mask_that_is_none_ends_the_start_with_a_sentence(tmp_path):
     (tmp_path / 'gripper.png').write_text('no image')
-    graph = Graph(DOMAIN + 8, tmp_path)
+    graph = Graph(tmp_path)
     try:
         estimator = Estimator(graph, wait=False, mask=str(tmp_path / 'gripper.png'))
         assert estimator.process.wait() == 1
@@ -438,14 +437,23 @@ def test_a_mask_that_is_none_ends_the_start_with_a_sentence(tmp_path):
         graph.close()
 
 
-def test_reads_compressed_images(tmp_path):
+@pytest.mark.parametrize(
+    ('remap', 'topic'),
+    [({}, 'image_raw/compressed'), ({'image_raw': 'wrist/color'}, 'wrist/color/compressed')],
+)
+def test_reads_compressed_images_after_any_remapping_of_image_raw(tmp_path, remap, topic):
     Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
-    graph = Graph(DOMAIN + 4, tmp_path)
+    graph = Graph(tmp_path)
     try:
         estimator = Estimator(
-            graph, wait=False, library=str(tmp_path), reference='here', image_transport='compressed'
+            graph,
+            wait=False,
+            remap=remap,
+            library=str(tmp_path),
+            reference='here',
+            image_transport='compressed',
         )
-        images = graph.node.create_publisher(CompressedImage, 'image_raw/compressed', NEWEST)
+        images = graph.node.create_publisher(CompressedImage, topic, NEWEST)
         jpeg = cv2.imencode('.jpg', NEAR_PICTURE)[1].tobytes()
 
         def show(data: bytes) -> None:
@@ -472,7 +480,7 @@ def test_reads_compressed_images(tmp_path):
 def test_a_corrupt_reference_is_refused_with_a_sentence_and_can_be_replaced(tmp_path):
     folder = Reference(REFERENCE_PICTURE, CAMERA, DEPTH).save(tmp_path / 'here')
     (folder / 'image.png').write_bytes(b'not an image')
-    graph = Graph(DOMAIN + 2, tmp_path)
+    graph = Graph(tmp_path)
     try:
         estimator = Estimator(graph, library=str(folder.parent), reference=folder.name)
         estimator.show_until('no_reference', NEAR_PICTURE)
@@ -484,7 +492,7 @@ def test_a_corrupt_reference_is_refused_with_a_sentence_and_can_be_replaced(tmp_
 
 
 def test_a_signal_ends_a_capture_that_waits_for_an_image(tmp_path):
-    graph = Graph(DOMAIN + 5, tmp_path)
+    graph = Graph(tmp_path)
     try:
         estimator = Estimator(graph, library=str(tmp_path), reference='here')
         client = graph.node.create_client(Trigger, 'pose_estimator/capture_reference')
@@ -502,7 +510,7 @@ def test_a_signal_ends_a_capture_that_waits_for_an_image(tmp_path):
 def test_an_unreadable_reference_is_said_and_lifecycle_loops_need_no_more_memory(tmp_path):
     (tmp_path / 'here' / 'image.png').mkdir(parents=True)
     (tmp_path / 'here' / 'reference.yaml').symlink_to('reference.yaml')
-    graph = Graph(DOMAIN + 6, tmp_path)
+    graph = Graph(tmp_path)
     try:
         estimator = Estimator(graph, library=str(tmp_path), reference='here')
         steps = [
@@ -531,7 +539,7 @@ def own_memory(pid: int) -> float:
 
 
 def test_a_missing_model_fails_the_transition_with_a_sentence(tmp_path):
-    graph = Graph(DOMAIN + 3, tmp_path)
+    graph = Graph(tmp_path)
     try:
         estimator = Estimator(graph, wait=False, model='no_such_model', autostart=False)
         request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 
 import pytest
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
-import test.ros_graph  # noqa: F401  (the environment of DDS)
 from cnn_vs_ros.nodes.quality_of_service import overridable, subscribe
+from test.ros_graph import in_own_domain
 
-DOMAIN = 88
 RELIABLE = QoSProfile(depth=1)
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -28,8 +26,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     ],
 )
 def test_a_publisher_that_is_not_heard_is_named_with_both_qualities(topic, offered, asked, words):
-    rclpy.init(domain_id=DOMAIN)
-    try:
+    with in_own_domain():
         node = Node('listener', namespace='arm')
         said: list[str] = []
         logger = node.get_logger()
@@ -46,16 +43,12 @@ def test_a_publisher_that_is_not_heard_is_named_with_both_qualities(topic, offer
             f'/arm/{topic} should be published {words[0]}, as listener subscribes to it, '
             f'but somebody publishes it {words[1]}: none of that is heard'
         ]
-    finally:
-        rclpy.shutdown()
 
 
 def test_durability_may_be_overridden_too():
     given = 'qos_overrides./arm/info.publisher.durability:=transient_local'
-    rclpy.init(args=['--ros-args', '-p', given], domain_id=DOMAIN)
-    try:
+    with in_own_domain('-p', given):
         node = Node('talker', namespace='arm')
-        publisher = node.create_publisher(String, 'info', RELIABLE, **overridable())
+        publisher = node.create_publisher(String, 'info', **overridable(RELIABLE))
         assert publisher.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
-    finally:
-        rclpy.shutdown()
+        assert RELIABLE.durability != DurabilityPolicy.TRANSIENT_LOCAL  # it is others' as well

@@ -24,7 +24,6 @@ from cnn_vs_ros.nodes.replay import replay, run
 from test.ros_graph import LATCHED, NEWEST, Graph
 from test.scenes import CAMERA, DEPTH, drawn_texture, view
 
-DOMAIN = 99
 COMPRESSED = '/compressed'
 TEXTURE = drawn_texture(0)
 PATH = [
@@ -134,7 +133,7 @@ def test_another_reference_is_said_when_there_is_none(recording, tmp_path):
 
 def test_records_what_comes_with_the_reference_and_completes_the_bag_on_sigterm(tmp_path):
     Reference(picture(np.eye(4)), CAMERA, DEPTH).save(tmp_path / 'reference')
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     try:
         images = graph.node.create_publisher(Image, 'image_raw', NEWEST)
         status = graph.node.create_publisher(String, 'servo_status', LATCHED)
@@ -172,7 +171,7 @@ def test_records_what_comes_with_the_reference_and_completes_the_bag_on_sigterm(
 
 def test_compressed_images_are_recorded_where_they_are_the_only_ones_or_listened_to(tmp_path):
     topic = f'/image_raw{COMPRESSED}'
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     try:
         compressed = graph.node.create_publisher(CompressedImage, topic.lstrip('/'), NEWEST)
         first = graph.start('record', output=str(tmp_path / 'alone'))

@@ -13,7 +13,6 @@ from test.nodes.test_differential_ik import IK, TWIST, URDF, Ik
 from test.ros_graph import ROOT, Graph
 from test.stand_ins.forward_command_controller import ForwardCommandController
 
-DOMAIN = 94
 JOINTS = yaml.safe_load((ROOT / 'config' / 'ros2_controllers.yaml').read_text())[
     '/**/forward_velocity_controller'
 ]['ros__parameters']['joints']
@@ -21,7 +20,7 @@ JOINTS = yaml.safe_load((ROOT / 'config' / 'ros2_controllers.yaml').read_text())
 
 @pytest.fixture
 def graph(tmp_path):
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     yield graph
     graph.close()
 
@@ -35,10 +34,14 @@ def test_commands_are_what_the_controller_takes_and_the_last_one_stops_the_arm(g
 
     graph.spin_until(moves, 'motion', ik.send)
     # Whatever comes in, every command is valid: the controller would go on with the one before.
-    for twist in (np.full(6, np.nan), np.array([np.inf, 0, 0, 0, 0, 0]), 1e6 * TWIST):
+    refused = (
+        (np.full(6, np.nan), 'should be finite but got [nan'),
+        (np.array([np.inf, 0, 0, 0, 0, 0]), 'should be finite but got [inf'),
+        (1e6 * TWIST, 'should be at most 0.5 m/s'),
+    )
+    for twist, refusal in refused:
         graph.spin_until(moves, 'motion', ik.send)
-        ik.send(twist)
-        graph.spin(0.05)
+        graph.spin_until(lambda said=refusal: said in ik.process.output, refusal, lambda bad=twist: ik.send(bad))
     ik.send(frame='another_frame')
     graph.spin_until(lambda: not controller.held.any(), 'zeros held')
     # It holds what it has for ever, so the end of the node must leave zeros.

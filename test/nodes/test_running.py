@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from rclpy.node import Node
 from rclpy.task import Future
 
-import test.ros_graph  # noqa: F401  (the environment of DDS)
 from cnn_vs_ros.nodes.running import run_node
+from test.ros_graph import own_domain
 
 TURNS = 200
 
@@ -30,7 +29,9 @@ class Counting(Node):
 
 @pytest.fixture(autouse=True)
 def _domain(monkeypatch):
-    monkeypatch.setitem(os.environ, 'ROS_DOMAIN_ID', '98')
+    with own_domain() as domain:
+        monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
+        yield
 
 
 def test_it_returns_the_status_of_the_node_and_holds_no_more_with_every_turn():

@@ -15,9 +15,7 @@ from cnn_vs_ros.control import DifferentialIk
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.simulated_camera import SimulatedCamera
 from cnn_vs_ros.simulation import SimulatedRobot, load_robot_description
-from test.ros_graph import LATCHED, PATIENCE, Graph
-
-DOMAIN = 94
+from test.ros_graph import LATCHED, PATIENCE, Graph, in_own_domain
 
 
 def test_images_are_those_of_the_joint_states(tmp_path):
@@ -26,7 +24,7 @@ def test_images_are_those_of_the_joint_states(tmp_path):
     robot = SimulatedRobot('prints', urdf=urdf, noise=0.0)
     robot.move_to_reference()
     expected = robot.render()
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     try:
         images = graph.listen(Image, 'image_raw', qos_profile_sensor_data)
         infos = graph.listen(CameraInfo, 'camera_info', qos_profile_sensor_data)
@@ -79,8 +77,7 @@ def test_draws_the_newest_joint_state_and_stamps_it_as_of_before_drawing(monkeyp
         return render(robot)
 
     monkeypatch.setattr(SimulatedRobot, 'render', slow_render)
-    rclpy.init(args=['--ros-args', '-p', 'image_rate:=0.1'], domain_id=DOMAIN + 1)
-    try:
+    with in_own_domain('-p', 'image_rate:=0.1'):
         node, others = SimulatedCamera(), rclpy.create_node('others')
         truths: list[PoseStamped] = []
         others.create_subscription(PoseStamped, 'ground_truth', truths.append, 10)
@@ -105,5 +102,3 @@ def test_draws_the_newest_joint_state_and_stamps_it_as_of_before_drawing(monkeyp
         node.shut_down()
         node.destroy_node()
         others.destroy_node()
-    finally:
-        rclpy.shutdown()

@@ -20,7 +20,6 @@ from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation.starts import draw_start, world_T_reference
 from test.ros_graph import LATCHED, Graph
 
-DOMAIN = 84
 SPEED = [0.1, 0.0, 0.0, 0.0, 0.0, 0.2]
 
 
@@ -72,7 +71,7 @@ class Robot:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    graph = Graph(DOMAIN, tmp_path_factory.mktemp('simulator'))
+    graph = Graph(tmp_path_factory.mktemp('simulator'))
     yield graph
     graph.close()
 
@@ -84,7 +83,7 @@ def robot(graph) -> Robot:
 
 @pytest.fixture
 def own_graph(tmp_path):
-    graph = Graph(DOMAIN + 1, tmp_path)
+    graph = Graph(tmp_path)
     yield graph
     graph.close()
 
@@ -156,6 +155,7 @@ def test_move_to_start_puts_the_camera_where_the_benchmark_says(robot, batch, se
 
 def test_a_move_ends_the_motion_that_was_commanded(robot):
     moving = lambda: np.allclose(robot.velocities, SPEED, atol=1e-3)  # noqa: E731
+    robot.graph.call(Trigger, 'simulator/move_to_reference')  # with its client there, the next one comes in motion
     robot.graph.spin_until(moving, 'the commanded velocity', robot.command)
     robot.graph.call(Trigger, 'simulator/move_to_reference')
     robot.next_image()
@@ -190,6 +190,14 @@ def test_it_ends_cleanly_on_a_signal(own_graph, number):
     robot = Robot(own_graph)
     assert robot.process.end(number) == 0
     assert 'Traceback' not in robot.process.output
+
+
+def test_its_description_is_left_to_another_where_told_so(own_graph):
+    robot = Robot(own_graph, publish_robot_description=False)
+    own_graph.spin(0.3)
+    assert own_graph.node.count_publishers('joint_states') == 1
+    assert own_graph.node.count_publishers('robot_description') == 0
+    assert not robot.descriptions
 
 
 def test_a_scene_that_there_is_not_ends_it_with_a_sentence(own_graph):

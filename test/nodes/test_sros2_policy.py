@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 
@@ -18,12 +17,11 @@ from cnn_vs_ros.graph.table import NODES
 from cnn_vs_ros.nodes.managed_node import ManagedNode
 from cnn_vs_ros.nodes.moveit_servo_adapter import MoveItServoAdapter
 from test.node_classes import node_class
-from test.ros_graph import PATIENCE
+from test.ros_graph import PATIENCE, in_own_domain
 from test.stand_ins.moveit_servo import stand_in_messages
 
 FILE = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
 POLICY = ET.parse(FILE).getroot()
-DOMAIN = 99
 
 
 def adapter_of_a_servo() -> Node:
@@ -76,8 +74,7 @@ def allowed(name: str) -> Names:
 def used(name: str, parameters: tuple[str, ...]) -> Names:
     """Full names that a node of this process has made."""
     arguments = [word for parameter in parameters for word in ('-p', parameter)]
-    rclpy.init(args=['--ros-args', *arguments], domain_id=DOMAIN)
-    try:
+    with in_own_domain(*arguments):
         node = made(name)
         if isinstance(node, ManagedNode):
             assert node.trigger_configure() is TransitionCallbackReturn.SUCCESS
@@ -99,8 +96,6 @@ def used(name: str, parameters: tuple[str, ...]) -> Names:
         if hasattr(node, 'shut_down'):
             node.shut_down()
         node.destroy_node()
-    finally:
-        rclpy.shutdown()
     return names
 
 

@@ -25,7 +25,6 @@ import viser
 from cnn_vs_ros.view import ViewPage
 from test.view.browser import PROGRAM, Browser
 
-DOMAIN = 93
 URDF = load_robot_description()
 JOINTS = DifferentialIk(URDF).joint_names
 POSTURE = [-0.24, -1.33, 1.83, -2.07, -1.57, 1.33]
@@ -67,7 +66,7 @@ def near(image: np.ndarray, colour: tuple[int, int, int]) -> int:
 
 @pytest.fixture
 def graph(tmp_path):
-    graph = Graph(DOMAIN, tmp_path)
+    graph = Graph(tmp_path)
     yield graph
     graph.close()
 

@@ -16,7 +16,6 @@ from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.simulation import load_robot_description
 from test.ros_graph import Graph
 
-DOMAIN = 98
 URDF = load_robot_description()
 KINEMATICS = DifferentialIk(URDF, 'camera_optical_frame')
 Q = np.array([-0.24, -1.33, 1.83, -2.07, -1.57, 1.33])
@@ -51,7 +50,7 @@ class View:
 
 @pytest.fixture(scope='module')
 def view(tmp_path_factory):
-    graph = Graph(DOMAIN, tmp_path_factory.mktemp('visualization'))
+    graph = Graph(tmp_path_factory.mktemp('visualization'))
     view = View(graph)
     graph.spin_until(lambda: view.marker('desired'), 'the frustum of the desired camera', view.speak)
     yield view

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -47,8 +48,8 @@ class Running:
         assert self._enough.wait(PATIENCE)
 
     def stop(self) -> None:
-        self._more.release()
         self._left = 10**9
+        self._more.release()
         self.loop.stop()
 
 
@@ -60,6 +61,21 @@ def running():
         made.append(Running(**options))
         made[-1].start()
         assert made[-1]._enough.wait(PATIENCE)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def unstarted():
+    """Loops that do not halt, once they are started."""
+    made: list[Running] = []
+
+    def make(**options) -> Running:
+        made.append(Running(**options))
+        made[-1]._left = 10**9
         return made[-1]
 
     yield make
@@ -95,16 +111,19 @@ def test_a_bad_command_leaves_the_one_before(running):
 def test_actions_are_done_in_the_simulations_thread_and_answered(running):
     run = running()
     answers: list[str] = []
-    asker = threading.Thread(target=lambda: answers.append(run.loop.do(lambda: threading.current_thread().name)))
-    asker.start()
-    while asker.is_alive():
+
+    def ask() -> None:
+        answers.append(run.loop.do(lambda: threading.current_thread().name))
+
+    threading.Thread(target=ask, daemon=True).start()
+    end = time.monotonic() + PATIENCE
+    while not answers and time.monotonic() < end:
         run.run(1)
     assert answers == ['simulation']
 
 
-def test_what_an_action_raises_reaches_who_asked():
-    run = Running()
-    run._left = 10**9
+def test_what_an_action_raises_reaches_who_asked(unstarted):
+    run = unstarted()
     run.start()
     with pytest.raises(SimulationError, match='elbow_joint should be in'):
         run.loop.do(lambda: str(run.robot.set_joint_positions([0, 0, 9, 0, 0, 0])))
@@ -115,9 +134,8 @@ def test_what_an_action_raises_reaches_who_asked():
     assert not run.failures
 
 
-def test_a_failure_ends_the_thread_and_is_handed_on():
-    run = Running()
-    run._left = 10**9
+def test_a_failure_ends_the_thread_and_is_handed_on(unstarted):
+    run = unstarted()
 
     def fail() -> None:
         raise SimulationError('out of order')
@@ -128,9 +146,8 @@ def test_a_failure_ends_the_thread_and_is_handed_on():
     assert [str(failure) for failure in run.failures] == ['out of order']
 
 
-def test_time_stands_still_while_an_estimate_is_owed():
-    run = Running(lockstep=Lockstep(timeout=1e9))
-    run._left = 10**9
+def test_time_stands_still_while_an_estimate_is_owed(unstarted):
+    run = unstarted(lockstep=Lockstep(timeout=1e9))
     image_stamps: list[int] = []
     published = threading.Semaphore(0)
 

@@ -83,15 +83,15 @@ def _freeze(name: str, scene: Scene) -> str:
 
 
 def _images(kind: str, scene: Scene) -> str:
-    scene.watch.fault(kind)
+    problem = scene.watch.fault(kind)
     time.sleep(scene.hold)
-    return ''
+    return problem
 
 
 def _clock(jump: float, scene: Scene) -> str:
-    scene.watch.fault('', jump)
+    problem = scene.watch.fault('', jump)
     time.sleep(scene.hold)
-    return ''
+    return problem
 
 
 def _repeat(action: Callable[[Watch, int], None], scene: Scene) -> str:

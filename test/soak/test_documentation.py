@@ -13,6 +13,8 @@ from test.soak.report import NO_FAULT, SoakReport
 def test_the_documented_soak_is_one_of_the_command_and_each_fault_held_the_limits_of_speed_and_rest():
     folder = Path(__file__).resolve().parents[2] / 'docs' / 'safety'
     report = SoakReport.read(folder / 'soak.json')
+    assert report.violations() == []
+    assert report.runs_converged == report.runs
     assert report.violations() == json.loads((folder / 'soak.json').read_text())['violations']
     limits = {name: replace(result, problems=[]).violations() for name, result in report.faults.items()}
     assert {name: found for name, found in limits.items() if found} == {}

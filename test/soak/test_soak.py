@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from test import ROOT
 from test.soak.__main__ import main
 from test.soak.faults import FAULTS
 
-ROOT = Path(__file__).resolve().parents[2]
 CHOSEN = ('kill -9 differential_ik', 'stop at 0.001 m/s^2', 'frozen picture with noise')
 
 

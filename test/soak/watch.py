@@ -114,10 +114,11 @@ class Watch:
         wall, arm = time.monotonic(), self.arm_time
         return lambda: self.arm_time - arm > _IN_TIME * (time.monotonic() - wall)
 
-    def fault(self, kind: str, clock_jump: float = 0.0) -> None:
+    def fault(self, kind: str, clock_jump: float = 0.0) -> str:
         """Set the fault of the relay, an empty kind is none, and measure the time to rest from there.
 
-        A relay that has just been started may not hear the first message: it is repeated until it is answered.
+        Returns what went wrong; empty if nothing did. A relay that has just been started may not hear the first
+        message: it is repeated until it is answered.
         """
         self._fault_number += 1
         command = {'kind': kind, 'clock_jump': clock_jump, 'number': self._fault_number}
@@ -126,6 +127,7 @@ class Watch:
             self._fault.publish(String(data=json.dumps(command)))
             wait_for(lambda: self._fault_taken == self._fault_number, 0.2, 0.002)
         self.mark()
+        return '' if self._fault_taken == self._fault_number else 'the relay does not answer that it has the fault'
 
     def send_nan_pose(self) -> None:
         """Send an estimate that is not finite, with the status that belongs to it."""

@@ -41,16 +41,26 @@ class Browser:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        port_file = folder / 'DevToolsActivePort'
+        try:
+            self._socket = connect(self._page(folder / 'DevToolsActivePort'), max_size=None)
+        except BaseException:
+            self._end()
+            raise
+        self._ids = itertools.count(1)
+
+    def _page(self, port_file: Path) -> str:
+        """Address of the page, once the browser has written its port."""
         self._wait(lambda: port_file.exists() and port_file.read_text().count('\n'), 'the browser')
         port = port_file.read_text().split('\n')[0]
-        with urllib.request.urlopen(f'http://127.0.0.1:{port}/json/list') as answer:
+        with urllib.request.urlopen(f'http://127.0.0.1:{port}/json/list', timeout=PATIENCE) as answer:
             pages = [item for item in json.load(answer) if item['type'] == 'page']
-        self._socket = connect(pages[0]['webSocketDebuggerUrl'], max_size=None)
-        self._ids = itertools.count(1)
+        return pages[0]['webSocketDebuggerUrl']
 
     def close(self) -> None:
         self._socket.close()
+        self._end()
+
+    def _end(self) -> None:
         self._process.terminate()
         try:
             self._process.wait(10)

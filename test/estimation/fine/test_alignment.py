@@ -7,7 +7,7 @@ from cnn_vs_ros.estimation.fine.alignment import ACQUIRE_STAGES, TRACK_STAGES, P
 from cnn_vs_ros.estimation.plane import ScenePlane
 from cnn_vs_ros.estimation.pyramid import SATURATED, ImagePyramid
 from cnn_vs_ros.geometry import se3
-from test.scenes import CAMERA, DEPTH, drawn_texture, view
+from test.scenes import CAMERA, DEPTH, drawn_texture, view, wide_texture
 
 PLANE = ScenePlane(DEPTH)
 KNOWN = ScenePlane.with_normal(DEPTH, (0, 0, 1))
@@ -177,23 +177,17 @@ def test_the_gradients_of_both_images_lead_there_faster_and_from_farther(texture
     assert after < left * before
 
 
-@pytest.fixture(scope='module')
-def wide_texture():
-    """Texture of 2.1 m by 1.6 m."""
-    return np.block([[drawn_texture(3 * row + column) for column in range(3)] for row in range(3)])
-
-
 @pytest.mark.parametrize(('reference', 'current'), [(0.5, 0.125), (0.125, 0.5)], ids=['four times', 'a quarter'])
 @pytest.mark.parametrize('roll', [0.4, 2.2])
-def test_an_image_of_another_scale_is_compared_where_both_show_as_much(wide_texture, reference, current, roll):
+def test_an_image_of_another_scale_is_compared_where_both_show_as_much(reference, current, roll):
     """Level with level of the same sizes in pixels, the evidence would be 0.03 to 0.09."""
     desired = se3.from_pose_vector([0, 0, DEPTH - reference, 0, 0, 0])
     place = se3.from_pose_vector([0, 0, DEPTH - current, 0, 0, 0])
     place = place @ se3.from_pose_vector([0, 0, 0, 0.04, -0.03, roll])
     plane = ScenePlane.with_normal(reference, (0, 0, 1))
-    aligner = PhotometricAlignment(ImagePyramid(view(wide_texture, desired, seed=1), CAMERA), plane)
+    aligner = PhotometricAlignment(ImagePyramid(view(wide_texture(), desired, seed=1), CAMERA), plane)
     push = se3.exp(0.7 * np.array([0.002, -0.002, 0.002, 0.008, 0.008, -0.008]))
-    image = ImagePyramid(view(wide_texture, place, seed=2), CAMERA)
+    image = ImagePyramid(view(wide_texture(), place, seed=2), CAMERA)
     found = aligner.align(image, push @ se3.inverse(place) @ desired, plane)
     assert found.evidence > 0.13
 
