@@ -42,7 +42,7 @@ def move_arm(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return LaunchConfiguration(argument).perform(context)
 
     folder = Path(value('moveit_config'))
-    description = Command(['xacro ', value('description_file'), ' ', value('description_arguments')])
+    description = Command(['xacro "', value('description_file'), '" ', value('description_arguments')])
     return [
         Node(
             package=PACKAGE,

@@ -70,13 +70,13 @@ def robot_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 def state_publisher(clock: dict[str, bool]) -> Node:
     """Return the node that publishes the robot description and its transforms."""
     command = [
-        'xacro ',
+        'xacro "',
         LaunchConfiguration('description_file'),
-        ' hardware:=',
+        '" hardware:=',
         LaunchConfiguration('hardware'),
-        ' controllers_file:=',
+        ' controllers_file:="',
         LaunchConfiguration('controllers_file'),
-        ' ',
+        '" ',
         LaunchConfiguration('description_arguments'),
     ]
     description = {'robot_description': ParameterValue(Command(command), value_type=str)}

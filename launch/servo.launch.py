@@ -138,7 +138,7 @@ def moveit_servo(configuration: Path, velocities: str, clock: dict[str, bool]) -
 def description() -> ParameterValue:
     """Return the description of the demonstration arm."""
     file = resource_path('description/arm.urdf.xacro')
-    command = Command([f'xacro {file}', ' ', LaunchConfiguration('description_arguments')])
+    command = Command([f'xacro "{file}" ', LaunchConfiguration('description_arguments')])
     return ParameterValue(command, value_type=str)
 
 
