@@ -32,6 +32,7 @@ SMALLEST_SIDE, MOST_OBLONG = 32, 8
 """Pixels of the shorter side of an image that something can be found in, and how often the longer one is that."""
 
 _UTMOST = 0.999 * STEEPEST
+_LOOKS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +168,27 @@ class Reference:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Reference:
-        """Read a reference that `save` wrote. Raises ReferenceFolderError when it is missing or inconsistent."""
+        """Read a reference that `save` wrote, the old or the new one while it is replaced.
+
+        Raises ReferenceFolderError when it is missing or inconsistent.
+        """
         folder = Path(folder)
+        for _ in range(_LOOKS):
+            before = _identity(folder)
+            try:
+                reference = cls._read(folder)
+            except ReferenceFolderError:
+                if _identity(folder) == before:
+                    raise
+                continue
+            if _identity(folder) == before:
+                return reference
+        raise ReferenceFolderError(
+            f'reference folder {folder} should stay while it is read but is replaced each time'
+        )
+
+    @classmethod
+    def _read(cls, folder: Path) -> Reference:
         for name in (IMAGE_FILE, CALIBRATION_FILE):
             if not os.path.lexists(folder / name):
                 raise ReferenceFolderError(f'reference folder {folder} should hold {name} but does not')
@@ -194,6 +214,15 @@ class Reference:
         if entries.text('image_sha256') != reference.sha256:
             raise ReferenceFolderError(f'{folder / IMAGE_FILE} is not the image that {CALIBRATION_FILE} describes')
         return reference
+
+
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    """What tells a folder from another one of its name; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def read_mask(path: str | os.PathLike[str], error: type[VisualServoingError] = ReferenceFolderError) -> np.ndarray:
