@@ -61,8 +61,11 @@ class MotionWatch:
         if not self._seen:
             return False
         now, _, where = self._seen[-1]
-        lately = np.array([positions for time, _, positions in self._seen if now - time <= STILL + 1e-9])
-        return now - self._seen[0][0] >= STILL and bool((np.abs(self._turn(lately - where)) <= TOLERANCE).all())
+        before = [index for index, (time, *_) in enumerate(self._seen) if now - time >= STILL - 1e-9]
+        if not before:
+            return False
+        lately = np.array([positions for _, _, positions in self._seen])[before[-1] :]
+        return bool((np.abs(self._turn(lately - where)) <= TOLERANCE).all())
 
     def observe(self, command: Array, positions: Array, now: float) -> str:
         """Note the command (n,) sent and the positions (n,) known at `now`; what disagrees, or an empty string."""

@@ -11,7 +11,6 @@ from pathlib import Path
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from cnn_vs_ros.environment import user_path
 from cnn_vs_ros.errors import VisualServoingError
@@ -19,7 +18,7 @@ from cnn_vs_ros.exit_status import FAILED, INTERRUPTED, MISSED
 from cnn_vs_ros.nodes.experiment_graph import RosGraph
 from cnn_vs_ros.nodes.overrides import check_overrides
 from cnn_vs_ros.nodes.parameters import declare
-from cnn_vs_ros.nodes.running import stop_signals
+from cnn_vs_ros.nodes.running import initialise, stop_signals
 from cnn_vs_ros.report import ProgressLine, RunFolder, new_folder
 from cnn_vs_ros.run import Plan
 from cnn_vs_ros.run.job import Job
@@ -95,10 +94,10 @@ def _do(node: ExperimentNode, progress: ProgressLine) -> int:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the experiment to its end, SIGINT or SIGTERM, and return the exit status."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     progress = ProgressLine()
-    executor = SingleThreadedExecutor()
     try:
+        initialise(args)
+        executor = SingleThreadedExecutor()
         node = ExperimentNode()
         check_overrides(node, args)
         executor.add_node(node)

@@ -12,13 +12,14 @@ from typing import Protocol, runtime_checkable
 import rclpy
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from cnn_vs_ros.environment import remark
-from cnn_vs_ros.errors import DeafNodeError, VisualServoingError
+from cnn_vs_ros.errors import DeafNodeError, ParameterError, VisualServoingError
 from cnn_vs_ros.nodes.common import steady_clock
 from cnn_vs_ros.nodes.overrides import check_overrides
 from cnn_vs_ros.nodes.shared_memory import lost_ports
@@ -128,11 +129,20 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
             _end(node, executor)
 
 
+def initialise(args: Sequence[str] | None) -> None:
+    """Initialise rclpy. Raises ParameterError for arguments, or a params file, that it does not take."""
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
+        reason = ' '.join(str(error).split(', at ')[0].split())
+        raise ParameterError(f'the arguments after --ros-args should be those of ROS 2 but: {reason}') from error
+
+
 @contextmanager
 def _reachable(args: Sequence[str] | None) -> Iterator[None]:
     """Initialise rclpy with a participant that others can reach; it lasts if a node is made within."""
     for _ in range(_BEGINNINGS):
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        initialise(args)
         first = Node('_first', use_global_arguments=False, enable_rosout=False, start_parameter_services=False)
         if not lost_ports():
             yield
