@@ -103,6 +103,21 @@ class Controller:
     def lose(self) -> None:
         self.say('lost', self.graph.now(), '0')
 
+    def ask_to_servo(self) -> tuple:
+        """Client of ~/servo and its requests, of which the last one waits while the camera moves."""
+        client = self.graph.node.create_client(Trigger, 'pbvs_controller/servo')
+        self.graph.spin_until(client.service_is_ready, 'the service')
+        asked: list = []
+
+        def asks() -> bool:
+            """Ask until it is not refused, as it is while no estimate is fresh."""
+            if not asked or asked[-1].done():
+                asked.append(client.call_async(Trigger.Request()))
+            return self.status == 'servoing' and self.twist.any()
+
+        self.graph.spin_until(asks, 'motion', self.estimate)
+        return client, asked
+
     def place(self, pose: np.ndarray) -> None:
         self._follow(messages.seconds(self.graph.now()))
         self.pose = pose
@@ -216,17 +231,7 @@ def test_servo_answers_when_the_task_has_ended_and_nothing_waits_for_it(controll
     refused = controller.call('servo', each=lambda: controller.say('no_reference', graph.now(), '0'))
     assert not refused.success
     assert 'a fresh estimate should have come' in refused.message
-    client = graph.node.create_client(Trigger, 'pbvs_controller/servo')
-    graph.spin_until(client.service_is_ready, 'the service')
-    asked: list = []
-
-    def asks() -> bool:
-        """Ask until it is not refused, as it is while no estimate is fresh."""
-        if not asked or asked[-1].done():
-            asked.append(client.call_async(Trigger.Request()))
-        return controller.status == 'servoing' and controller.twist.any()
-
-    graph.spin_until(asks, 'motion', controller.estimate)
+    client, asked = controller.ask_to_servo()
     assert not asked[-1].done()
     asked.append(client.call_async(Trigger.Request()))  # a second one gets the same answer
     graph.spin(0.2)  # the stop must not overtake it

@@ -7,7 +7,6 @@ import signal
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from std_srvs.srv import Trigger
 
 from test.nodes.test_pbvs_controller import Controller
 from test.ros_graph import Graph
@@ -18,17 +17,7 @@ def test_the_end_of_the_node_is_an_answer(tmp_path, how):
     graph = Graph(tmp_path)
     try:
         controller = Controller(graph)
-        client = graph.node.create_client(Trigger, 'pbvs_controller/servo')
-        graph.spin_until(client.service_is_ready, 'the service')
-        asked: list = []
-
-        def asks() -> bool:
-            """Ask until it is not refused, as it is while no estimate is fresh."""
-            if not asked or asked[-1].done():
-                asked.append(client.call_async(Trigger.Request()))
-            return controller.status == 'servoing' and controller.twist.any()
-
-        graph.spin_until(asks, 'motion', controller.estimate)
+        _, asked = controller.ask_to_servo()
         if how == 'shutdown':
             wanted = Transition(id=Transition.TRANSITION_ACTIVE_SHUTDOWN)
             graph.call(ChangeState, 'pbvs_controller/change_state', ChangeState.Request(transition=wanted))
