@@ -56,9 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         # Of the file system, where no verb said it better: a folder that cannot be written, a full disk.
-        place = error.filename or getattr(arguments, 'output', None)
-        reason = error.strerror or error
-        print(f'python -m training {arguments.verb}: cannot read or write {place}: {reason}', file=sys.stderr)
+        said = f'cannot read or write {error.filename}: {error.strerror}' if error.filename else str(error)
+        print(f'python -m training {arguments.verb}: {said}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

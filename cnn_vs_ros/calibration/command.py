@@ -111,7 +111,7 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
     from cnn_vs_ros.geometry import se3
 
     said = ''
-    depth = arguments.depth or ASSUMED_DEPTH
+    depth, lens = arguments.depth or ASSUMED_DEPTH, lens_of(arguments.lens)
     if arguments.folder is not None:
         recording = data.load(arguments.folder)
     elif arguments.bag is not None:
@@ -135,7 +135,7 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[str, bool]:
         recording = replace(recording, reference=replace(recording.reference, depth=arguments.depth))
     known = Known(arguments.depth, arguments.depth_sigma)
     tracks = track(recording, load_estimator(arguments.model, 1))
-    solution = calibrate(recording, tracks, lens_of(arguments.lens), known)
+    solution = calibrate(recording, tracks, lens, known)
     if arguments.check is not None:
         before = Mount.load(arguments.check)
         found = verdict.sentences(solution, before.transform, before.stamp_delay)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,9 @@ _STRAYED = 1.6
 class MotionLimits:
     """How far, how fast and how long: metres, radians, seconds.
 
-    Flange and camera stay within `distance` of where they stand and turn by `angle` at most (half as much again
-    about the camera's own axis). At each place it rests for `rest`; without sight of the reference for
-    `lost_timeout` it ends.
+    Flange and camera stay within `distance` of where they stand, and turn by `angle` at most (half as much again
+    about the camera's own axis); while the mount is not known a lever arm between them adds to that. At each
+    place it rests for `rest`; without sight of the reference for `lost_timeout` it ends.
     """
 
     distance: float = 0.12
@@ -60,15 +61,22 @@ def first_places(limits: MotionLimits) -> list[Array]:
     return [*turns, *(_place(np.zeros(3), sign * shift * axis) for axis in np.eye(3)[:2] for sign in (1, -1))]
 
 
-def few_places(limits: MotionLimits) -> list[Array]:
+def few_places(limits: MotionLimits, mount: Array, flange_T_tip: Array | None = None) -> list[Array]:
     """Three places (4, 4) of the tip in its frame at the start: each turned about another axis and shifted.
 
-    They tell the depth where the mount is known, and whether a mount still holds.
+    They tell the depth where the `mount` ``flange_T_camera`` (4, 4) is known, and whether it still holds. Flange
+    and camera go no farther than the limits' distance.
     """
     angle, shift = 0.4 * limits.angle, 0.3 * limits.distance
     turns = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-0.7, -0.7, 0.5]])
     shifts = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [-0.7, -0.7, 0.0]])
-    return [_place(angle * turn, shift * way) for turn, way in zip(turns, shifts, strict=True)]
+    tip_T_flange = np.eye(4) if flange_T_tip is None else se3.inverse(flange_T_tip)
+    links = tip_T_flange, tip_T_flange @ mount
+
+    def place(index: int, share: float) -> Array:
+        return _place(share * angle * turns[index], share * shift * shifts[index])
+
+    return [_bounded(limits, links, partial(place, index)) for index in range(len(turns))]
 
 
 def later_places(
@@ -92,22 +100,32 @@ def _on_ring(limits: MotionLimits, mount: Array, pivot: float, index: int) -> Ar
     around = 2 * np.pi * index / _RING
     tilt = limits.angle * np.array([np.cos(around), np.sin(around), 0.0])
     roll = np.array([0.0, 0.0, (1.5 if index < _RING // 2 else -1.5) * limits.angle])
-    ahead, most, least = np.array([0.0, 0.0, pivot]), 1.0, 0.0
+    ahead = np.array([0.0, 0.0, pivot])
 
     def place(share: float) -> Array:
         turn = se3.rotation_exp(share * tilt) @ se3.rotation_exp(share * roll)
         shift = ahead - turn @ ahead
         return se3.transform(turn, (shift[0], shift[1], 0.0))
 
-    def is_within(camera: Array) -> bool:
-        flange = mount @ camera @ se3.inverse(mount)
-        return max(float(np.linalg.norm(moved[:3, 3])) for moved in (camera, flange)) <= limits.distance
+    return _bounded(limits, (np.eye(4), se3.inverse(mount)), place)
 
-    if is_within(place(most)):
-        return place(most)
+
+def _bounded(limits: MotionLimits, links: Sequence[Array], place: Callable[[float], Array]) -> Array:
+    """The place (4, 4) of a share of the motion, the greatest up to 1 by which no link goes too far.
+
+    The `links` are ``frame_T_link`` (4, 4), of the frame whose `place` it is.
+    """
+
+    def is_within(share: float) -> bool:
+        moved = (se3.inverse(link) @ place(share) @ link for link in links)
+        return max(float(np.linalg.norm(pose[:3, 3])) for pose in moved) <= limits.distance
+
+    if is_within(1.0):
+        return place(1.0)
+    least, most = 0.0, 1.0
     for _ in range(20):
         middle = 0.5 * (least + most)
-        least, most = (middle, most) if is_within(place(middle)) else (least, middle)
+        least, most = (middle, most) if is_within(middle) else (least, middle)
     return place(least)
 
 

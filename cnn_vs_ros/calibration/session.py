@@ -128,7 +128,10 @@ class Session:
             )
         self._errand, self._rig, self._reference, self._limits = errand, rig, reference, limits
         self._folder, self._lens = folder, lens
-        self._places = first_places(limits) if errand is Errand.CALIBRATE else few_places(limits)
+        if errand is Errand.CALIBRATE or rig.mount is None:
+            self._places = first_places(limits)
+        else:
+            self._places = few_places(limits, rig.mount, rig.flange_T_tip)
         self._motion: CalibrationMotion | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix='calibration')
         self._tracking = self._worker.submit(Tracker, estimator, reference)
@@ -158,7 +161,7 @@ class Session:
             tilt, roll = np.degrees(limits.angle), np.degrees(1.5 * limits.angle)
             said += (
                 f', then {len(views)} views of the scene from up to {1e3 * limits.distance:.0f} mm away, '
-                f'tilted by {tilt:.0f} and rolled by {roll:.0f} degrees'
+                f'tilted by up to {tilt:.0f} and rolled by up to {roll:.0f} degrees'
             )
         return (
             f'{said}; at most {1e3 * limits.linear_velocity:.0f} mm/s and '

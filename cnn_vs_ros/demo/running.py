@@ -64,7 +64,9 @@ def _explain(ended: Ended, processes: ProcessGroup, title: str) -> None:
 def check_installation() -> None:
     """Raise VisualServoingError when a library that the graph needs is missing, or the middleware chosen."""
     missing = [
-        name for name in ('rclpy', 'mujoco', 'onnxruntime', 'matplotlib') if not importlib.util.find_spec(name)
+        name
+        for name in ('rclpy', 'mujoco', 'xacro', 'onnxruntime', 'matplotlib')
+        if not importlib.util.find_spec(name)
     ]
     if missing:
         raise VisualServoingError(

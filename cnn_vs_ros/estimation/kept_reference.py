@@ -46,10 +46,10 @@ class KeptReference:
         try:
             self.folder = reference.save(folder)
         except (VisualServoingError, OSError):
-            if previous is None or plane is None:
+            if previous is None:
                 self._estimator.forget_reference()
             else:
-                self._estimator.set_reference(previous.of_plane(plane))
+                self._estimator.set_reference(previous if plane is None else previous.of_plane(plane))
             raise
         self._held = reference
         return self.folder

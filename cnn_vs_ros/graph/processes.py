@@ -49,12 +49,15 @@ class Interrupted(Exception):  # noqa: N818
 
 @contextlib.contextmanager
 def signals_raise(*numbers: int) -> Iterator[None]:
-    """Raise Interrupted where one of these signals arrives, in the main thread; not one that nohup has ignored."""
+    """Raise Interrupted where one of these signals arrives, in the main thread.
+
+    Not where it is a SIGHUP that nohup has this process ignore.
+    """
 
     def raise_interrupted(number: int, _: object) -> None:
         raise Interrupted(number)
 
-    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = [n for n in numbers if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, raise_interrupted) for number in heeded}
     try:
         yield

@@ -130,12 +130,14 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
 
 
 def initialise(args: Sequence[str] | None) -> None:
-    """Initialise rclpy. Raises ParameterError for arguments, or a params file, that it does not take."""
+    """Initialise rclpy. Raises ParameterError for what it does not take: arguments, a params file, variables."""
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
         reason = ' '.join(str(error).split(', at ')[0].split())
-        raise ParameterError(f'the arguments after --ros-args should be those of ROS 2 but: {reason}') from error
+        raise ParameterError(
+            f'ROS 2 should start with these arguments and this environment but: {reason}'
+        ) from error
 
 
 @contextmanager

@@ -25,8 +25,11 @@ def leave_shared_memory(variables: MutableMapping[str, str] = os.environ) -> Non
     """Have this process's next participant do without shared memory, unless the user has a profile of his own."""
     local, name = variables.get(RANGE, '').upper() == 'LOCALHOST', profile_variable(variables)
     profile = Path(variables.get(name, ''))
-    if profile.name in PROFILES and profile.with_name(PROFILES[profile.name]).is_file():
-        variables[name] = str(profile.with_name(ONE_COMPUTER if local else PROFILES[profile.name]))
+    ours = {*PROFILES, *PROFILES.values()}
+    if local and profile.name in ours and profile.with_name(ONE_COMPUTER).is_file():
+        variables[name] = str(profile.with_name(ONE_COMPUTER))
+    elif profile.name in PROFILES and profile.with_name(PROFILES[profile.name]).is_file():
+        variables[name] = str(profile.with_name(PROFILES[profile.name]))
     elif not variables.get(name) and local:
         variables[name] = str(config_path(ONE_COMPUTER))
     elif not variables.get(name):

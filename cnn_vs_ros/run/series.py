@@ -120,6 +120,7 @@ class Series:
         self._recorder = graph.recorder
         self._world_T_desired: Array | None = None
         self.depth_sentence = self.refusal = ''
+        self._is_measuring = False
 
     def prepare(self) -> None:
         """Put the arm at the reference pose and capture it; without a simulator, take what is loaded."""
@@ -129,7 +130,9 @@ class Series:
             self._world_T_desired = self._new_truth()
             self.graph.call('pose_estimator/capture_reference')
         if self.plan.measure_depth:
+            self._is_measuring = True
             self.depth_sentence = self.graph.call('calibrate/measure_depth')
+            self._is_measuring = False
         self._recorder.reference = self.graph.reference_image()
 
     def run(self, seed: int) -> tuple[Outcome, FinishedRun]:
@@ -161,9 +164,11 @@ class Series:
 
     def finish(self) -> None:
         """Leave the arm at rest and the scene unperturbed."""
-        if self.plan.measure_depth:
-            self.graph.call('calibrate/stop')
-        self.graph.call('pbvs_controller/stop')
+        try:
+            if self._is_measuring:
+                self.graph.call('calibrate/stop')
+        finally:
+            self.graph.call('pbvs_controller/stop')
         if self.plan.simulated:
             self.graph.set_perturbations(False)
 

@@ -46,9 +46,9 @@ def load_robot_description(path: str | Path | None = None, **xacro_args: object)
             f'{path.name} takes the xacro arguments {", ".join(sorted(declared)) or "none"} '
             f'but got {", ".join(unknown)}'
         )
-    try:
-        import xacro  # an extra, which those who only name the scenes need not have
+    import xacro  # an extra, which those who only name the scenes need not have
 
+    try:
         return str(xacro.process_file(str(path), mappings=mappings).toprettyxml(indent='  '))
     except Exception as error:  # xacro raises many kinds, some of them bare
         raise DescriptionError(f'robot description {path.name} should be valid xacro but: {error}') from error

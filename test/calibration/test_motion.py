@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from cnn_vs_ros.calibration.motion import CalibrationMotion, MotionLimits, first_places, later_places
+from cnn_vs_ros.calibration.motion import (
+    CalibrationMotion,
+    MotionLimits,
+    few_places,
+    first_places,
+    later_places,
+)
 from cnn_vs_ros.errors import HandEyeError, ParameterError
 from cnn_vs_ros.geometry import se3
 
@@ -71,6 +77,19 @@ def test_the_camera_keeps_looking_at_the_scene_and_neither_it_nor_the_flange_goe
         assert camera[2, 3] <= 1e-9  # no nearer
         ahead = se3.inverse(camera) @ (0, 0, depth, 1)
         assert np.abs(ahead[:2] / ahead[2]).max() < 0.3
+
+
+@pytest.mark.parametrize('distance', [0.01, 0.12])
+@pytest.mark.parametrize('flange_T_tip', [np.eye(4), MOUNT], ids=['flange', 'camera'])
+def test_the_few_places_are_different_and_within_the_distance(distance, flange_T_tip):
+    places = few_places(MotionLimits(distance=distance), MOUNT, flange_T_tip)
+    for place in places:
+        flange = flange_T_tip @ place @ se3.inverse(flange_T_tip)
+        camera = se3.inverse(MOUNT) @ flange @ MOUNT
+        assert 0.1 * distance < np.linalg.norm(flange[:3, 3]) <= distance + 1e-9
+        assert np.linalg.norm(camera[:3, 3]) <= distance + 1e-9
+    turns = np.array([se3.pose_vector(place)[3:] for place in places])
+    assert np.linalg.matrix_rank(turns / np.linalg.norm(turns, axis=1)[:, None], tol=0.1) == 3
 
 
 @pytest.mark.parametrize(

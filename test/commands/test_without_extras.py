@@ -24,7 +24,7 @@ sys.exit(main(sys.argv[1:]))
         (['--version'], 0, 'cnn_vs_ros '),
         (['references', '--library', 'none'], 0, ''),
         (['calibrate', '--from', 'none'], 2, 'calibrate: '),
-        (['demo'], 2, 'demo: expected mujoco, matplotlib to be installed'),
+        (['demo'], 2, 'demo: expected mujoco, xacro, matplotlib to be installed'),
     ],
 )
 def test_a_command_needs_no_more_than_it_uses(words, status, said, tmp_path):

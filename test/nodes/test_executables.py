@@ -59,7 +59,7 @@ def test_a_params_file_that_cannot_be_used_ends_the_start_with_one_sentence(cont
     assert process.returncode == status
     assert 'Traceback' not in output
     *_, last = output.splitlines()  # rcl says something of its own before
-    assert 'the arguments after --ros-args should be those of ROS 2 but: ' in last
+    assert 'ROS 2 should start with these arguments and this environment but: ' in last
     assert str(file) in last
 
 

@@ -19,7 +19,7 @@ def test_our_profile_is_taken_without_its_shared_memory(shared, alone):
     assert 'SHM' not in config_path(alone).read_text()
 
 
-@pytest.mark.parametrize('profile', [None, *PROFILES])
+@pytest.mark.parametrize('profile', [None, *PROFILES, *PROFILES.values()])
 def test_what_is_kept_to_this_computer_stays_so_by_the_profile(profile):
     variables = {RANGE: 'LOCALHOST'}
     if profile is not None:
@@ -40,3 +40,11 @@ def test_a_profile_of_the_users_stays(name, tmp_path):
     variables = {PROFILE: str(tmp_path / name), RANGE: 'LOCALHOST'}
     leave_shared_memory(variables)
     assert variables == {PROFILE: str(tmp_path / name), RANGE: 'LOCALHOST'}
+
+
+def test_a_copy_that_lacks_the_profile_of_one_computer_stays_kept_to_it(tmp_path):
+    for name in ('fastdds_network.xml', 'fastdds_network_control.xml'):
+        (tmp_path / name).write_text('')
+    variables = {PROFILE: str(tmp_path / 'fastdds_network.xml'), RANGE: 'LOCALHOST'}
+    leave_shared_memory(variables)
+    assert variables == {PROFILE: str(tmp_path / 'fastdds_network_control.xml'), RANGE: 'LOCALHOST'}

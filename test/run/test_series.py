@@ -1,5 +1,7 @@
 """A series does the benchmark's steps in order and measures by the ground truth."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -231,8 +233,34 @@ def test_without_clips_images_are_compared_but_not_kept():
     np.testing.assert_array_equal(finished.trajectory.ssd, 0.0)
 
 
-def test_an_interrupted_measurement_of_the_depth_is_stopped_before_all_else():
-    graph = FakeGraph()
+class Measuring(FakeGraph):
+    """A graph whose measurement of the depth ends as it is told."""
+
+    def __init__(self, **ends: Exception | None) -> None:
+        super().__init__()
+        self.ends = ends
+
+    def call(self, service):
+        super().call(service)
+        if error := self.ends.get(service.replace('calibrate/', '')):
+            raise error
+        return ''
+
+
+@pytest.mark.parametrize('gone', [None, RunError('calibrate/stop has not answered')])
+def test_an_interrupted_measurement_of_the_depth_is_stopped_and_the_controller_too(gone):
+    graph = Measuring(measure_depth=KeyboardInterrupt(), stop=gone)
     series = Series(graph, Plan(simulated=False, measure_depth=True), 'fake')
+    with pytest.raises(KeyboardInterrupt):
+        series.prepare()
+    with contextlib.suppress(RunError):
+        series.finish()
+    assert graph.calls[-2:] == ['calibrate/stop', 'pbvs_controller/stop']
+
+
+def test_after_a_measurement_nobody_asks_for_calibrate_any_more():
+    graph = Measuring()
+    series = Series(graph, Plan(simulated=False, measure_depth=True), 'fake')
+    series.prepare()
     series.finish()
-    assert graph.calls == ['calibrate/stop', 'pbvs_controller/stop']
+    assert graph.calls == ['calibrate/measure_depth', 'pbvs_controller/stop']

@@ -226,9 +226,9 @@ def executed(monkeypatch, world, reference):
     monkeypatch.setattr(runs, 'scene', lambda name: world)
     monkeypatch.setattr(runs, 'occluder', lambda: world.texture)
 
-    def execute(method, batch, run):
+    def execute(method, batch, run, condition='nominal'):
         monkeypatch.setattr(runs, '_method', lambda name, model: method)
-        return runs.execute(RunKey('sift', 'wood', 'nominal', batch, run, 0))
+        return runs.execute(RunKey('sift', 'wood', condition, batch, run, 0))
 
     return execute
 
@@ -247,12 +247,14 @@ def test_a_lost_method_ends_the_run_where_it_stands(executed):
     assert result.steps == runs.LOST_STEPS
 
 
-def test_a_method_that_refuses_the_reference_is_lost_from_the_start(executed):
+def test_a_method_that_refuses_the_reference_of_a_condition_is_lost_from_the_start(executed):
     class Refusing:
         def start(self, *_):
             raise ModelError('of another camera')
 
-    result = executed(Refusing(), 5, 1)
+    with pytest.raises(ModelError, match='of another camera'):
+        executed(Refusing(), 5, 1)  # it is none of this scene
+    result = executed(Refusing(), 5, 1, 'calibration')
     assert (result.converged, result.steps, result.images, result.acquisition_ms) == (False, 0, 0, None)
     assert result.error_mm == result.start_mm > 0
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
+from multiprocessing import connection
 from pathlib import Path
 
 import cv2
@@ -28,7 +31,7 @@ from cnn_vs_ros.benchmark import (
 from cnn_vs_ros.errors import ModelError
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
-from training.benchmark.conditions import Setting, condition
+from training.benchmark.conditions import NOMINAL_VIEWS, Setting, condition
 from training.benchmark.methods import Method, make_method, model_of
 from training.benchmark.methods.base import Step
 from training.benchmark.records import RunFile, RunKey, RunRecord
@@ -87,7 +90,9 @@ def execute(key: RunKey) -> RunRecord:
     setting = condition(key.condition)(scene(key.scene), run_seed, occluder())
     try:
         method.start(_reference_of(setting, key), run_seed)
-    except ModelError:  # a model of another camera, say
+    except ModelError:
+        if key.condition in NOMINAL_VIEWS and setting.camera == CAMERA:
+            raise  # it is no model of this scene, whatever the condition
         return _lost_from_the_start(key, setting)
     return _Loop(method, setting, Sensor(run_seed + 1)).run(key)
 
@@ -226,6 +231,14 @@ def _median(values: list[float]) -> float | None:
 def _end_on_interrupt() -> None:
     # Ctrl-C reaches the whole process group; a run in hand is not waited for, and no traceback is shown.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def execute_all(keys: Sequence[RunKey], folder: Path, workers: int) -> list[RunRecord]:

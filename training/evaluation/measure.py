@@ -165,11 +165,14 @@ def _ideal(reference: Reference) -> Reference:
 
 
 def _identity(model: str, reference: Reference, seed: int, occluder_folder: Path | None) -> dict[str, Any]:
+    mask = reference.mask
     identity = {
         'model': hashlib.sha256(load_model(model).path.read_bytes()).hexdigest(),
         'reference': reference.sha256,
         'depth': float(reference.depth),
         'normal': reference.plane.normal.tolist(),
+        'normal_sigma': reference.normal_sigma,
+        'mask': None if mask is None else hashlib.sha256((mask > 0).tobytes()).hexdigest(),
         'camera': asdict(reference.camera),
         'occluders': occluders.fingerprint(occluder_folder),
         'seed': seed,

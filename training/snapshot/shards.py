@@ -27,7 +27,7 @@ from training.snapshot.viewpoints import ViewpointDraw
 
 INDEX_FILE = 'dataset.json'
 OCCLUDER_FILE = 'occluders.npz'
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _SHARD_IMAGES = 256
 _SHARD_BYTES = 64 << 20
