@@ -64,12 +64,18 @@ class ImageEstimation:
             self._problem = str(error)
 
     def take_twist(self, message: TwistStamped) -> None:
-        """Take the motion that the camera is sent on, by which the track is carried to the next image."""
+        """Take the motion that the camera is sent on, by which the track is carried to the next image.
+
+        Where twists cease for a while the arm is stopped, as `differential_ik` does.
+        """
+        stamp = messages.seconds(message.header.stamp)
+        if -np.inf < (ceased := self._twist_time + _TWIST_TIMEOUT) < stamp:
+            self._twists.add(ceased, np.zeros(6))
         try:
-            self._twists.add(messages.seconds(message.header.stamp), messages.twist_from_message(message.twist))
+            self._twists.add(stamp, messages.twist_from_message(message.twist))
         except PoseError:  # not finite: the arm does not follow it either
             self._twists.clear()
-        self._twist_time = messages.seconds(message.header.stamp)
+        self._twist_time = stamp
 
     def _motion_to(self, stamp: float) -> np.ndarray | None:
         """Motion (4, 4) sent since the last image; None when no twists come, so that nothing is known."""

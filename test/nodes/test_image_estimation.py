@@ -73,6 +73,14 @@ def test_twists_that_have_ceased_say_nothing(estimation):
     assert show(estimation, 10.3) is None
 
 
+def test_while_twists_had_ceased_the_arm_stood(estimation):
+    send(estimation, 10.0)
+    show(estimation, 10.01)
+    send(estimation, 10.5)
+    motion = show(estimation, 10.52)
+    np.testing.assert_allclose(se3.pose_vector(motion), [(0.09 + 0.02) * SPEED, 0, 0, 0, 0, 0], atol=1e-9)
+
+
 def test_a_twist_that_is_not_finite_is_no_motion(estimation):
     send(estimation, 10.0)
     show(estimation, 10.01)
