@@ -133,7 +133,7 @@ def strong_points(grey: np.ndarray, reference: Reference) -> Array:
     if camera.undistorted_mask is not None:
         usable[~np.asarray(camera.undistorted_mask, bool)] = 0
     if reference.mask is not None:  # that of the image as it was taken
-        usable[camera.undistort(np.where(reference.mask > 0, 255, 0).astype(np.uint8)) < 255] = 0
+        usable[~camera.undistort_mask(reference.mask)] = 0
     margin = _WINDOW // 2 + 2
     usable = cv2.erode(usable, np.ones((_WINDOW, _WINDOW), np.uint8))
     strength = cv2.cornerMinEigenVal(cv2.GaussianBlur(grey, (0, 0), 1.0), 7)

@@ -72,7 +72,7 @@ class ValidPixels:
         self._camera = camera
         shown = camera.undistorted_mask
         if mask is not None:
-            unmasked = camera.undistort(np.where(np.asarray(mask) > 0, 255, 0).astype(np.uint8)) > 254
+            unmasked = camera.undistort_mask(mask)
             shown = unmasked if shown is None else shown & unmasked
         self.everywhere = shown is None or bool(shown.all())
         self._shown = None if self.everywhere or shown is None else shown.astype(np.float32)

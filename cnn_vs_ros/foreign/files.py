@@ -1,9 +1,10 @@
-"""Reading a file that someone else may have written: a plain one of a bounded size."""
+"""Files of others: bounded plain ones to read, and folders that may not be written to."""
 
 from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from cnn_vs_ros.errors import VisualServoingError
@@ -31,3 +32,13 @@ def read_bytes(path: str | os.PathLike[str], most: int, error: type[VisualServoi
     if len(data) > most:
         raise error(f'{path} should have at most {most} bytes but has {status.st_size}')
     return data
+
+
+def unwritable(folder: Path) -> str:
+    """Make a folder, if it is not there; return why nothing can be written to it, empty where something can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ''
+    except OSError as error:
+        return error.strerror or str(error)

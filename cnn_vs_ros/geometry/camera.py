@@ -193,6 +193,10 @@ class PinholeCamera:
         # What the lens does not show is continued from the border: a black edge would be taken for a contrast.
         return cv2.remap(image, *self._undistortion_maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
+    def undistort_mask(self, mask: np.ndarray) -> np.ndarray:
+        """Boolean (H, W): where an undistorted image shows nothing that a `mask` (H, W) hides, by 0 or False."""
+        return self.undistort(np.where(np.asarray(mask) > 0, 255, 0).astype(np.uint8)) > 254
+
     @cached_property
     def undistorted_mask(self) -> np.ndarray | None:
         """Boolean (H, W): where an undistorted image has data; None when it has everywhere."""

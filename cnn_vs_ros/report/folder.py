@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from cnn_vs_ros.errors import VisualServoingError
+from cnn_vs_ros.foreign.files import unwritable
 from cnn_vs_ros.foreign.images import write_image
 from cnn_vs_ros.run.trajectory import Trajectory
 
@@ -78,13 +78,8 @@ class RunFolder:
 
     def check_writable(self) -> None:
         """Make the folder, if it is not there. Raises RunFolderError when nothing can be written to it."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
-        except OSError as error:
-            said = f'results should be written to {self.path} but cannot: {error.strerror}'
-            raise RunFolderError(said) from error
+        if reason := unwritable(self.path):
+            raise RunFolderError(f'results should be written to {self.path} but cannot: {reason}')
 
     def write_trajectory(self, trajectory: Trajectory) -> None:
         """Write trajectory.csv."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.errors import BagError
+from cnn_vs_ros.foreign.files import unwritable
 from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
@@ -92,14 +92,8 @@ def sentence(images: list[ReplayedImage]) -> str:
 
 def check_writable(folder: Path) -> None:
     """Make a folder, if it is not there. Raises BagError when nothing can be written to it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise BagError(
-            f'replay should be able to write to {folder} but cannot: {error.strerror}; --output names another'
-        ) from error
+    if reason := unwritable(folder):
+        raise BagError(f'replay should be able to write to {folder} but cannot: {reason}; --output names another')
 
 
 def _cells(values: Any, count: int) -> list[Any]:

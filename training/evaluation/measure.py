@@ -158,9 +158,7 @@ def _ideal(reference: Reference) -> Reference:
     camera = reference.camera
     if camera.undistorted == camera:
         return reference
-    mask = reference.mask
-    if mask is not None:
-        mask = camera.undistort(np.where(mask > 0, 255, 0).astype(np.uint8)) > 254
+    mask = None if reference.mask is None else camera.undistort_mask(reference.mask)
     return replace(reference, image=camera.undistort(reference.image), camera=camera.undistorted, mask=mask)
 
 
