@@ -119,7 +119,7 @@ def test_a_checkpoint_of_another_run_is_refused(reference: Reference, tmp_path: 
     with pytest.raises(TrainingError, match='its normal differ'):
         Regression(oblique, OPTIONS, SETTINGS, None).restore(tmp_path / 'run.checkpoint')
     wider = replace(reference, camera=replace(reference.camera, fx=301.0))
-    with pytest.raises(TrainingError, match='its camera differ'):
+    with pytest.raises(TrainingError, match='its reference_camera differ'):
         Regression(wider, OPTIONS, SETTINGS, None).restore(tmp_path / 'run.checkpoint')
 
 

@@ -26,6 +26,7 @@ from cnn_vs_ros.estimation.regression.pair_regressor import PairNetwork, PairReg
 from cnn_vs_ros.estimation.regression.regressor import KIND, RegressorNetwork, RelativeRegressor
 from cnn_vs_ros.geometry import se3
 from training.errors import TrainingError
+from training.identity import identity_of
 from training.progress import progress_bar
 from training.snapshot import occluders
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
@@ -163,19 +164,13 @@ def _ideal(reference: Reference) -> Reference:
 
 
 def _identity(model: str, reference: Reference, seed: int, occluder_folder: Path | None) -> dict[str, Any]:
-    mask = reference.mask
-    identity = {
+    return {
         'model': hashlib.sha256(load_model(model).path.read_bytes()).hexdigest(),
-        'reference': reference.sha256,
-        'depth': float(reference.depth),
-        'normal': reference.plane.normal.tolist(),
+        **identity_of(reference),
         'normal_sigma': reference.normal_sigma,
-        'mask': None if mask is None else hashlib.sha256((mask > 0).tobytes()).hexdigest(),
-        'camera': asdict(reference.camera),
         'occluders': occluders.fingerprint(occluder_folder),
         'seed': seed,
     }
-    return json.loads(json.dumps(identity))  # tuples are lists then
 
 
 def _resume(path: Path, identity: dict[str, Any]) -> dict[tuple[str, float, int], Answer]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import json
 import math
 import sys
 import time
@@ -318,11 +317,6 @@ def remove(checkpoint: Path) -> None:
     """Remove what a run that is over left beside its model: checkpoint and best model; the log stays."""
     for path in (checkpoint, best_path(checkpoint)):
         checkpoints.remove(path)
-
-
-def as_json(content: dict[str, Any]) -> dict[str, Any]:
-    """Return `content` as JSON gives it back: tuples are lists then."""
-    return json.loads(json.dumps(content))
 
 
 def _shown(metrics: Metrics) -> str:

@@ -20,7 +20,8 @@ from torch import nn
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
-from training.loop.training import VALIDATION_SEED, Metrics, Training, as_json, checkpoint_path, remove
+from training.identity import as_json, identity_of
+from training.loop.training import VALIDATION_SEED, Metrics, Training, checkpoint_path, remove
 from training.matcher.data import batches
 from training.matcher.export import write_onnx
 from training.matcher.loss import evaluate_batch
@@ -128,16 +129,13 @@ class FineTuning(Training):
         return 1.0 - float(np.mean(list(metrics.values())))
 
     def identity(self) -> dict[str, Any]:
-        """Return options, views, base and reference with its camera and plane."""
+        """Return options, views, base and reference."""
         return as_json(
             {
                 'options': asdict(self.options),
                 'sampling': asdict(self.sampling),
                 'base_sha256': self.base_sha256,
-                'reference_sha256': self.reference.sha256,
-                'depth': float(self.reference.depth),
-                'normal': self.reference.plane.normal.tolist(),
-                'camera': asdict(self.reference.camera),
+                **identity_of(self.reference),
             }
         )
 

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from training.errors import TrainingError
+from training.identity import as_json
 from training.images.corpus import TRAIN, VALIDATION, Corpus
 from training.images.sources import DRAWN_SHARE
 from training.images.views import ViewSampling
-from training.loop.training import Metrics, Training, as_json
+from training.loop.training import Metrics, Training
 from training.matcher import validation
 from training.matcher.data import MatchingGroups, batches
 from training.matcher.loss import evaluate_batch

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros import geometry
 from cnn_vs_ros.estimation import Reference
-from cnn_vs_ros.estimation.pyramid import to_grey
 from cnn_vs_ros.geometry import se3
 from training.images import sensor, textures, views
 from training.matcher import targets
+from training.snapshot.drawn_reference import DrawnReference
 
 Array = NDArray[np.float64]
 
@@ -50,19 +50,11 @@ class ReferenceGroups:
     """
 
     def __init__(self, reference: Reference, sampling: ReferenceSampling, *, seed: int, length: int) -> None:
-        ideal = reference.camera.undistorted
-        self.camera = ideal.resized(sampling.width, sampling.height)
-        self.source_camera = ideal.resized(
-            min(ideal.width, 2 * sampling.width), min(ideal.height, 2 * sampling.height)
-        )
-        image = reference.camera.undistort(reference.image)
-        self.source = cv2.resize(to_grey(image), self.source_camera.size, interpolation=cv2.INTER_AREA)
-        self.depth = reference.depth
-        self.normal = reference.plane.normal
+        self._drawn = DrawnReference(reference, (sampling.width, sampling.height))
         self._sampling = sampling
         self._seed = seed
         self._length = length
-        side = max(self.source_camera.size)
+        side = max(self._drawn.source_camera.size)
         self._tiles = [textures.draw(np.random.default_rng([seed, 1, k]), side) for k in range(_TILES)]
 
     def __len__(self) -> int:
@@ -77,7 +69,7 @@ class ReferenceGroups:
         return group.images, targets.group_targets(group.homographies, group.visible)
 
     def group(self, rng: np.random.Generator) -> views.ViewGroup:
-        """Draw a group; its homographies go from pixels of `source` to pixels of each view."""
+        """Draw a group; its homographies go from pixels of the drawn reference to pixels of each view."""
         sampling = self._sampling
         turn = np.deg2rad(45.0) * np.rint(rng.normal(0, sampling.roll) / np.deg2rad(45.0))
         size = 0.6 if rng.random() < sampling.small_copies else 1.0
@@ -88,33 +80,31 @@ class ReferenceGroups:
 
     def _copy(self, turn: float, size: float, rng: np.random.Generator) -> tuple[np.ndarray, Array, np.ndarray]:
         """Return the reference, turned and scaled, on a canvas of its mean, its homography and what it covers."""
-        homography = self._homography(_turned(turn))
-        centre = np.array([(self.camera.width - 1) / 2, (self.camera.height - 1) / 2])
+        drawn, frame = self._drawn, self._drawn.camera
+        centre = np.array([(frame.width - 1) / 2, (frame.height - 1) / 2])
         scaling = np.array([[size, 0, (1 - size) * centre[0]], [0, size, (1 - size) * centre[1]], [0, 0, 1.0]])
-        homography = scaling @ homography
-        source = self.source if size > 0.9 else cv2.GaussianBlur(self.source, (0, 0), 1.2)
-        copy = cv2.warpPerspective(source, homography, self.camera.size, borderValue=float(source.mean()))
-        inside = cv2.warpPerspective(np.ones_like(source), homography, self.camera.size, flags=cv2.INTER_NEAREST)
+        homography = scaling @ drawn.homography(_turned(turn))
+        source = drawn.source if size > 0.9 else cv2.GaussianBlur(drawn.source, (0, 0), 1.2)
+        copy = cv2.warpPerspective(source, homography, frame.size, borderValue=float(source.mean()))
+        plane = drawn.shows_plane.astype(np.uint8)
+        inside = cv2.warpPerspective(plane, homography, frame.size, flags=cv2.INTER_NEAREST)
         return sensor.expose(copy.astype(np.float32), rng, float(rng.uniform(0, 2))), homography, inside > 0
 
     def _view(self, pose: Array, rng: np.random.Generator) -> tuple[np.ndarray, Array, np.ndarray]:
         """Return what a camera with c_T_c0 = `pose` sees, its homography and where it sees the snapshot."""
-        view, shown = geometry.warp_plane(
-            self.source, pose, self.depth, self.source_camera, current_camera=self.camera, normal=self.normal
-        )
-        homography = self._homography(pose)
-        view = np.where(shown, view, self._surroundings(homography, rng)).astype(np.float32)
+        drawn, shown = self._drawn.view(pose, surroundings=partial(self._surroundings, rng))
+        view = drawn.astype(np.float32)
         noise = float(rng.uniform(0, 3))
         if rng.random() < self._sampling.perturbed:
             view, hidden, noise = views.perturb(view, rng, lambda: self._tile(rng))
             shown &= ~hidden
-        return sensor.expose(view, rng, noise), homography, shown
+        return sensor.expose(view, rng, noise), self._drawn.homography(pose), shown
 
-    def _surroundings(self, homography: Array, rng: np.random.Generator) -> np.ndarray | float:
+    def _surroundings(self, rng: np.random.Generator, homography: Array) -> np.ndarray | float:
         if rng.random() < 0.3:
             return float(rng.integers(256))
         flags = {'flags': cv2.INTER_LINEAR, 'borderMode': cv2.BORDER_REFLECT}
-        return cv2.warpPerspective(self._tile(rng), homography, self.camera.size, **flags)
+        return cv2.warpPerspective(self._tile(rng), homography, self._drawn.camera.size, **flags)
 
     def _tile(self, rng: np.random.Generator) -> np.ndarray:
         return self._tiles[int(rng.integers(_TILES))]
@@ -129,11 +119,8 @@ class ReferenceGroups:
         # The camera's place in the reference frame: [offset; distance to the plane].
         offset = rng.normal(0, 1, 3) * np.asarray(sampling.offset) * share
         distance = np.clip(1.0 + offset[2], 0.5, 2.0) / (size if size == 1.0 else size * rng.uniform(0.85, 1.15))
-        position = self.depth * np.array([offset[0], offset[1], 1.0 - distance])
+        position = self._drawn.depth * np.array([offset[0], offset[1], 1.0 - distance])
         return se3.transform(rotation, -rotation @ position)
-
-    def _homography(self, pose: Array) -> Array:
-        return geometry.plane_homography(pose, self.depth, self.source_camera, self.camera, self.normal)
 
 
 def _turned(angle: float) -> Array:

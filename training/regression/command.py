@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
+from training.identity import identity_of
 from training.loop.team import Team
 from training.loop.training import checkpoint_path, remove
 from training.regression.export import export_regressor
@@ -72,8 +73,7 @@ def open_dataset(
     stored = StoredSnapshots(folder, verify=True)
     index = stored.index
     settings = shards.settings_of(index)
-    wanted = shards.describe_reference(reference, settings)
-    differing = sorted(name for name, value in wanted.items() if index.get(name) != value)
+    differing = sorted(name for name, value in identity_of(reference).items() if index.get(name) != value)
     if differing:
         raise TrainingError(
             f'expected {folder} to be a dataset of this reference, but its {", ".join(differing)} differ'

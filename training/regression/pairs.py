@@ -15,12 +15,13 @@ from torch.utils.data import Dataset
 
 from cnn_vs_ros.geometry import se3
 from training.errors import TrainingError
+from training.identity import as_json
 from training.images import views
 from training.images.corpus import TRAIN, VALIDATION, Corpus
 from training.images.sources import TextureSource
 from training.images.views import ViewSampling
 from training.loop.team import Team
-from training.loop.training import VALIDATION_SEED, as_json
+from training.loop.training import VALIDATION_SEED
 from training.networks.architectures import architecture
 from training.networks.building import make_regressor
 from training.networks.site import Site

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-import cv2
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
+from training.identity import as_json, identity_of
 from training.loop.team import Team
-from training.loop.training import Metrics, Training, as_json
+from training.loop.training import Metrics, Training
 from training.networks.architectures import architecture
 from training.networks.building import make_regressor
 from training.networks.site import Site
@@ -24,6 +24,7 @@ from training.regression.batches import Batches
 from training.regression.loss import PoseLoss
 from training.regression.options import RegressionOptions
 from training.regression.validation import Validation, unseen_views
+from training.snapshot.drawn_reference import DrawnReference
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
 from training.snapshot.occluders import ClusterBank
 from training.snapshot.torch_datasets import DrawnSnapshots
@@ -68,9 +69,10 @@ class Regression(Training):
         self._set_up(Batches(data, settings.total, options.batch, options.seed, renewed=not self._is_stored))
 
     def _site(self) -> Site:
-        generator = SnapshotGenerator(self.reference, replace(self.settings, grey=True), None)
-        camera, settings = generator.camera, self.settings
-        x, y, z = (float(value) for value in generator.normal)
+        settings = self.settings
+        drawn = DrawnReference(self.reference, (settings.width, settings.height))
+        camera = drawn.camera
+        x, y, z = (float(value) for value in drawn.normal)
         return Site(
             width=settings.width,
             height=settings.height,
@@ -78,7 +80,7 @@ class Regression(Training):
             intrinsics=(camera.fx, camera.fy, camera.cx, camera.cy),
             normal=(x, y, z),
             depth=float(self.reference.depth),
-            image=cv2.resize(generator.source, camera.size, interpolation=cv2.INTER_AREA),
+            image=drawn.at_reference,
         )
 
     def _set_up(self, batches: Batches) -> None:
@@ -161,10 +163,7 @@ class Regression(Training):
                 'views': asdict(self.settings),
                 'occluders': self.bank.sha256 if self.bank is not None else None,
                 'stored': self._is_stored,
-                'reference': self.reference.sha256,
-                'depth': float(self.reference.depth),
-                'normal': self.reference.plane.normal.tolist(),
-                'camera': asdict(self.reference.camera),
+                **identity_of(self.reference),
             }
         )
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros import geometry
 from cnn_vs_ros.estimation import Reference
 from cnn_vs_ros.geometry import se3
 from training.errors import TrainingError
 from training.images import textures
 from training.snapshot import perturbations
+from training.snapshot.drawn_reference import DrawnReference
 from training.snapshot.occluders import ClusterBank
 from training.snapshot.perturbations import Perturbations
 from training.snapshot.viewpoints import ViewpointDraw
@@ -85,20 +86,11 @@ class SnapshotGenerator:
 
     def __init__(self, reference: Reference, settings: SnapshotSettings, bank: ClusterBank | None) -> None:
         self.settings = settings
-        self.depth = reference.depth
-        self.normal = reference.plane.normal
-        ideal = reference.camera.undistorted
-        self.camera = ideal.resized(settings.width, settings.height)
-        # Bilinear samples of twice the resolution are very nearly means over a pixel, as a camera takes them; at
-        # the reference pose they are exactly those of a resize by area.
-        self.source_camera = ideal.resized(
-            min(ideal.width, 2 * settings.width), min(ideal.height, 2 * settings.height)
-        )
-        image = reference.camera.undistort(reference.image)
-        self.source = cv2.resize(_channels(image, settings), self.source_camera.size, interpolation=cv2.INTER_AREA)
-        self.channels = self.source.shape[2] if self.source.ndim == 3 else 1
+        self.drawn = DrawnReference(reference, (settings.width, settings.height), partial(_channels, settings))
+        source = self.drawn.source
+        self.channels = source.shape[2] if source.ndim == 3 else 1
         self._bank = bank.grey() if bank is not None and self.channels == 1 else bank
-        side = max(self.source_camera.size)
+        side = max(self.drawn.source_camera.size)
         count = _TEXTURES if settings.outside == 'textured' else 0
         self._textures = [textures.draw(np.random.default_rng([settings.seed, k, 4]), side) for k in range(count)]
         self.warp_seconds = 0.0
@@ -117,7 +109,7 @@ class SnapshotGenerator:
         seed = self.settings.seed
         fine = index % self.settings.total >= self.settings.count
         viewpoint_rng = np.random.default_rng([seed, index, 0])
-        pose = self.settings.viewpoints.sample(viewpoint_rng, self.depth, fine=fine)
+        pose = self.settings.viewpoints.sample(viewpoint_rng, self.drawn.depth, fine=fine)
         image, visible = self._warp(pose, viewpoint_rng)
         changes = changes or self.settings.perturbations
         image, global_light, lights = perturbations.relight(
@@ -129,32 +121,22 @@ class SnapshotGenerator:
 
     def _warp(self, pose: Array, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         begun = time.perf_counter()
-        fill = {'random': float(rng.integers(256)), 'mean': float(self.source.mean())}
-        image, shown = geometry.warp_plane(
-            self.source,
+        fill = {'random': float(rng.integers(256)), 'mean': float(self.drawn.source.mean())}
+        image, shown = self.drawn.view(
             se3.inverse(pose),
-            self.depth,
-            self.source_camera,
-            current_camera=self.camera,
-            normal=self.normal,
-            fill=fill.get(self.settings.outside, 0.0),
+            fill.get(self.settings.outside, 0.0),
+            partial(self._surroundings, rng) if self.settings.outside == 'textured' else None,
         )
-        if self.settings.outside == 'textured' and not shown.all():
-            image = self._surround(image, shown, pose, rng)
         self.warp_seconds += time.perf_counter() - begun
         return image.reshape(self.shape), float(shown.mean())
 
-    def _surround(self, image: np.ndarray, shown: np.ndarray, pose: Array, rng: np.random.Generator) -> np.ndarray:
-        """Return a view with a texture, drawn on the same plane, where it does not show the snapshot."""
+    def _surroundings(self, rng: np.random.Generator, homography: Array) -> np.ndarray:
+        """Return a texture (H, W), drawn on the same plane."""
         texture = self._textures[int(rng.integers(_TEXTURES))]
-        homography = geometry.plane_homography(
-            se3.inverse(pose), self.depth, self.source_camera, self.camera, self.normal
-        )
-        drawn = cv2.warpPerspective(texture, homography, self.camera.size, borderMode=cv2.BORDER_REFLECT)
-        return np.where(shown[..., None], image.reshape(self.shape), drawn[..., None]).astype(np.uint8)
+        return cv2.warpPerspective(texture, homography, self.drawn.camera.size, borderMode=cv2.BORDER_REFLECT)
 
 
-def _channels(image: np.ndarray, settings: SnapshotSettings) -> np.ndarray:
+def _channels(settings: SnapshotSettings, image: np.ndarray) -> np.ndarray:
     """Return an image (H, W) grey, or (H, W, 3) BGR if it has colours and they are wanted."""
     if image.ndim == 3 and image.shape[2] == 1:
         return image[..., 0]

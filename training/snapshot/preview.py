@@ -36,7 +36,7 @@ def contact_sheet(generator: SnapshotGenerator, *, columns: int = 8) -> np.ndarr
     indices = [*range(wide), *range(settings.count, settings.count + fine)]
     scale = _CELL / max(settings.width, settings.height)
     size = (round(scale * settings.width), round(scale * settings.height))
-    strips = [_strip('snapshot', [_cell(generator.source, size)], columns, size)]
+    strips = [_strip('snapshot', [_cell(generator.drawn.source, size)], columns, size)]
     for title, change in rows.items():
         cells = [_cell(generator.sample(i, change).image, size) for i in indices]
         strips.append(_strip(title, cells, columns, size))

@@ -1,6 +1,6 @@
 """The dataset on disk: an index `dataset.json`, and shards of images (`.npy`) with their labels (`.json`).
 
-    dataset.json          size, seed, camera, depth, hash of the reference, all parameters
+    dataset.json          size, seed, camera of the images, the reference, all parameters
     occluders.npz         the clusters that were pasted
     images-00000.npy      (N, H, W, C) uint8
     labels-00000.json     the hash of that file, and for each of its images pose, visible share and perturbations
@@ -21,13 +21,14 @@ import numpy as np
 
 from cnn_vs_ros.estimation import Reference
 from training.errors import TrainingError
+from training.identity import as_json, identity_of
 from training.snapshot.generator import SnapshotGenerator, SnapshotSettings
 from training.snapshot.perturbations import Perturbations
 from training.snapshot.viewpoints import ViewpointDraw
 
 INDEX_FILE = 'dataset.json'
 OCCLUDER_FILE = 'occluders.npz'
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 _SHARD_IMAGES = 256
 _SHARD_BYTES = 64 << 20
@@ -37,7 +38,7 @@ def describe(
     reference: Reference, generator: SnapshotGenerator, occluders: dict[str, str] | None
 ) -> dict[str, Any]:
     """Return the content of the index; `occluders` says where they come from and the hash of the clusters."""
-    settings = generator.settings
+    settings, camera = generator.settings, generator.drawn.camera
     image_bytes = int(np.prod(generator.shape))
     return {
         'format_version': FORMAT_VERSION,
@@ -45,20 +46,10 @@ def describe(
         'shape': list(generator.shape),
         'shard_images': max(1, min(_SHARD_IMAGES, _SHARD_BYTES // image_bytes)),
         'pose': '[t; theta u] of c0_T_c, the camera in the frame of the reference camera, in metres and radians',
-        **describe_reference(reference, settings),
-        'occluders': occluders,
-        'parameters': json.loads(json.dumps(asdict(settings))),
-    }
-
-
-def describe_reference(reference: Reference, settings: SnapshotSettings) -> dict[str, Any]:
-    """Return what the index says of the reference: its pixels, its plane and the camera of the images."""
-    camera = reference.camera.undistorted.resized(settings.width, settings.height)
-    return {
-        'depth': float(reference.depth),
-        'normal': reference.plane.normal.tolist(),
-        'reference_sha256': reference.sha256,
+        **identity_of(reference),
         'camera': {name: value for name, value in asdict(camera).items() if not name.startswith('distortion')},
+        'occluders': occluders,
+        'parameters': as_json(asdict(settings)),
     }
 
 
