@@ -294,6 +294,10 @@ def test_finetune_refuses_what_it_cannot_do(
         (['--occluders', str(tmp_path)], 'got --occluders'),
         (['--loss', 'paper'], 'got --loss'),
         (['--architecture', 'geometric', '--steps', '3'], 'architecture geometric uses, but got --steps'),
+        (
+            ['--architecture', 'alexnet', '--dataset', 'views', '--count', '3'],
+            'that a training on a dataset uses, but got --count',
+        ),
         (['--base', str(tmp_path / 'none.onnx')], 'expected an .onnx model'),
         (['--reference', str(tmp_path)], 'should hold image.png'),
     ):

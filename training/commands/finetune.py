@@ -21,9 +21,10 @@ SUMMARY = 'train a model on one reference: the shipped matcher tuned, or a pose 
 CHOICES = ('matcher', *ARCHITECTURES)
 
 _MATCHER_ONLY = ('base', 'steps', 'batch_groups', 'validate_every')
+_DRAWN_ONLY = ('occluders', *views.DEFAULTS)
 _REGRESSORS_ONLY = (
     *('epochs', 'batch', 'micro_batch', 'weights', 'loss', 'beta', 'optimizer', 'momentum', 'weight_decay'),
-    *('cooldown', 'precision', 'validation_images', 'dataset', 'occluders', *views.DEFAULTS),
+    *('cooldown', 'precision', 'validation_images', 'dataset', *_DRAWN_ONLY),
 )
 
 # Of the arguments that only some architectures take; None on the command line stands for these.
@@ -85,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--dataset',
         type=user_path,
         metavar='DIR',
-        help="train on this dataset of the verb 'dataset'",
+        help="train on this dataset of the verb 'dataset', with its views",
     )
     views.add_size_arguments(regressor)
     views.add_view_arguments(parser, of=', of regressors only')
@@ -135,6 +136,8 @@ def _train_regressor(arguments: argparse.Namespace) -> int:
     from training.regression.options import RegressionOptions
 
     refuse_unused(arguments, _MATCHER_ONLY)
+    if arguments.dataset is not None:
+        refuse_unused(arguments, _DRAWN_ONLY, 'a training on a dataset')
     network = ARCHITECTURES[arguments.architecture]
     defaults = {
         **_REGRESSOR,

@@ -17,12 +17,15 @@ def fields_given(arguments: argparse.Namespace, options: type, defaults: Mapping
     return {**defaults, **given}
 
 
-def refuse_unused(arguments: argparse.Namespace, unused: Iterable[str]) -> None:
-    """Raise TrainingError when one of the arguments `unused`, which the architecture does not use, was given."""
+def refuse_unused(arguments: argparse.Namespace, unused: Iterable[str], user: str = '') -> None:
+    """Raise TrainingError when one of the arguments `unused`, which `user` does not use, was given.
+
+    The user is the architecture, by default.
+    """
     for name in unused:
         if getattr(arguments, name) is not None:
             raise TrainingError(
-                f'expected options that architecture {arguments.architecture} uses, '
+                f'expected options that {user or f"architecture {arguments.architecture}"} uses, '
                 f'but got --{name.replace("_", "-")}'
             )
 
