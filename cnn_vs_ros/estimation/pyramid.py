@@ -29,6 +29,8 @@ _COARSEST_SMOOTHING = 5.0
 _SMOOTHING = (3.0, 4.0)
 SATURATED = 250  # grey levels; where the sensor is saturated nothing is seen
 _WHOLE = 0.99  # of a pixel's area that has to be valid
+# Pixels of the cells whose means fill what is not valid, and the share of one that has to be.
+_FILL_CELL, _FILL_SHARE = 16, 0.1
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -86,6 +88,22 @@ class ValidPixels:
             valid = cv2.erode(valid.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1))) > 0
         return np.asarray(valid)
 
+    def filled(self, grey: np.ndarray) -> np.ndarray:
+        """Grey image (H, W) uint8 whose other pixels continue those around them smoothly.
+
+        What is smoothed over them, its light and contrast, would have an edge there that is none of the scene.
+        """
+        if self._shown is None:
+            return grey
+        size = tuple(max(1, side // _FILL_CELL) for side in reversed(grey.shape))
+        share = cv2.resize(self._shown, size, interpolation=cv2.INTER_AREA)
+        total = cv2.resize(grey * self._shown, size, interpolation=cv2.INTER_AREA)
+        known = share > _FILL_SHARE
+        means = np.where(known, total / np.maximum(share, _FILL_SHARE), 0.0).astype(np.float32)
+        means = cv2.inpaint(means, np.uint8(~known), 3.0, cv2.INPAINT_TELEA)
+        fill = cv2.resize(means, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return np.where(self._shown > 0, grey, np.rint(fill).astype(np.uint8))
+
     @cached_property
     def of_levels(self) -> list[np.ndarray | None]:
         """The same for the levels, coarse to fine, and the full image, without what their gradients reach into."""
@@ -129,6 +147,13 @@ class PyramidLevel:
             self._moments[size] = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
         return self._moments[size]
 
+    def whole(self, size: tuple[int, int]) -> np.ndarray:
+        """Which blocks are valid throughout: float32 (h, w), 1 or 0, for `size` (w, h)."""
+        if self.valid is None:
+            return np.ones(size[::-1], np.float32)
+        share = cv2.resize(self.valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        return (share > _WHOLE).astype(np.float32)
+
     @cached_property
     def _moments(self) -> dict[tuple[int, int], np.ndarray]:
         return {}
@@ -143,8 +168,8 @@ class ImagePyramid:
         `valid` pixels are those of the camera, by default. Raises ImageError when its size or type is wrong.
         """
         camera.check_image(np.asarray(image))
-        self.grey = camera.undistort(to_grey(image))
         self.valid = ValidPixels(camera) if valid is None else valid
+        self.grey = self.valid.filled(camera.undistort(to_grey(image)))
         self._cameras = level_cameras(camera)
         self._full_camera = full_camera(camera)
 

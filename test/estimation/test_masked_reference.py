@@ -15,8 +15,8 @@ MASK = cv2.fillPoly(
 )
 
 
-def picture(desired_T_current, seed):
-    return np.where(MASK, view(TEXTURE, desired_T_current, seed=seed), GRIPPER)
+def picture(desired_T_current, seed, gripper=GRIPPER):
+    return np.where(MASK, view(TEXTURE, desired_T_current, seed=seed), gripper)
 
 
 @pytest.fixture(scope='module')
@@ -39,3 +39,14 @@ def test_the_pose_is_that_of_the_scene_and_not_of_the_gripper(masked, vector):
     assert translation < 0.001
     assert rotation < np.radians(0.2)
     assert poses[-1].confidence > 0.5
+
+
+def test_nothing_hangs_on_what_the_gripper_looks_like(masked):
+    truth = se3.from_pose_vector([0.02, -0.01, 0.02, 0.05, 0.1, 0.3])
+    poses = []
+    for gripper in (0, 255, GRIPPER):
+        masked.reset()
+        masked.forget_scene()
+        poses.append(masked.estimate(picture(truth, 2, np.uint8(gripper))).transform)
+    np.testing.assert_array_equal(poses[0], poses[2])
+    np.testing.assert_array_equal(poses[1], poses[2])

@@ -107,6 +107,20 @@ def test_what_lies_beyond_the_lens_is_not_valid_and_a_mask_is_that_of_the_distor
     assert (undistorted[20] == 0).sum() < (undistorted[240] == 0).sum()  # its edge is no straight line any more
 
 
+def test_what_is_not_valid_continues_what_is_around_it():
+    columns = np.tile(np.linspace(60, 180, 640).astype(np.uint8), (480, 1))
+    mask = np.full((480, 640), 255, np.uint8)
+    mask[200:400, 250:450] = 0
+    valid = ValidPixels(CAMERA, mask)
+    image = np.where(mask, columns, np.random.default_rng(0).integers(0, 256, mask.shape, np.uint8))
+    filled = valid.filled(image)
+    np.testing.assert_array_equal(filled[mask > 0], image[mask > 0])
+    np.testing.assert_array_equal(filled, valid.filled(columns))
+    assert np.abs(filled.astype(int) - columns)[mask == 0].max() < 25
+    np.testing.assert_array_equal(ImagePyramid(image, CAMERA, valid).grey, filled)
+    np.testing.assert_array_equal(ValidPixels(CAMERA).filled(image), image)
+
+
 def test_levels_are_usable_where_they_are_valid_and_not_saturated(scene):
     mask = np.full((480, 640), 255, np.uint8)
     mask[:, 480:] = 0

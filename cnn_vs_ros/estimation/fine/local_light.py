@@ -86,16 +86,16 @@ class LightModel:
     def __init__(self, reference: PyramidLevel, grid: PinholeCamera) -> None:
         self.grid = grid
         self._moments = reference.moments(grid.size)
-        self._ones = np.ones((grid.height, grid.width), np.float32)
+        self._whole = reference.whole(grid.size)
         width = reference.camera.width
         self._window = grid.width * next(share for limit, share in _WINDOWS if width <= limit)
 
     def coverage(self, cells: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Unoccluded share (h, w) of the grid, from the robust `weights` (M,) of samples in `cells` (M,)."""
-        count = np.bincount(cells, minlength=self._ones.size)
-        total = np.bincount(cells, weights, minlength=self._ones.size)
+        count = np.bincount(cells, minlength=self._whole.size)
+        total = np.bincount(cells, weights, minlength=self._whole.size)
         share = np.where(count > 0, total / np.maximum(count, 1), 1.0).astype(np.float32)
-        return cv2.blur(share.reshape(self._ones.shape), (3, 3))
+        return cv2.blur(share.reshape(self._whole.shape), (3, 3))
 
     def field(
         self,
@@ -109,7 +109,7 @@ class LightModel:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = self.grid.size
         warped = cv2.warpPerspective(current.moments(size), homography, size, flags=flags)
-        visible = cv2.warpPerspective(self._ones, homography, size, flags=flags)
+        visible = self._whole * cv2.warpPerspective(current.whole(size), homography, size, flags=flags)
         if coverage is not None:
             visible = visible * coverage
         seen = visible[..., None]
