@@ -245,6 +245,7 @@ def test_a_lost_method_ends_the_run_where_it_stands(executed):
     assert not result.converged
     assert result.error_mm == pytest.approx(result.start_mm)
     assert result.steps == runs.LOST_STEPS
+    assert not executed(Blind(), 0, 1).converged  # though it stands at the goal
 
 
 def test_a_method_that_refuses_the_reference_of_a_condition_is_lost_from_the_start(executed):
