@@ -11,9 +11,12 @@ from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
+STANDSTILL = 0.1
+"""Seconds without a twist after which whoever drives the arm has stopped it: the next one starts from zero."""
+
 
 class MotionHistory:
-    """Twists sent during the last `horizon` seconds, each one held until the next.
+    """Twists sent during the last `horizon` seconds, each one held until the next, for STANDSTILL at most.
 
     An estimate is as old as the image it was made from. With the twists sent since,
     ``desired_T_now = desired_T_image @ history.motion(image_time, now)``.
@@ -46,7 +49,7 @@ class MotionHistory:
         first = max(0, bisect.bisect_right(self._times, start) - 1)
         boundaries = [*self._times[first + 1 :], end]
         for begin, finish, twist in zip(self._times[first:], boundaries, self._twists[first:], strict=False):
-            duration = min(finish, end) - max(begin, start)
+            duration = min(finish, end, begin + STANDSTILL) - max(begin, start)
             if duration > 0:
                 pose = pose @ se3.exp(twist * duration)
         return pose

@@ -11,11 +11,12 @@ from cnn_vs_ros.control.arm_link import ArmLink
 from cnn_vs_ros.control.convergence import Convergence
 from cnn_vs_ros.control.estimate_gate import EstimateGate, Known, Word
 from cnn_vs_ros.control.following import Following
+from cnn_vs_ros.control.motion_history import STANDSTILL
 from cnn_vs_ros.control.oscillation import Oscillation
 from cnn_vs_ros.control.search import is_near_goal
 from cnn_vs_ros.control.servo_settings import LostBehaviour, ServoSettings
 from cnn_vs_ros.control.servo_status import ServoStatus
-from cnn_vs_ros.control.twist_exit import STANDSTILL, Move, TwistExit
+from cnn_vs_ros.control.twist_exit import Move, TwistExit
 from cnn_vs_ros.errors import PoseError, VisualServoingError
 from cnn_vs_ros.geometry import RelativePose, se3
 
@@ -209,11 +210,9 @@ class Servo:
             return self._exit(None, dt, part)
 
     def _step(self, now: float) -> float:
-        """Seconds since the last update; after long ones the camera has stopped meanwhile."""
+        """Seconds since the last update."""
         dt = 0.0 if self._previous_update is None else now - self._previous_update
         self._previous_update = now
-        if dt > STANDSTILL:
-            self._reckoning.add(now - dt + STANDSTILL, np.zeros(6))
         if dt >= 0:
             return dt
         # The clock was set back: nothing remembered is of this time.

@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.control.limits import TwistLimiter, TwistLimits
+from cnn_vs_ros.control.motion_history import STANDSTILL
 from cnn_vs_ros.control.workspace import Workspace
 from cnn_vs_ros.errors import ParameterError
 from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
-
-STANDSTILL = 0.1
-"""Seconds without a twist after which whoever drives the arm has stopped it: the next one starts from zero."""
 
 
 def check_mask(mask: Sequence[bool]) -> None:

@@ -7,15 +7,12 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cnn_vs_ros.capture.frozen_picture import FrozenPicture
-from cnn_vs_ros.control.motion_history import MotionHistory
+from cnn_vs_ros.control.motion_history import STANDSTILL, MotionHistory
 from cnn_vs_ros.errors import CalibrationError, ImageError, PoseError
 from cnn_vs_ros.estimation import Estimator, Reference
 from cnn_vs_ros.estimation.sighting import Sighting, sight
 from cnn_vs_ros.geometry import PinholeCamera
 from cnn_vs_ros.nodes import messages
-
-_TWIST_TIMEOUT = 0.1
-"""Seconds after which a twist says nothing about the camera's motion any more."""
 
 
 def looks_rectified(topic: str) -> bool:
@@ -64,13 +61,8 @@ class ImageEstimation:
             self._problem = str(error)
 
     def take_twist(self, message: TwistStamped) -> None:
-        """Take the motion that the camera is sent on, by which the track is carried to the next image.
-
-        Where twists cease for a while the arm is stopped, as `differential_ik` does.
-        """
+        """Take the motion that the camera is sent on, by which the track is carried to the next image."""
         stamp = messages.seconds(message.header.stamp)
-        if -np.inf < (ceased := self._twist_time + _TWIST_TIMEOUT) < stamp:
-            self._twists.add(ceased, np.zeros(6))
         try:
             self._twists.add(stamp, messages.twist_from_message(message.twist))
         except PoseError:  # not finite: the arm does not follow it either
@@ -80,7 +72,7 @@ class ImageEstimation:
     def _motion_to(self, stamp: float) -> np.ndarray | None:
         """Motion (4, 4) sent since the last image; None when no twists come, so that nothing is known."""
         before, self._image_time = self._image_time, stamp
-        sent = abs(stamp - self._twist_time) < _TWIST_TIMEOUT
+        sent = abs(stamp - self._twist_time) < STANDSTILL
         return self._twists.motion(before, stamp) if sent and before < stamp else None
 
     def capture(self, message: Image | CompressedImage, depth: float, mask: np.ndarray | None = None) -> Reference:

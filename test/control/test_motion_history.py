@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from cnn_vs_ros.control import MotionHistory
+from cnn_vs_ros.control.motion_history import STANDSTILL
 from cnn_vs_ros.geometry import se3
 
 TWISTS = np.random.default_rng(1).normal(0, (0.1, 0.1, 0.1, 0.8, 0.8, 0.8), (6, 6))
@@ -18,7 +19,17 @@ def recorded() -> MotionHistory:
 def test_a_constant_twist_is_followed_for_the_time_between():
     history = MotionHistory()
     history.add(0.0, TWISTS[0])
-    np.testing.assert_allclose(history.motion(0.02, 0.14), se3.exp(TWISTS[0] * 0.12), atol=1e-12)
+    np.testing.assert_allclose(history.motion(0.02, 0.09), se3.exp(TWISTS[0] * 0.07), atol=1e-12)
+
+
+def test_a_twist_is_held_no_longer_than_whoever_drives_the_arm_follows_it():
+    history = MotionHistory()
+    history.add(0.0, TWISTS[0])
+    history.add(0.7, TWISTS[1])
+    held = se3.exp(TWISTS[0] * STANDSTILL)
+    np.testing.assert_allclose(history.motion(0.0, 0.7), held, atol=1e-12)
+    np.testing.assert_allclose(history.motion(0.0, 0.75), held @ se3.exp(TWISTS[1] * 0.05), atol=1e-12)
+    np.testing.assert_array_equal(history.motion(0.8, 2.0), np.eye(4))
 
 
 def test_twists_are_held_until_the_next_one():

@@ -25,8 +25,9 @@ from cnn_vs_ros.control import (
     Workspace,
 )
 from cnn_vs_ros.control.convergence import Convergence
+from cnn_vs_ros.control.jump_guard import REACH
+from cnn_vs_ros.control.motion_history import STANDSTILL
 from cnn_vs_ros.control.servo_settings import SLOWEST
-from cnn_vs_ros.control.twist_exit import STANDSTILL
 from cnn_vs_ros.errors import PoseError
 from cnn_vs_ros.geometry import PoseStatus, RelativePose, se3
 from test.laws import NoLaw
@@ -164,6 +165,18 @@ def test_a_pause_in_which_the_camera_was_stopped_is_neither_a_jump_nor_unfollowe
     for later in clock(0.5, now + 2.0):
         servo.add_estimate(RelativePose(pose), later, later)
         pose = pose @ se3.exp(servo.update(later) * PERIOD)
+    assert servo.status is ServoStatus.SERVOING, servo.reason
+
+
+def test_estimates_that_come_before_the_twists_go_on_after_a_pause_are_no_jump():
+    """A process that was held up takes the messages that wait before its timer."""
+    servo = make(gate=JUMPS, following=WATCHED)
+    now = moving(servo, 0.2)
+    assert np.linalg.norm(servo.twist[:3]) * (2.0 - STANDSTILL) > REACH * JUMPS.jump.translation
+    pose = START @ se3.exp(servo.twist * STANDSTILL)
+    for later in clock(0.2, now + 2.0):
+        servo.add_estimate(RelativePose(pose), later, later)
+    servo.update(later)
     assert servo.status is ServoStatus.SERVOING, servo.reason
 
 
