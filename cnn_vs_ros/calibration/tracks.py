@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnn_vs_ros.calibration.recording import Recording
 from cnn_vs_ros.errors import HandEyeError
 from cnn_vs_ros.estimation import Estimator, Reference
-from cnn_vs_ros.estimation.pyramid import to_grey
+from cnn_vs_ros.estimation.pyramid import ValidPixels, to_grey
 from cnn_vs_ros.geometry import RelativePose, map_pixels, se3
 
 Array = NDArray[np.float64]
@@ -129,11 +129,8 @@ def track(recording: Recording, estimator: Estimator) -> Tracks:
 def strong_points(grey: np.ndarray, reference: Reference) -> Array:
     """Points (p, 2) of an undistorted grey image, the strongest corner of each cell, its mask left out."""
     camera = reference.camera
-    usable = np.full(grey.shape, 255, np.uint8)
-    if camera.undistorted_mask is not None:
-        usable[~np.asarray(camera.undistorted_mask, bool)] = 0
-    if reference.mask is not None:  # that of the image as it was taken
-        usable[~camera.undistort_mask(reference.mask)] = 0
+    shown = ValidPixels(camera, reference.mask).at(camera.size)
+    usable = np.ones(grey.shape, np.uint8) if shown is None else shown.astype(np.uint8)
     margin = _WINDOW // 2 + 2
     usable = cv2.erode(usable, np.ones((_WINDOW, _WINDOW), np.uint8))
     strength = cv2.cornerMinEigenVal(cv2.GaussianBlur(grey, (0, 0), 1.0), 7)

@@ -63,6 +63,12 @@ def full_camera(camera: PinholeCamera) -> PinholeCamera:
     return camera.undistorted.resized(width, round(camera.height * width / camera.width))
 
 
+def whole_pixels(shown: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which pixels of an image resized to `size` (w, h) are `shown` (H, W) throughout: boolean (h, w)."""
+    share = cv2.resize(shown.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(share > _WHOLE)
+
+
 class ValidPixels:
     """Which pixels of a camera's undistorted images can show the scene: the same in every image.
 
@@ -83,7 +89,7 @@ class ValidPixels:
         """Boolean (h, w) of images resized to `size` (w, h), `margin` pixels short; None where all are valid."""
         if self._shown is None:
             return None
-        valid = cv2.resize(self._shown, size, interpolation=cv2.INTER_AREA) > _WHOLE
+        valid = whole_pixels(self._shown, size)
         if margin:
             valid = cv2.erode(valid.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1))) > 0
         return np.asarray(valid)
@@ -146,13 +152,6 @@ class PyramidLevel:
             both = cv2.merge([self.flat, self.flat * self.flat])
             self._moments[size] = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
         return self._moments[size]
-
-    def whole(self, size: tuple[int, int]) -> np.ndarray:
-        """Which blocks are valid throughout: float32 (h, w), 1 or 0, for `size` (w, h)."""
-        if self.valid is None:
-            return np.ones(size[::-1], np.float32)
-        share = cv2.resize(self.valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        return (share > _WHOLE).astype(np.float32)
 
     @cached_property
     def _moments(self) -> dict[tuple[int, int], np.ndarray]:

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from cnn_vs_ros import geometry
 from cnn_vs_ros.estimation import Reference
-from cnn_vs_ros.estimation.pyramid import to_grey
+from cnn_vs_ros.estimation.pyramid import to_grey, whole_pixels
 
 Array = NDArray[np.float64]
-
-_WHOLE = 0.99  # of a pixel's area that has to be of the scene
 
 
 class DrawnReference:
@@ -27,6 +25,7 @@ class DrawnReference:
         camera: of the images, without distortion.
         source_camera: of `source`, of at most twice the resolution.
         source: the reference (h, w[, C]) uint8 that is drawn from.
+        at_reference: the reference (H, W[, C]) uint8 at the size of the images.
         shows_plane: (h, w) bool, where `source` does.
         depth: of the plane at the optical axis of the reference, metres.
         normal: (3,) of the plane, in the axes of the reference camera.
@@ -46,19 +45,15 @@ class DrawnReference:
         # the reference pose they are exactly those of a resize by area.
         self.source_camera = ideal.resized(min(ideal.width, 2 * size[0]), min(ideal.height, 2 * size[1]))
         self.source = _resized(channels(reference.camera.undistort(reference.image)), self.source_camera.size)
+        self.at_reference = _resized(self.source, size)
         self.shows_plane = np.ones(self.source.shape[:2], bool)
         self._attached = np.zeros(size[::-1], bool)
         if reference.mask is not None:
-            scene = reference.camera.undistort_mask(reference.mask).astype(np.float32)
+            scene = reference.camera.undistort_mask(reference.mask)
             # A bilinear sample mixes neighbours: those of what is attached are none of the plane.
-            whole = (_resized(scene, self.source_camera.size) > _WHOLE).astype(np.uint8)
+            whole = whole_pixels(scene, self.source_camera.size).astype(np.uint8)
             self.shows_plane = cv2.erode(whole, np.ones((3, 3))) > 0
-            self._attached = _resized(scene, size) <= _WHOLE
-
-    @property
-    def at_reference(self) -> np.ndarray:
-        """The reference (H, W[, C]) uint8 at the size of the images."""
-        return _resized(self.source, self.camera.size)
+            self._attached = ~whole_pixels(scene, size)
 
     def homography(self, current_T_desired: Array) -> Array:
         """Return the map (3, 3) from pixels of `source` to those of an image at a pose (4, 4)."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_vs_ros.estimation.plane import ScenePlane
-from cnn_vs_ros.estimation.pyramid import PyramidLevel
+from cnn_vs_ros.estimation.pyramid import PyramidLevel, whole_pixels
 from cnn_vs_ros.geometry import PinholeCamera
 
 Array = NDArray[np.float64]
@@ -86,7 +86,8 @@ class LightModel:
     def __init__(self, reference: PyramidLevel, grid: PinholeCamera) -> None:
         self.grid = grid
         self._moments = reference.moments(grid.size)
-        self._whole = reference.whole(grid.size)
+        shown = np.ones(grid.size[::-1], bool) if reference.valid is None else reference.valid
+        self._whole = whole_pixels(shown, grid.size).astype(np.float32)  # as of every image
         width = reference.camera.width
         self._window = grid.width * next(share for limit, share in _WINDOWS if width <= limit)
 
@@ -109,7 +110,7 @@ class LightModel:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = self.grid.size
         warped = cv2.warpPerspective(current.moments(size), homography, size, flags=flags)
-        visible = self._whole * cv2.warpPerspective(current.whole(size), homography, size, flags=flags)
+        visible = self._whole * cv2.warpPerspective(self._whole, homography, size, flags=flags)
         if coverage is not None:
             visible = visible * coverage
         seen = visible[..., None]
