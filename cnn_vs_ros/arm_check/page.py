@@ -67,6 +67,14 @@ class ArmCheck:
         found = []
         for record in self.records:
             joints, images = record.by_joints(), record.by_images()
+            if record.is_interrupted:
+                sentence = (
+                    f'{AXES[record.axis]} nothing was sent, or nothing came of the joints, for '
+                    f'{record.longest_pause:.2f} s, more than {record.pause_allowed:.2g}: '
+                    'is the computer busy? or set a longer period'
+                )
+                found.append(Finding(Level.PROBLEM, sentence))
+                continue
             if joints is not None:
                 found += _judged(joints, 'the joints went', 'order and signs of the joints, or the controller')
             # Where the joints went astray the images say nothing more.
@@ -86,7 +94,8 @@ class ArmCheck:
     @property
     def mount_error(self) -> np.ndarray | None:
         """As `response.mount_error` has it, radians."""
-        return mount_error([seen for record in self.records if (seen := record.by_images()) is not None])
+        records = (record for record in self.records if not record.is_interrupted)
+        return mount_error([seen for record in records if (seen := record.by_images()) is not None])
 
     def as_values(self) -> dict[str, object]:
         """Return it for JSON; null where a number is none."""

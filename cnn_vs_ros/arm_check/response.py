@@ -59,9 +59,13 @@ class Response:
 
 @dataclass
 class AxisRecord:
-    """What was commanded along an axis, 0 to 5, and where the camera was, by the joints and by the images."""
+    """What was commanded along an axis, 0 to 5, and where the camera was, by the joints and by the images.
+
+    A pause of more than `pause_allowed` seconds makes it worth little.
+    """
 
     axis: int
+    pause_allowed: float
     _commands: list[tuple[float, float]] = field(default_factory=list)
     _poses: list[tuple[float, Array]] = field(default_factory=list)
     _seen: list[tuple[float, Array]] = field(default_factory=list)
@@ -70,13 +74,25 @@ class AxisRecord:
         """Take the speed sent from `now` on, m/s or rad/s."""
         self._commands.append((now, speed))
 
-    def add_pose(self, now: float, base_T_camera: Array) -> None:
-        """Take where the joints say that the camera is."""
-        self._poses.append((now, base_T_camera))
+    def add_pose(self, time: float, base_T_camera: Array) -> None:
+        """Take where the joints said at `time` that the camera is; once, however often they are asked."""
+        if not self._poses or time > self._poses[-1][0]:
+            self._poses.append((time, base_T_camera))
 
     def add_seen(self, stamp: float, desired_T_current: Array) -> None:
         """Take where an image stamped `stamp` says that it is."""
         self._seen.append((stamp, desired_T_current))
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether there was a longer pause than is allowed."""
+        return self.longest_pause > self.pause_allowed
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds for which nothing was commanded, or the joints told nothing."""
+        pauses = [np.diff([time for time, _ in told]) for told in (self._commands, self._poses)]
+        return max((float(pause.max()) for pause in pauses if len(pause)), default=0.0)
 
     def by_joints(self) -> Response | None:
         """What the joints say; None where too little came."""

@@ -14,6 +14,10 @@ from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
+TRIES = 3
+"""How often an axis is moved at most, until neither the computer nor the joints pause meanwhile."""
+_PAUSE_ALLOWED = 1 / 8
+"""Part of a period in which an arm that takes no command loses a third of its way."""
 _TOO_FAR = 3.0
 """Times the amplitude that the camera may be away from where it began."""
 
@@ -28,6 +32,11 @@ class WiggleBounds:
     """Radians about an axis."""
     period: float = 2.0
 
+    @property
+    def longest_time(self) -> float:
+        """Seconds that all axes take when each is moved `TRIES` times."""
+        return (6 * TRIES * 1.25 + 0.25) * self.period
+
 
 class _Phase(enum.Enum):
     RESTING = 'resting'
@@ -39,7 +48,8 @@ class _Phase(enum.Enum):
 class Wiggle:
     """Motion program: fed with what is known of the camera, it gives the twists, and keeps what came of them.
 
-    The axes are vx, vy, vz, wx, wy, wz of the camera's optical frame. `records` has those that were begun.
+    The axes are vx, vy, vz, wx, wy, wz of the camera's optical frame. One that was interrupted, by a computer that
+    was busy for instance, is moved again. `records` has those that were begun.
     """
 
     bounds: WiggleBounds = field(default_factory=WiggleBounds)
@@ -47,6 +57,7 @@ class Wiggle:
     _phase: _Phase = _Phase.RESTING
     _began: float | None = None
     _start: Array | None = None
+    _tries: int = 0
 
     @property
     def finished(self) -> bool:
@@ -57,8 +68,8 @@ class Wiggle:
         """Move no more."""
         self._phase = _Phase.FINISHED
 
-    def update(self, now: float, base_T_camera: Array) -> Array:
-        """Twist (6,) of the camera at `now`, seconds, when the joints say that it is at a pose (4, 4).
+    def update(self, now: float, base_T_camera: Array, age: float = 0.0) -> Array:
+        """Twist (6,) of the camera at `now`, s; `age` seconds ago the joints said that it is at a pose (4, 4).
 
         Raises ArmError when the camera is further away than a motion of this size explains.
         """
@@ -69,10 +80,9 @@ class Wiggle:
         self._check(base_T_camera)
         elapsed = now - self._began
         if self._phase is _Phase.RESTING and elapsed >= 0.25 * self.bounds.period:
-            if len(self.records) == 6:
+            if not self._begin():
                 self.end()
                 return np.zeros(6)
-            self.records.append(AxisRecord(len(self.records)))
             self._phase, self._began, elapsed = _Phase.MOVING, now, 0.0
         elif self._phase is _Phase.MOVING and elapsed >= self.bounds.period:
             self._phase, self._began = _Phase.RESTING, now
@@ -85,8 +95,20 @@ class Wiggle:
                 rate = 2.0 * np.pi / self.bounds.period
                 twist[record.axis] = 0.5 * amplitude * rate * np.sin(rate * elapsed)
             record.add_command(now, float(twist[record.axis]))
-            record.add_pose(now, base_T_camera)
+            record.add_pose(now - age, base_T_camera)
         return twist
+
+    def _begin(self) -> bool:
+        """Begin the record of the next motion, which may be the last one once more; say whether there is one."""
+        if self.records and self.records[-1].is_interrupted and self._tries < TRIES:
+            self.records.pop()
+        else:
+            self._tries = 0
+        if len(self.records) == 6:
+            return False
+        self.records.append(AxisRecord(len(self.records), _PAUSE_ALLOWED * self.bounds.period))
+        self._tries += 1
+        return True
 
     def see(self, stamp: float, desired_T_current: Array) -> None:
         """Take an estimate (4, 4) of an image stamped `stamp`, if there are any."""

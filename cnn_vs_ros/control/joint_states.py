@@ -91,6 +91,10 @@ class JointStates:
                 )
         return np.array([joint.position for joint in joints])
 
+    def age(self, now: float) -> float:
+        """Seconds since the joint that came longest ago. Raises JointStateError for one that never came."""
+        return now - min(joint.time for joint in self._all())
+
     @property
     def last_positions(self) -> Array | None:
         """Positions (n,) that came last, however old; None before each has come, or where one is not finite."""

@@ -84,6 +84,12 @@ class ArmListener:
         """The joint positions (n,) that came last, however old; None before any."""
         return None if self._joint_states is None else self._joint_states.last_positions
 
+    @property
+    def age(self) -> float:
+        """Seconds since the joint that came longest ago; infinite before all have come."""
+        states = self._joint_states
+        return np.inf if states is None or states.last_positions is None else states.age(self.clock.now())
+
     def state(self) -> tuple[DifferentialIk, Array]:
         """Kinematics and joint positions (n,) of now, in the order of its joint_names.
 

@@ -42,8 +42,8 @@ STARTUP_TIMEOUT = 10.0
 QUIET_TIME = RIVALS_REMEMBERED
 """Seconds without twists of others after which differential_ik takes this node for their only sender."""
 
-_LONGEST = 4.0
-"""Times its own time that the wiggle may take by the wall's time."""
+_LONGEST = 2.0
+"""Times the longest time of its own that the wiggle may take by the wall's time."""
 _PERIOD = 0.02
 _OTHERS_SEND = 'nobody else should send twists but somebody does: ros2 topic info -v twist'
 
@@ -201,12 +201,12 @@ class CheckArmNode(Node):
         try:
             if others_send:
                 raise ArmError(_OTHERS_SEND)
-            if time.monotonic() - self._since > _LONGEST * 8.0 * self._bounds.period:
+            if time.monotonic() - self._since > _LONGEST * self._bounds.longest_time:
                 raise ArmError('the clock should go on but stands still, or hardly does')
             if self._wiggle.records and (held := self._link.holding or self._link.slowed):
                 raise ArmError(f'the arm should be driven but: {held}')
             kinematics, positions = self._arm.state()
-            self._send(self._wiggle.update(seconds_now(self), kinematics.pose(positions)))
+            self._send(self._wiggle.update(seconds_now(self), kinematics.pose(positions), self._arm.age))
         except VisualServoingError as error:
             self._send(np.zeros(6))
             self._wiggle.end()

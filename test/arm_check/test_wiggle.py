@@ -48,12 +48,16 @@ class Arm:
         return se3.transform(moved[:3, :3], self.scale * moved[:3, 3])
 
 
-def checked(arm: Arm, seen: bool = True) -> ArmCheck:
-    """Wiggle the arm to the end, and return the page."""
-    wiggle, now, greatest = Wiggle(), 0.0, 0.0
+def checked(arm: Arm, seen: bool = True, held_up: tuple[tuple[float, float], ...] = ()) -> ArmCheck:
+    """Wiggle the arm to the end, and return the page; it tells and follows nothing while it is held up."""
+    wiggle, now, told, greatest, pose = Wiggle(), 0.0, 0.0, 0.0, arm.base_T_camera
     while not wiggle.finished:
-        twist = wiggle.update(now, arm.base_T_camera)
-        arm.step(twist)
+        is_held_up = any(begin < now < end for begin, end in held_up)
+        if not is_held_up:
+            told, pose = now, arm.base_T_camera
+        twist = wiggle.update(now, pose, now - told)
+        if not is_held_up:
+            arm.step(twist)
         now += PERIOD
         if seen:
             wiggle.see(now, arm.estimate)
@@ -126,6 +130,15 @@ def test_an_arm_that_does_not_move_and_a_wrong_depth_are_told():
     assert 'is the controller active' in said(checked(Arm(signs=0.0)), Level.PROBLEM)
     page = checked(Arm(scale=0.5))
     assert 'the images went 50 % of the way' in said(page, Level.WARNING)
+
+
+def test_a_motion_that_was_interrupted_is_made_again_and_three_times_at_most():
+    """A page said that the joints went 0 % of the way along x: the computer had been busy meanwhile."""
+    assert checked(Arm(), held_up=((0.6, 1.4), (8.0, 8.5))).findings() == []
+    page = checked(Arm(), held_up=((0.6, 1.4), (4.1, 4.9), (5.6, 6.4)))
+    assert [item.level for item in page.findings()] == [Level.PROBLEM]
+    assert 'along x nothing was sent, or nothing came of the joints, for 0.82 s' in said(page, Level.PROBLEM)
+    assert len(page.records) == 6
 
 
 def test_an_arm_that_runs_away_ends_it():
