@@ -202,11 +202,17 @@ class _Campaign:
         for name in NODES:
             self._graph.processes.signal(name, signal.SIGCONT)
         time.sleep(0.2)
-        for name in self._graph.restart_dead():
-            self._watch.is_up(name, _PATIENCE)
+        self._restart_dead()
         self._watch.fault('')
         if new_reference:
             self._capture()
+
+    def _restart_dead(self) -> bool:
+        """Start the nodes that have ended, as whoever launched them would; say whether any had."""
+        dead = self._graph.restart_dead()
+        for name in dead:
+            self._watch.is_up(name, _PATIENCE)
+        return bool(dead)
 
     def _servoes_again(self) -> str:
         """Why the task is over and had to be started; empty where it goes on by itself.
@@ -226,7 +232,12 @@ class _Campaign:
     def _goes_on(self) -> bool:
         """Whether the task is on its way to the goal, now or soon, and not over."""
         again = lambda: self._watch.status in _ON_THE_WAY  # noqa: E731
-        return wait_for(lambda: again() or self._is_over(), _BY_ITSELF) and again()
+        decided = lambda: again() or self._is_over()  # noqa: E731
+        wait_for(lambda: decided() or self._graph.dead(), _BY_ITSELF)
+        # One that was frozen may find only now that others took its shared memory, and end, as it should.
+        if self._restart_dead():
+            wait_for(decided, _BY_ITSELF)
+        return again()
 
     def _is_over(self) -> bool:
         return self._watch.status in _OVER or '~/start' in self._watch.reason

@@ -21,6 +21,8 @@ _TICKS = os.sysconf('SC_CLK_TCK')
 
 _ESTIMATOR_PATIENCE = 30.0
 """Seconds in which a pose_estimator that cannot begin must end."""
+_HELD = 3
+"""Samples in a row, one a fault, in which a node has no more than it keeps."""
 
 
 class SoakGraph:
@@ -53,9 +55,13 @@ class SoakGraph:
         self.processes.signal(name, signal.SIGKILL)
         return status
 
+    def dead(self) -> list[str]:
+        """Names of the nodes that are not running."""
+        return [name for name in NODES if not self.processes.is_running(name)]
+
     def restart_dead(self) -> list[str]:
         """Start every node that is not running, and return which."""
-        dead = [name for name in NODES if not self.processes.is_running(name)]
+        dead = self.dead()
         for name in dead:
             self.start(name)
         return dead
@@ -86,8 +92,9 @@ class SoakGraph:
         """Largest growth of memory (MiB) of one process of each node.
 
         That is over the most that it had in the first half of its life after `settled` seconds: what a node needs
-        for the first time, to look for a lost target for instance, it needs no more of later. A life that is
-        shorter than that once more tells nothing.
+        for the first time, to look for a lost target for instance, it needs no more of later; and what it needs
+        for a moment it has given back by one of the last `_HELD` samples. A life that is shorter than that once
+        more tells nothing.
         """
         result = {}
         for name, samples in self.memory.items():
@@ -96,7 +103,8 @@ class SoakGraph:
                 life = [(age, mebibytes) for other, age, mebibytes in samples if other == pid and age > settled]
                 if life and life[-1][0] - life[0][0] > settled:
                     first = [mebibytes for _, mebibytes in life[: len(life) // 2]]
-                    growth = max(growth, life[-1][1] - max(first))
+                    held = min(mebibytes for _, mebibytes in life[-_HELD:])
+                    growth = max(growth, held - max(first))
             result[name] = growth
         return result
 
