@@ -90,9 +90,12 @@ class AxisRecord:
 
     @property
     def longest_pause(self) -> float:
-        """Seconds for which nothing was commanded, or the joints told nothing."""
-        pauses = [np.diff([time for time, _ in told]) for told in (self._commands, self._poses)]
-        return max((float(pause.max()) for pause in pauses if len(pause)), default=0.0)
+        """Seconds for which nothing was commanded, or the joints told nothing, since it began."""
+        if not self._commands:
+            return 0.0
+        sent = np.array([time for time, _ in self._commands])
+        told = np.clip([*(time for time, _ in self._poses), sent[-1]], sent[0], None)
+        return float(max(np.diff(times).max(initial=0.0) for times in (sent, told)))
 
     def by_joints(self) -> Response | None:
         """What the joints say; None where too little came."""
