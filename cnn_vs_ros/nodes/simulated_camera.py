@@ -16,10 +16,10 @@ from cnn_vs_ros.errors import VisualServoingError
 from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.arm_listener import ArmListener
 from cnn_vs_ros.nodes.common import stamp_now
-from cnn_vs_ros.nodes.parameters import declare, default_of
 from cnn_vs_ros.nodes.running import run_node
+from cnn_vs_ros.nodes.simulated_view import SimulatedView
 from cnn_vs_ros.nodes.throttled_warnings import ThrottledWarnings
-from cnn_vs_ros.simulation import SCENES, SimulatedRobot
+from cnn_vs_ros.simulation import SimulatedRobot
 
 
 class SimulatedCamera(Node):
@@ -27,38 +27,14 @@ class SimulatedCamera(Node):
 
     def __init__(self) -> None:
         super().__init__('simulated_camera')
-        self._scene = declare(
-            self,
-            'scene',
-            default_of(SimulatedRobot, 'scene'),
-            'What lies on the table.',
-            read_only=True,
-            choices=tuple(SCENES),
-        )
-        rate = declare(self, 'image_rate', 30.0, 'Images a second, Hz.', read_only=True, bounds=(0.1, 100.0))
-        self._noise = declare(
-            self,
-            'noise',
-            default_of(SimulatedRobot, 'noise'),
-            'Standard deviation of the image noise, grey levels.',
-            read_only=True,
-            bounds=(0.0, 50.0),
-        )
-        self._seed = declare(
-            self,
-            'seed',
-            default_of(SimulatedRobot, 'seed'),
-            'Seed of the image noise.',
-            read_only=True,
-            bounds=(0, 2**31 - 1),
-        )
+        self._view = SimulatedView(self)
         self._warn = ThrottledWarnings(self.get_logger())
         self._robot: SimulatedRobot | None = None
         self._arm = ArmListener(self, on_kinematics=self._on_kinematics)
         self._image_publisher = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._info_publisher = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
         self._truth_publisher = self.create_publisher(PoseStamped, 'ground_truth', 10)
-        self.create_timer(1.0 / rate, self.publish_image)
+        self.create_timer(1.0 / self._view.image_rate, self.publish_image)
 
     def shut_down(self) -> None:
         """Let go of the renderer."""
@@ -67,7 +43,7 @@ class SimulatedCamera(Node):
 
     def _on_kinematics(self, kinematics: DifferentialIk, joint_states: JointStates, urdf: str) -> None:
         del kinematics, joint_states
-        self._robot = SimulatedRobot(self._scene, urdf=urdf, noise=self._noise, seed=self._seed)
+        self._robot = SimulatedRobot(self._view.scene, urdf=urdf, noise=self._view.noise, seed=self._view.seed)
         self.get_logger().info(f'scene {self._robot.scene.name}: {self._robot.scene.summary}')
 
     @property

@@ -33,7 +33,8 @@ from cnn_vs_ros.nodes import messages
 from cnn_vs_ros.nodes.common import LATCHED
 from cnn_vs_ros.nodes.parameters import declare, default_of
 from cnn_vs_ros.nodes.running import run_node
-from cnn_vs_ros.simulation import SCENES, SimulatedRobot, load_robot_description
+from cnn_vs_ros.nodes.simulated_view import SimulatedView
+from cnn_vs_ros.simulation import SimulatedRobot, load_robot_description
 from cnn_vs_ros.simulation.errors import SimulationError
 from cnn_vs_ros.simulation.lockstep import Lockstep
 from cnn_vs_ros.simulation.loop import SimulationLoop
@@ -49,11 +50,12 @@ class Simulator(Node):
         super().__init__('simulator')
         self._declare_parameters()
         urdf = self._value('robot_description') or load_robot_description()
+        view = SimulatedView(self)
         self._robot = SimulatedRobot(
-            self._value('scene'),
+            view.scene,
             urdf=urdf,
-            noise=self._value('noise'),
-            seed=self._value('seed'),
+            noise=view.noise,
+            seed=view.seed,
             intermittent_occluders=self._value('perturbations.intermittent'),
         )
         self._robot.move_to_reference()
@@ -72,7 +74,7 @@ class Simulator(Node):
         self.done: Future = Future()
         self._advertise(urdf)
         self._loop.every(STATE_PERIOD, self._publish_state)
-        self._loop.every(1.0 / self._value('image_rate'), self._publish_image)
+        self._loop.every(1.0 / view.image_rate, self._publish_image)
         self._loop.every(1.0 / self._value('overview_rate'), self._publish_overview)
         self._exit_status = 0
         self._loop.start(self._on_failure, self._on_end)
@@ -91,21 +93,7 @@ class Simulator(Node):
 
         fixed('robot_description', '', "URDF; empty: this package's arm.")
         fixed('publish_robot_description', True, 'Whether the URDF is published, as robot_state_publisher does.')
-        fixed('scene', default_of(SimulatedRobot, 'scene'), 'What lies on the table.', choices=tuple(SCENES))
-        fixed('image_rate', 30.0, 'Images a simulated second, Hz.', bounds=(0.1, 100.0))
         fixed('overview_rate', 10.0, 'Images of overview/image_raw a simulated second, Hz.', bounds=(0.1, 100.0))
-        fixed(
-            'noise',
-            default_of(SimulatedRobot, 'noise'),
-            'Standard deviation of the image noise, grey levels.',
-            bounds=(0.0, 50.0),
-        )
-        fixed(
-            'seed',
-            default_of(SimulatedRobot, 'seed'),
-            'Seed of the image noise and of the perturbations.',
-            bounds=(0, 2**31 - 1),
-        )
         fixed('lockstep', False, 'Publish simulated time on /clock, and halt it while an answer is owed.')
         fixed('lockstep_timeout', 1.0, 'A silent peer is waited for this long, wall-clock s.', bounds=(0.01, 60.0))
         fixed('control_period', 0.02, 'In lockstep, a command is due this often, s.', bounds=(0.002, 1.0))
