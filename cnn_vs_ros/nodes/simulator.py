@@ -50,7 +50,7 @@ class Simulator(Node):
         super().__init__('simulator')
         self._declare_parameters()
         urdf = self._value('robot_description') or load_robot_description()
-        view = SimulatedView(self)
+        view = self._view
         self._robot = SimulatedRobot(
             view.scene,
             urdf=urdf,
@@ -93,6 +93,7 @@ class Simulator(Node):
 
         fixed('robot_description', '', "URDF; empty: this package's arm.")
         fixed('publish_robot_description', True, 'Whether the URDF is published, as robot_state_publisher does.')
+        self._view = SimulatedView(self)
         fixed('overview_rate', 10.0, 'Images of overview/image_raw a simulated second, Hz.', bounds=(0.1, 100.0))
         fixed('lockstep', False, 'Publish simulated time on /clock, and halt it while an answer is owed.')
         fixed('lockstep_timeout', 1.0, 'A silent peer is waited for this long, wall-clock s.', bounds=(0.01, 60.0))
