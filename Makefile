@@ -29,8 +29,16 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/python -m cnn_vs_ros demo $(ARGS)
 
+# What runs in real time runs by itself (see test/conftest.py), the rest side by side.
 test: lint $(VENV)/.test
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	@status=0; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not real_time' --numprocesses auto --maxprocesses 4 --dist loadfile || status=$$?; \
+	$(BIN)/python -m pytest -m real_time || status=$$?; \
+	exit $$status
+endif
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

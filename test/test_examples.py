@@ -1,4 +1,4 @@
-"""The examples that need no ROS run as they stand; those of the commander are in test/nodes/test_commander.py."""
+"""The examples that need no ROS run as they stand; those of the commander are in test/test_commander.py."""
 
 from __future__ import annotations
 
