@@ -26,9 +26,11 @@ def test_each_joint_has_an_age_of_its_own(states):
     states.take(['a'], [1.0], 0.25)
     with pytest.raises(JointStateError, match='s but b does not'):
         states.positions(0.25)
+    assert states.age(0.25) == 0.25
     np.testing.assert_array_equal(states.last_positions, [1.0, 2.0])
     states.take(['b'], [2.0], 0.3)
     assert len(states.positions(0.3)) == 2
+    assert states.age(0.3) == pytest.approx(0.05)
 
 
 def test_a_joint_without_a_position_is_left_alone_and_grows_old(states):
