@@ -66,7 +66,6 @@ class ArmCheck:
     def _of_motion(self) -> list[Finding]:
         found = []
         for record in self.records:
-            joints, images = record.by_joints(), record.by_images()
             if record.is_interrupted:
                 sentence = (
                     f'{AXES[record.axis]} nothing was sent, or nothing came of the joints, for '
@@ -75,6 +74,7 @@ class ArmCheck:
                 )
                 found.append(Finding(Level.PROBLEM, sentence))
                 continue
+            joints, images = record.by_joints(), record.by_images()
             if joints is not None:
                 found += _judged(joints, 'the joints went', 'order and signs of the joints, or the controller')
             # Where the joints went astray the images say nothing more.

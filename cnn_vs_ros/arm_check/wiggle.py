@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_vs_ros.arm_check.response import AxisRecord
+from cnn_vs_ros.arm_check.response import AXES, AxisRecord
 from cnn_vs_ros.errors import ArmError
 from cnn_vs_ros.geometry import se3
 
 Array = NDArray[np.float64]
 
-TRIES = 3
+_REST = 1 / 4
+"""Part of a period in which it rests before each axis, and at the end."""
+_TRIES = 3
 """How often an axis is moved at most, until neither the computer nor the joints pause meanwhile."""
 _PAUSE_ALLOWED = 1 / 8
 """Part of a period in which an arm that takes no command loses a third of its way."""
@@ -34,8 +36,8 @@ class WiggleBounds:
 
     @property
     def longest_time(self) -> float:
-        """Seconds that all axes take when each is moved `TRIES` times."""
-        return (6 * TRIES * 1.25 + 0.25) * self.period
+        """Seconds that all axes take when each is moved as often as it may be."""
+        return (len(AXES) * _TRIES * (1 + _REST) + _REST) * self.period
 
 
 class _Phase(enum.Enum):
@@ -79,7 +81,7 @@ class Wiggle:
             return np.zeros(6)
         self._check(base_T_camera)
         elapsed = now - self._began
-        if self._phase is _Phase.RESTING and elapsed >= 0.25 * self.bounds.period:
+        if self._phase is _Phase.RESTING and elapsed >= _REST * self.bounds.period:
             if not self._begin():
                 self.end()
                 return np.zeros(6)
@@ -100,11 +102,11 @@ class Wiggle:
 
     def _begin(self) -> bool:
         """Begin the record of the next motion, which may be the last one once more; say whether there is one."""
-        if self.records and self.records[-1].is_interrupted and self._tries < TRIES:
+        if self.records and self.records[-1].is_interrupted and self._tries < _TRIES:
             self.records.pop()
         else:
             self._tries = 0
-        if len(self.records) == 6:
+        if len(self.records) == len(AXES):
             return False
         self.records.append(AxisRecord(len(self.records), _PAUSE_ALLOWED * self.bounds.period))
         self._tries += 1

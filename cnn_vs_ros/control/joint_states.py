@@ -92,8 +92,8 @@ class JointStates:
         return np.array([joint.position for joint in joints])
 
     def age(self, now: float) -> float:
-        """Seconds since the joint that came longest ago. Raises JointStateError for one that never came."""
-        return now - min(joint.time for joint in self._all())
+        """Seconds since the joint that came longest ago; infinite before each has come."""
+        return now - min(-np.inf if joint is None else joint.time for joint in self._known)
 
     @property
     def last_positions(self) -> Array | None:

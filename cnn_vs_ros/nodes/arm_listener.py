@@ -86,9 +86,8 @@ class ArmListener:
 
     @property
     def age(self) -> float:
-        """Seconds since the joint that came longest ago; infinite before all have come."""
-        states = self._joint_states
-        return np.inf if states is None or states.last_positions is None else states.age(self.clock.now())
+        """Seconds since the joint that came longest ago; infinite before each has come."""
+        return np.inf if self._joint_states is None else self._joint_states.age(self.clock.now())
 
     def state(self) -> tuple[DifferentialIk, Array]:
         """Kinematics and joint positions (n,) of now, in the order of its joint_names.

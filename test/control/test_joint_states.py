@@ -14,6 +14,7 @@ def states() -> JointStates:
 
 def test_joints_come_in_any_order_among_foreign_ones_and_in_several_messages(states):
     assert states.take(['b', 'gripper'], [2.0, 9.0], 0.0)
+    assert states.age(0.0) == np.inf
     with pytest.raises(JointStateError, match='should hold a but has not'):
         states.positions(0.0)
     assert states.take(['a'], [1.0], 0.1)
